@@ -1,0 +1,135 @@
+"""A pipeline as the engine sees it. `pipelines/schema.py` makes these from YAML; nothing here knows a file or a service."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from penstock.core.values import FieldPath
+
+Pick = Literal["latest", "earliest", "distinct", "count"]
+DeletePolicy = Literal["ignore", "flag", "deactivate", "remove"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeCursor:
+    """The source field that tells when a record was last changed. `text` stamps start with YYYY-MM-DD, of any zone or
+    precision behind it; they are compared as Firestore compares strings. `overlap` is looked at again on every run."""
+
+    field: FieldPath
+    kind: Literal["text", "timestamp"]
+    overlap: dt.timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A collection that is read. `project` is a name that settings turn into a project id."""
+
+    name: str
+    project: str
+    database: str
+    collection: str
+    cursor: ChangeCursor | None  # None: every run scans
+    time_zone: str  # IANA; for stamps that carry no zone
+    sentinels: frozenset[str]  # texts that mean nothing: "", "N/A", … (compared trimmed, case folded)
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """When two values count as equal. `exact`; `decimals`: numbers rounded to so many; `metres`: this field and its
+    partner are one place, equal within so many metres; `folded`: texts equal but for case and spacing; `passive`: never makes
+    a change by itself, is written along with one; `union`: a list that only grows, equal when nothing is new."""
+
+    how: Literal["exact", "decimals", "metres", "folded", "passive", "union"] = "exact"
+    amount: float = 0.0
+    partner: FieldPath | None = None  # `metres`: the longitude's target field, on the latitude; the longitude names the latitude
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One mapped field: nothing that is not named here leaves the source."""
+
+    target: FieldPath
+    source: FieldPath
+    convert: str  # a converter's name
+    options: Mapping[str, Any] = field(default_factory=dict)
+    pick: Pick = "latest"  # among the records of one key, by the source's cursor field
+    where: tuple[FieldPath, frozenset[str]] | None = None  # only from records whose (raw, trimmed) field is one of these
+    compare: Compare = Compare()
+    required: bool = False
+    blank_erases: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The entity of the same pipeline that a record belongs to, and the target field that names the parent's key."""
+
+    entity: str
+    field: FieldPath
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    name: str
+    source: str
+    collection: str  # of the target
+    key: FieldPath  # target field of the business key; its value is the document id of what is created
+    fields: tuple[Field, ...]
+    group_by: FieldPath | None  # source field whose value holds records together; None: each record by itself
+    parent: Parent | None = None
+    on_delete: DeletePolicy = "ignore"
+
+    @property
+    def key_field(self) -> Field:
+        return next(f for f in self.fields if f.target == self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Who decides. Addresses are names that settings turn into lists of addresses."""
+
+    approvers: str
+    approvals: int = 1  # how many different people must approve
+    expires: dt.timedelta = dt.timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Brakes:
+    """Bands a run must stay within to open without a held note: shares are 0..1 of the records that production holds."""
+
+    changed_share: float = 1.0
+    minimum_source: int = 0
+    max_operations: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a pipeline writes. `project` is a name that settings turn into a project id."""
+
+    name: str
+    project: str
+    database: str
+    prefix: str = ""  # put before every collection: "tenants/nepal/" or nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    name: str
+    title: str
+    sources: Mapping[str, Source]
+    entities: tuple[Entity, ...]  # parents before children
+    targets: tuple[Target, ...]
+    rules: tuple[tuple[str, Any], ...]  # (rule name, its settings object)
+    gate: Gate
+    brakes: Brakes
+    schedule: str  # cron, five fields
+    time_zone: str
+    backup_retention: dt.timedelta
+    staging_retention: dt.timedelta
+    rollback_window: dt.timedelta
+    readback_share: float = 0.02
+
+    def entity(self, name: str) -> Entity:
+        return next(e for e in self.entities if e.name == name)

@@ -1,0 +1,124 @@
+"""What the use cases need from outside, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from penstock.core.records import Bill, Query, Snapshot, Write
+from penstock.core.values import FieldPath, Timestamp
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+class Store(Protocol):
+    """One Firestore database. There is no transaction object: read, decide, commit with preconditions, and on
+    `Conflict` read again and decide again."""
+
+    def get(
+        self, paths: Sequence[str], read_time: Timestamp | None = None, select: tuple[FieldPath, ...] | None = None
+    ) -> list[Snapshot]:
+        """The documents at these paths, in the order asked for, absent ones included."""
+        ...
+
+    def scan(self, query: Query, read_time: Timestamp | None = None) -> Iterator[Snapshot]:
+        """Every document of the query, in order, in keyset pages; raises `Incomplete` rather than end early.
+        Without `read_time` each page is read at its own moment."""
+        ...
+
+    def count(self, query: Query, read_time: Timestamp | None = None) -> int:
+        """How many documents the query finds (`select`, `limit` and `after` play no part)."""
+        ...
+
+    def commit(self, writes: Sequence[Write]) -> Timestamp:
+        """All of the writes at once or none; gives the commit time, which is every written document's `update_time`.
+        At most 500 writes and 10 MiB. Raises `Conflict` (a precondition failed), `OutcomeUnknown` (the answer was lost),
+        `Unavailable` (refused before applying), `InvalidInput` (a limit of Firestore is exceeded)."""
+        ...
+
+    @property
+    def bill(self) -> Bill:
+        """Metered so far, on this store, by Firestore's rules."""
+        ...
+
+    def full_name(self, path: str) -> str:
+        """The resource name of a path: `projects/p/databases/d/documents/…`."""
+        ...
+
+
+class Stores(Protocol):
+    def open(self, project: str, database: str) -> Store:
+        """The store of a database, one instance each."""
+        ...
+
+
+class Blobs(Protocol):
+    """Cloud Storage, one bucket."""
+
+    def write(self, name: str, content: bytes, content_type: str, *, replace: bool = False) -> bool:
+        """Store an object. Without `replace` an object that exists is left alone and False is answered."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """The content; raises `NotFound`."""
+        ...
+
+    def names(self, prefix: str) -> list[str]: ...
+
+    def url(self, name: str) -> str:
+        """Where a person finds the object."""
+        ...
+
+
+class Publisher(Protocol):
+    def publish(self, topic: str, messages: Sequence[Mapping[str, str]]) -> None:
+        """Send each message (small, flat JSON) to the topic; returns when the service has all of them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A mail. `id` is derived from the fact it tells, and becomes the Message-ID: a mailbox shows a repeat once."""
+
+    id: str
+    to: str
+    subject: str
+    text: str
+    html: str
+
+
+class Mailer(Protocol):
+    def send(self, message: Message) -> None:
+        """Hand the mail to the mail server; raises `Unavailable` with the server's reason."""
+        ...
+
+
+class Pages(Protocol):
+    """Renders what people read. Pure: state in, text out."""
+
+    def mail(self, kind: str, facts: Mapping[str, Any]) -> tuple[str, str, str]:
+        """(subject, plain text, HTML) of a mail. Kinds: `review`, `locked`, `done`."""
+        ...
+
+    def report(self, facts: Mapping[str, Any]) -> dict[str, bytes]:
+        """The files of a report by extension: `html`, `csv`, `json`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything a use case may touch. Tests and the simulation fill it with other things."""
+
+    stores: Stores
+    blobs: Blobs
+    publisher: Publisher
+    mailer: Mailer
+    pages: Pages
+    now: Callable[[], Timestamp]
+    new_id: Callable[[], str]  # unguessable, 16 characters or more of [a-z0-9]
+    keys: Mapping[str, bytes]  # token keys by key id; the first one signs, all verify
+    base_url: str  # of the review service, no slash at the end
+    each: Callable[[Callable[[A], B], Iterable[A]], list[B]]  # map, perhaps in parallel threads; order kept
+    project_ids: Mapping[str, str] = field(default_factory=dict)  # project ids by the names that pipelines use
