@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from penstock.core.plan import Batch, Row
 from penstock.core.records import Bill, Query, Snapshot, Write
 from penstock.core.values import FieldPath, Timestamp
 
@@ -99,11 +100,13 @@ class Pages(Protocol):
     """Renders what people read. Pure: state in, text out."""
 
     def mail(self, kind: str, facts: Mapping[str, Any]) -> tuple[str, str, str]:
-        """(subject, plain text, HTML) of a mail. Kinds: `review`, `locked`, `done`."""
+        """(subject, plain text, HTML) of a mail. Kinds: `review` (batch, title, link, code, recipient, expires), `locked`
+        (the same, after too many wrong codes on the link before) and `done` (batch, title, reports)."""
         ...
 
-    def report(self, facts: Mapping[str, Any]) -> dict[str, bytes]:
-        """The files of a report by extension: `html`, `csv`, `json`."""
+    def report(self, kind: str, title: str, batch: Batch, rows: Iterable[Row]) -> dict[str, bytes]:
+        """The files of a report by extension: `html`, `csv`, `json`. Kinds: `pre-sync`, `post-sync`, `rollback`.
+        `rows` is read once, and may be long."""
         ...
 
 

@@ -45,7 +45,7 @@ class Snapshot:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits of the fields as read. Equal fields, equal fingerprint, within one adapter; never compare across adapters."""
+        """16 hex digits of the fields as read. Equal fields, equal fingerprint; never compare across adapters."""
         return hashlib.blake2b(dumps(self.fields).encode(), digest_size=8).hexdigest()
 
     def __repr__(self) -> str:
