@@ -59,6 +59,7 @@ class Change:
     diff: tuple[FieldDiff, ...]
     fingerprint: str  # of the allowed, normalised source fields
     facts: Mapping[str, Any] = field(default_factory=dict)
+    replace: bool = False  # an UPDATE whose `after` is the whole document: a rollback restores it exactly
 
     @property
     def mask(self) -> tuple[FieldPath, ...]:

@@ -1,0 +1,42 @@
+"""The audit chain: one entry per transition, each holding the hash of the one before."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from penstock.core.values import Data, Timestamp, dumps
+
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last entry known: its number (0: none yet) and its hash. A hint: the chain may have grown since."""
+
+    sequence: int = 0
+    hash: str = GENESIS
+
+
+def entry(head: Head, *, target: str, batch: str, what: str, who: str, at: Timestamp, detail: Data) -> Data:
+    """The entry that follows `head`. `what` is the transition (`UNDER_REVIEW → APPROVED`); `detail` holds digests and counts."""
+    body: Data = {
+        "sequence": head.sequence + 1,
+        "previous": head.hash,
+        "target": target,
+        "batch": batch,
+        "what": what,
+        "who": who,
+        "at": at,
+        "detail": detail,
+    }
+    return body | {"hash": digest(body)}
+
+
+def digest(body: Data) -> str:
+    """SHA-256 of an entry's canonical text, its own hash left out."""
+    return hashlib.sha256(dumps({k: v for k, v in body.items() if k != "hash"}).encode()).hexdigest()
+
+
+def head_of(written: Data) -> Head:
+    return Head(written["sequence"], written["hash"])

@@ -1,0 +1,83 @@
+"""Where everything of ours lies. In the target's database, under `penstock_*`, so that it can be atomic with production;
+and in Cloud Storage. A target's id is `pipeline.target`, a batch's id begins with it, so an id alone leads to its database."""
+
+from __future__ import annotations
+
+import re
+
+from penstock.core.errors import InvalidInput
+from penstock.core.values import Timestamp
+
+TARGETS = "penstock_targets"
+BATCHES = "penstock_batches"
+STAGING = "penstock_staging"
+REJECTIONS = "penstock_rejections"
+OUTBOX = "penstock_outbox"
+AUDIT = "penstock_audit"
+TOKENS = "penstock_tokens"
+
+STAMP = "penstock"  # the field of a production document that says where its content came from
+
+_BATCH_ID = re.compile(r"([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)\.\d{8}t\d{6}-[0-9a-z]{6}")
+
+
+def target_id(pipeline: str, target: str) -> str:
+    return f"{pipeline}.{target}"
+
+
+def batch_id(target: str, moment: Timestamp, kind: str) -> str:
+    """Readable, and the same for the same target, moment and kind: a repeated run finds its own batch."""
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+    number, tail = moment.nanos // 1_000 * 3 + ("sync", "followup", "rollback").index(kind), ""
+    for _ in range(6):
+        number, rest = divmod(number, 36)
+        tail = digits[rest] + tail
+    return f"{target}.{moment.datetime():%Y%m%dt%H%M%S}-{tail}"
+
+
+def target_of(batch: str) -> tuple[str, str]:
+    """(pipeline, target) of a batch id; `InvalidInput` for anything that is none."""
+    match = _BATCH_ID.fullmatch(batch)
+    if match is None:
+        raise InvalidInput("is not a batch id", subject=repr(batch[:80]), remedy="`penstock batches` lists them.")
+    return match[1], match[2]
+
+
+def target(id: str) -> str:
+    return f"{TARGETS}/{id}"
+
+
+def batch(id: str) -> str:
+    return f"{BATCHES}/{id}"
+
+
+def pack(batch: str, number: int) -> str:
+    return f"{STAGING}/{batch}.{number:05d}"
+
+
+def rejections(batch: str, number: int) -> str:
+    return f"{REJECTIONS}/{batch}.{number:05d}"
+
+
+def audit(target: str, sequence: int) -> str:
+    return f"{AUDIT}/{target}.{sequence:010d}"
+
+
+def token(hash: str) -> str:
+    return f"{TOKENS}/{hash}"
+
+
+def outbox(fact: str) -> str:
+    return f"{OUTBOX}/{fact}"
+
+
+def backup_blob(target: str, batch: str, number: int) -> str:
+    return f"backups/{target}/{batch}/{number:05d}.jsonl.gz"
+
+
+def manifest_blob(target: str, run: str) -> str:
+    return f"manifests/{target}/{run}.json.gz"
+
+
+def report_blob(target: str, batch: str, kind: str, extension: str) -> str:
+    return f"reports/{target}/{batch}/{kind}.{extension}"

@@ -1,0 +1,64 @@
+"""Approval links. A token is an HMAC over what it is bound to, so that a mail can be sent again without the token ever being
+stored: the database holds its hash alone. The code that goes beside the link is another HMAC over the same."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from penstock.core.errors import InvalidInput
+
+_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # none that look alike
+CODE_LENGTH = 6  # 30 bits, and five tries
+MAX_TRIES = 5
+MAX_TOKEN = 200  # characters; anything longer is not looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a link is bound to. `serial` counts the mails to one person about one batch: a new one after a lock."""
+
+    target: str
+    batch: str
+    digest: str
+    recipient: str
+    purpose: str
+    serial: int
+
+
+def _mac(key: bytes, purpose: str, grant: Grant) -> bytes:
+    if len(key) < 32:
+        raise InvalidInput("is shorter than 32 bytes", subject="token key", remedy="Make one with `openssl rand -hex 32`.")
+    parts = [purpose, grant.target, grant.batch, grant.digest, grant.recipient, grant.purpose, str(grant.serial)]
+    message = b"".join(len(p.encode()).to_bytes(4, "big") + p.encode() for p in parts)
+    return hmac.new(key, message, hashlib.sha256).digest()
+
+
+def token(keys: Mapping[str, bytes], key_id: str, grant: Grant) -> str:
+    """`keyid.mac`, 43 characters of URL-safe base64 behind the dot."""
+    return f"{key_id}.{base64.urlsafe_b64encode(_mac(keys[key_id], 'link', grant)).decode().rstrip('=')}"
+
+
+def code(keys: Mapping[str, bytes], key_id: str, grant: Grant) -> str:
+    """Six letters and digits that a person copies from the mail."""
+    number = int.from_bytes(_mac(keys[key_id], "code", grant)[:8], "big")
+    return "".join(_LETTERS[number >> 5 * i & 31] for i in range(CODE_LENGTH))
+
+
+def hash_of(token: str) -> str:
+    """What the database holds of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def same_code(typed: str, right: str) -> bool:
+    """Compared in constant time; case, blanks and dashes in what was typed do not matter."""
+    plain = typed.upper().replace(" ", "").replace("-", "")
+    return hmac.compare_digest(plain.encode(), right.encode())
+
+
+def nonce(key: bytes, session: str, token: str) -> str:
+    """Binds a form to the cookie of the browser that asked for it and to its link."""
+    return hmac.new(key, f"nonce\0{session}\0{token}".encode(), hashlib.sha256).hexdigest()
