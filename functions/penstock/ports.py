@@ -125,3 +125,4 @@ class Ports:
     base_url: str  # of the review service, no slash at the end
     each: Callable[[Callable[[A], B], Iterable[A]], list[B]]  # map, perhaps in parallel threads; order kept
     project_ids: Mapping[str, str] = field(default_factory=dict)  # project ids by the names that pipelines use
+    people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # addresses by the names that pipelines use

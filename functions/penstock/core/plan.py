@@ -47,7 +47,6 @@ class Decision:
     groups: Mapping[str, Verdict] = field(default_factory=dict)
     changes: Mapping[str, Verdict] = field(default_factory=dict)
     note: str = ""
-    packs: tuple[int, ...] | None = None  # None: all; else the packs it was carried into from a superseded batch
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,85 @@
+"""Our own records to Firestore data and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from cattrs import Converter
+
+from penstock.core.audit import Head
+from penstock.core.changes import Finding
+from penstock.core.values import Data, Timestamp, Value
+
+T = TypeVar("T")
+
+_converter = Converter(prefer_attrib_converters=True)
+_converter.register_unstructure_hook(Timestamp, lambda moment: moment)
+_converter.register_structure_hook(Timestamp, lambda moment, _: moment)
+
+
+def _unstructure_finding(found: Finding) -> Data:
+    """Firestore has no array in an array, so a row of the table is a map."""
+    table = [{"old": old, "new": new, "count": many} for old, new, many in found.table]
+    return {name: getattr(found, name) for name in ("rule", "severity", "key", "group", "text", "remedy", "field")} | {"table": table}
+
+
+def _structure_finding(data: Data, _: type[Finding]) -> Finding:
+    table = tuple((row["old"], row["new"], row["count"]) for row in data["table"])
+    return Finding(**{k: v for k, v in data.items() if k != "table"}, table=table)
+
+
+_converter.register_unstructure_hook(Finding, _unstructure_finding)
+_converter.register_structure_hook(Finding, _structure_finding)
+
+
+def to_data(record: Any) -> Data:
+    """A frozen dataclass of ours as Firestore data."""
+    data: Data = _converter.unstructure(record)
+    return data
+
+
+def from_data(data: Data, kind: type[T]) -> T:
+    """Firestore data as a dataclass of ours; fields that a newer version left are passed over."""
+    return _converter.structure(data, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Saves work, guards nothing: correctness rests on the preconditions of each commit."""
+
+    holder: str
+    until: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """How far a source has been read: the highest change stamp that is durably staged, and how many documents stood in the
+    overlap window behind it then."""
+
+    watermark: Value = None
+    window: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """Groups of a batch that must be planned again although their source did not change. `keys` None: all of its groups."""
+
+    batch: str
+    keys: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """`penstock_targets/{pipeline.target}`: what operators set, and where the engine stands."""
+
+    id: str
+    paused: bool = False
+    lease: Lease | None = None
+    sources: dict[str, SourceState] = field(default_factory=dict)
+    manifest: str = ""  # the object in Storage that knows what was dealt with
+    open: str = ""  # the one open batch
+    applying: str = ""  # the batch that is being promoted
+    recheck: tuple[Recheck, ...] = ()
+    audit: Head = Head()
+    last_run: Data = field(default_factory=dict)

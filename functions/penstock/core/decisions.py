@@ -1,0 +1,133 @@
+"""What people said, resolved: a verdict for each change, purely from changes, findings and decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from penstock.core.changes import Finding
+from penstock.core.errors import InvalidInput, Refused
+from penstock.core.plan import Batch, Decision, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a verdict looks at of one change. `fields` are dotted."""
+
+    key: str
+    entity: str
+    group: str
+    action: str
+    path: str
+    fields: frozenset[str]
+    rules: frozenset[str]
+    blockers: frozenset[str]  # the rules among them that block
+
+
+def subject_of(
+    key: str, entity: str, group: str, action: str, path: str, fields: Iterable[str], findings: Iterable[Finding]
+) -> Subject:
+    found = list(findings)
+    return Subject(
+        key, entity, group, action, path, frozenset(fields),
+        frozenset(f.rule for f in found), frozenset(f.rule for f in found if f.severity == "blocker"),
+    )  # fmt: skip
+
+
+def person(address: str) -> str:
+    """One person whatever the spelling of the address: case and +tags do not make another."""
+    name, _, domain = address.strip().casefold().rpartition("@")
+    return f"{name.partition('+')[0]}@{domain}" if name else domain
+
+
+def verdict(subject: Subject, decision: Decision) -> Verdict | None:
+    """What this decision says of this change; None where a blocker was given no word of its own.
+
+    A word on the change itself counts most. Then a refusal of any group it is in, a consent to a group it is in, and last the word
+    on the whole batch, which never lets a blocker pass: each blocking rule needs a word for itself."""
+    if decision.verdict == "reject":
+        return "reject"
+    own = decision.changes.get(subject.key)
+    if own is not None:
+        return own
+    labels = [f"entity:{subject.entity}", f"action:{subject.action}", f"group:{subject.group}"]
+    labels += [f"mass:{name}" for name in subject.fields]
+    labels += [f"rule:{name}" for name in subject.rules]
+    said = {decision.groups[label] for label in labels if label in decision.groups}
+    if "reject" in said:
+        return "reject"
+    if any(f"rule:{rule}" not in decision.groups for rule in subject.blockers):
+        return None
+    return "approve"
+
+
+Carried = Mapping[str, Mapping[str, Verdict]]  # person → change key → verdict, from a superseded batch with the same content
+
+
+def voices(subject: Subject, decisions: Sequence[Decision], carried: Carried) -> dict[str, Verdict | None]:
+    """What each person said of a change; a word on this batch replaces one carried into it."""
+    said: dict[str, Verdict | None] = {who: keys[subject.key] for who, keys in carried.items() if subject.key in keys}
+    return said | {person(d.by): verdict(subject, d) for d in decisions}
+
+
+def outcome(subject: Subject, decisions: Sequence[Decision], carried: Carried, needed: int) -> Verdict | None:
+    """The verdict once enough people have spoken: one refusal refuses, `needed` consents approve, None while neither is so."""
+    said = voices(subject, decisions, carried).values()
+    if "reject" in said:
+        return "reject"
+    return "approve" if sum(1 for v in said if v == "approve") >= needed else None
+
+
+def admit(batch: Batch, decision: Decision, approvers: Sequence[str]) -> None:
+    """May this person decide this batch now? `Refused` says why not."""
+    who = person(decision.by)
+    if batch.status != "UNDER_REVIEW":
+        raise Refused(f"is {batch.status} and takes no decision", subject=batch.id, remedy="Nothing was changed.")
+    if who not in {person(a) for a in approvers}:
+        raise Refused("is not an approver here", subject=decision.by, remedy="Ask one of the approvers to decide.")
+    if who == person(batch.started_by):
+        raise Refused(
+            "started this run, and nobody approves what they started",
+            subject=decision.by,
+            remedy="Another approver must decide.",
+        )
+    if who in {person(d.by) for d in batch.decisions}:
+        raise Refused("has decided on this batch already", subject=decision.by, remedy="The first word stands.")
+    if decision.digest != batch.digest:
+        raise Refused(
+            "was changed after this page was made",
+            subject=batch.id,
+            remedy="Nothing was decided. Load the page again and look at what it shows now.",
+        )
+
+
+def demand_complete(subjects: Iterable[Subject], decision: Decision) -> None:
+    """Every blocker has a word, every named change exists, and no two approved changes write one document."""
+    silent: list[str] = []
+    known: set[str] = set()
+    written: dict[str, str] = {}
+    for subject in subjects:
+        known.add(subject.key)
+        said = verdict(subject, decision)
+        if said is None:
+            silent.append(subject.key)
+        elif said == "approve" and decision.verdict == "approve":
+            rival = written.setdefault(subject.path, subject.key)
+            if rival != subject.key:
+                raise InvalidInput(
+                    f"and {rival} both write {subject.path}",
+                    subject=subject.key,
+                    remedy="Approve one of the two and keep production for the other.",
+                )
+    if strangers := [key for key in decision.changes if key not in known]:
+        raise InvalidInput(
+            f"{len(strangers)} named changes are not in this batch, the first is {strangers[0][:120]!r}",
+            subject="decision",
+            remedy="Nothing was decided. Copy the keys from the page.",
+        )
+    if silent:
+        raise InvalidInput(
+            f"{len(silent)} changes with a blocker were given no word of their own, the first is {silent[0]}",
+            subject="decision",
+            remedy="Nothing was decided. Choose for each blocking rule, or for each of its changes: use source or keep production.",
+        )

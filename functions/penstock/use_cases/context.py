@@ -1,0 +1,195 @@
+"""One target of one pipeline, with everything a use case may touch; and the one way in which a batch moves on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from penstock.core import audit, layout
+from penstock.core.audit import Head
+from penstock.core.batch import Status, move
+from penstock.core.codec import TargetState, from_data, to_data
+from penstock.core.declaration import Entity, Pipeline, Source, Target
+from penstock.core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown, Refused, Unavailable
+from penstock.core.plan import Batch
+from penstock.core.records import ABSENT, NAME, Precondition, Query, Set, Where, Write, unchanged_since
+from penstock.core.values import Data, Timestamp
+from penstock.ports import Ports, Store
+
+TRIES = 12  # how often a commit is tried against others that grow the same audit chain
+
+
+@dataclass(frozen=True)
+class Context:
+    ports: Ports
+    pipeline: Pipeline
+    target: Target
+
+    @property
+    def id(self) -> str:
+        return layout.target_id(self.pipeline.name, self.target.name)
+
+    @property
+    def store(self) -> Store:
+        """The target's database: production, and everything of ours beside it."""
+        return self.ports.stores.open(self._project(self.target.project), self.target.database)
+
+    def source_store(self, source: Source) -> Store:
+        return self.ports.stores.open(self._project(source.project), source.database)
+
+    def collection(self, entity: Entity) -> str:
+        return self.target.prefix + entity.collection
+
+    @property
+    def approvers(self) -> tuple[str, ...]:
+        found = self.ports.people.get(self.pipeline.gate.approvers, ())
+        if not found:
+            raise InvalidInput(
+                f"there is no address for `{self.pipeline.gate.approvers}`",
+                subject=self.id,
+                remedy=f"Set PENSTOCK_PEOPLE_{self.pipeline.gate.approvers.upper()} to one or more addresses.",
+            )
+        return found
+
+    def _project(self, name: str) -> str:
+        try:
+            return self.ports.project_ids[name]
+        except KeyError:
+            raise InvalidInput(
+                f"the project `{name}` has no id", subject=self.id, remedy=f"Set PENSTOCK_PROJECT_{name.upper()}."
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A batch as read: with the precondition for writing it, and a hint where the audit chain ends."""
+
+    batch: Batch
+    update_time: Timestamp | None  # None: it does not exist yet
+    head: Head
+
+
+@dataclass(frozen=True, slots=True)
+class HeldTarget:
+    state: TargetState
+    update_time: Timestamp | None
+
+    def write(self, **fields: Any) -> Set:
+        """The target's document with these fields changed, if nobody wrote it since it was read."""
+        precondition = ABSENT if self.update_time is None else unchanged_since(self.update_time)
+        return Set(layout.target(self.state.id), to_data(replace(self.state, **fields)), precondition)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One step of one batch. `fields` are changed on the way."""
+
+    held: Held
+    to: Status
+    who: str
+    fields: dict[str, Any] = dataclasses.field(default_factory=dict)
+    detail: Data = dataclasses.field(default_factory=dict)
+
+
+class LostRace(Refused):
+    """Somebody else moved the batch first. What they did stands."""
+
+
+def load_target(ctx: Context) -> HeldTarget:
+    found = ctx.store.get([layout.target(ctx.id)])[0]
+    state = from_data(found.fields, TargetState) if found.exists else TargetState(ctx.id)
+    return HeldTarget(state, found.update_time)
+
+
+def load_batch(ctx: Context, batch: str) -> Held:
+    """`NotFound` where there is no such batch."""
+    found = ctx.store.get([layout.batch(batch)])[0]
+    if not found.exists:
+        raise NotFound("there is no such batch", subject=batch, remedy="`penstock batches` lists them.")
+    return _held(found.fields, found.update_time)
+
+
+def _held(data: Data, update_time: Timestamp | None) -> Held:
+    return Held(from_data(data, Batch), update_time, Head(**data["audit"]))
+
+
+def batch_write(ctx: Context, batch: Batch, head: Head, attempt: str, precondition: Precondition) -> Set:
+    purge_at = ctx.ports.now().plus(ctx.pipeline.staging_retention.total_seconds())
+    extra: Data = {"audit": to_data(head), "attempt": attempt, "purge_at": purge_at}
+    return Set(layout.batch(batch.id), to_data(batch) | extra, precondition)
+
+
+def advance(
+    ctx: Context, *moves: Move, writes: Sequence[Write] = (), target: HeldTarget | None = None, target_fields: Data | None = None
+) -> list[Held]:
+    """Move batches on: their documents, one audit entry each, and whatever else belongs to the step, in one commit.
+
+    The first batch carries the marker by which a commit whose answer was lost is recognised. A target given along is
+    written too, if it still is as read. Raises `LostRace` when a batch moved meanwhile, `Conflict` when another of the writes did."""
+    after = [replace(m.held.batch, status=_moved(m), **m.fields) for m in moves]
+    attempt, head = ctx.ports.new_id(), max((m.held.head for m in moves), key=lambda h: h.sequence)
+    for _ in range(TRIES):
+        commit, heads = _compose(ctx, moves, after, attempt, head)
+        if target is not None:
+            commit.append(target.write(**(target_fields or {}), audit=heads[-1]))
+        try:
+            at = ctx.store.commit([*commit, *writes])
+        except (Conflict, OutcomeUnknown) as lost:
+            if (now := _mine(ctx, moves, after, attempt)) is not None:
+                return now
+            if isinstance(lost, OutcomeUnknown):
+                continue
+            further = chain_end(ctx, head)
+            if further == head:
+                raise
+            head = further
+        else:
+            return [Held(batch, at, h) for batch, h in zip(after, heads, strict=True)]
+    raise Unavailable("could not be moved on: the database gave no answer", subject=moves[0].held.batch.id, remedy="Try again.")
+
+
+def _moved(step: Move) -> Status:
+    now = step.held.batch.status
+    if step.held.update_time is None or now == step.to:
+        return step.to  # a new batch starts where it starts; a step may also leave the status (a vote that is not the last)
+    return move(step.held.batch.id, now, step.to)
+
+
+def _compose(
+    ctx: Context, moves: Sequence[Move], after: Sequence[Batch], attempt: str, head: Head
+) -> tuple[list[Write], list[Head]]:
+    commit: list[Write] = []
+    heads: list[Head] = []
+    for step, batch in zip(moves, after, strict=True):
+        start = step.held.batch.status if step.held.update_time is not None else "∅"
+        entry = audit.entry(
+            head, target=ctx.id, batch=batch.id, what=f"{start} → {batch.status}", who=step.who, at=ctx.ports.now(), detail=step.detail
+        )
+        head = audit.head_of(entry)
+        heads.append(head)
+        as_read = ABSENT if step.held.update_time is None else unchanged_since(step.held.update_time)
+        commit += [batch_write(ctx, batch, head, attempt, as_read), Set(layout.audit(ctx.id, head.sequence), entry, ABSENT)]
+    return commit, heads
+
+
+def _mine(ctx: Context, moves: Sequence[Move], after: Sequence[Batch], attempt: str) -> list[Held] | None:
+    """The batches as they stand when our own commit was applied; None when nothing was; `LostRace` when others moved one."""
+    found = ctx.store.get([layout.batch(batch.id) for batch in after])
+    if found[0].fields.get("attempt") == attempt:
+        return [_held(f.fields, f.update_time) for f in found]
+    for step, now in zip(moves, found, strict=True):
+        if now.update_time != step.held.update_time:
+            stands = now.fields.get("status", "gone")
+            raise LostRace(f"was moved by somebody else and is {stands} now", subject=step.held.batch.id, remedy="What they did stands.")
+    return None
+
+
+def chain_end(ctx: Context, known: Head) -> Head:
+    """The last entry of the target's audit chain, from a hint that may be old."""
+    first, last = layout.audit(ctx.id, known.sequence + 1), layout.audit(ctx.id, 9_999_999_999)
+    query = Query(layout.AUDIT, (Where(NAME, ">=", first), Where(NAME, "<=", last)), select=(("sequence",), ("hash",)))
+    for entry in ctx.store.scan(query):
+        known = audit.head_of(entry.fields)
+    return known
