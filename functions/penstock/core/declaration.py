@@ -40,9 +40,10 @@ class Source:
 class Compare:
     """When two values count as equal. `exact`; `decimals`: numbers rounded to so many; `metres`: this field and its
     partner are one place, equal within so many metres; `folded`: texts equal but for case and spacing; `passive`: never makes
-    a change by itself, is written along with one; `union`: a list that only grows, equal when nothing is new."""
+    a change by itself, is written along with one; `union`: a list that only grows, equal when nothing is new; `earliest`: a value
+    that only moves back, equal when production's is as early."""
 
-    how: Literal["exact", "decimals", "metres", "folded", "passive", "union"] = "exact"
+    how: Literal["exact", "decimals", "metres", "folded", "passive", "union", "earliest"] = "exact"
     amount: float = 0.0
     partner: FieldPath | None = None  # `metres`: the longitude's target field, on the latitude; the longitude names the latitude
 
@@ -60,6 +61,7 @@ class Field:
     compare: Compare = Compare()
     required: bool = False
     blank_erases: bool = False
+    progress: bool = False  # the records of one key may differ in it: it follows each one's own progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class Entity:
     group_by: FieldPath | None  # source field whose value holds records together; None: each record by itself
     parent: Parent | None = None
     on_delete: DeletePolicy = "ignore"
+    spellings: tuple[str, ...] | None = None  # None: production is not asked for other spellings of a key; () for case and
+    # spaces alone; else with and without these prefixes. Each spelling asked for is a billed read for every CREATE
 
     @property
     def key_field(self) -> Field:
