@@ -45,7 +45,7 @@ Convert: TypeAlias = Callable[[Value], Value]  # gives a value, ABSENT or a Prob
 
 
 class Converter(Protocol):
-    def build(self, context: Context) -> Convert: ...
+    def build(self, context: Context, /) -> Convert: ...
 
 
 _LONGEST = 40
@@ -73,7 +73,7 @@ def _plain(raw: Value) -> str | None:
 class Text:
     """Text without the spaces around it; numbers become their text."""
 
-    def build(self, context: Context) -> Convert:
+    def build(self, _context: Context) -> Convert:
         def convert(raw: Value) -> Value:
             text = raw if type(raw) is str else _plain(raw)
             return Problem(mask(raw)) if text is None else text.strip() or ABSENT
@@ -90,7 +90,7 @@ class Identifier:
     upper: bool = False
     nothing: tuple[str, ...] = ()
 
-    def build(self, context: Context) -> Convert:
+    def build(self, _context: Context) -> Convert:
         matches, upper, nothing = re.compile(self.pattern).fullmatch, self.upper, {t.casefold() for t in self.nothing}
 
         def convert(raw: Value) -> Value:
@@ -118,7 +118,7 @@ def _number(raw: Value) -> float | None:
 class Number:
     """A double. Text with a decimal comma or thousands marks is a problem: it could mean two things."""
 
-    def build(self, context: Context) -> Convert:
+    def build(self, _context: Context) -> Convert:
         def convert(raw: Value) -> Value:
             number = _number(raw)
             return Problem(mask(raw)) if number is None else number
@@ -130,7 +130,7 @@ class Number:
 class Integer:
     """A whole number of 64 bits; `12.0` is one, `12.5` is a problem."""
 
-    def build(self, context: Context) -> Convert:
+    def build(self, _context: Context) -> Convert:
         def convert(raw: Value) -> Value:
             if type(raw) is int:
                 return raw
@@ -145,7 +145,7 @@ class Integer:
 class _Degrees:
     limit: ClassVar[float]
 
-    def build(self, context: Context) -> Convert:
+    def build(self, _context: Context) -> Convert:
         limit = self.limit
 
         def convert(raw: Value) -> Value:
@@ -170,7 +170,9 @@ class Longitude(_Degrees):
 
 
 _STAMP = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?: ?(?:([Zz]|UTC)|([+-])(\d\d)(?::?(\d\d))?))?)?", re.ASCII
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?"  # day and time of day
+    r"(?: ?(?:([Zz]|UTC)|([+-])(\d\d)(?::?(\d\d))?))?)?",  # zone
+    re.ASCII,
 )
 _EPOCH_DAY = dt.date(1970, 1, 1).toordinal()
 
@@ -222,7 +224,7 @@ class Choice:
     values: tuple[str, ...]
     also: Mapping[str, str] = field(default_factory=dict)
 
-    def build(self, context: Context) -> Convert:
+    def build(self, _context: Context) -> Convert:
         known = {v.casefold(): v for v in self.values} | {k.casefold(): v for k, v in self.also.items()}
 
         def convert(raw: Value) -> Value:
@@ -238,7 +240,7 @@ class Listing:
 
     separator: str = ","
 
-    def build(self, context: Context) -> Convert:
+    def build(self, _context: Context) -> Convert:
         def convert(raw: Value) -> Value:
             parts = raw.split(self.separator) if isinstance(raw, str) else raw
             texts = [_plain(part) for part in parts] if isinstance(parts, list) else [None]
@@ -253,7 +255,7 @@ class Listing:
 class Point:
     """A geographical point, from one or from the text `latitude, longitude`."""
 
-    def build(self, context: Context) -> Convert:
+    def build(self, _context: Context) -> Convert:
         def convert(raw: Value) -> Value:
             if isinstance(raw, GeoPoint):
                 return raw
@@ -282,14 +284,14 @@ class Link:
         return convert
 
 
-_WORDS = {"true": True, "yes": True, "t": True, "y": True, "1": True, "false": False, "no": False, "f": False, "n": False, "0": False}
+_WORDS = dict.fromkeys(("true", "yes", "t", "y", "1"), True) | dict.fromkeys(("false", "no", "f", "n", "0"), False)
 
 
 @dataclass(frozen=True, slots=True)
 class Boolean:
     """true/false, yes/no, t/f, y/n, 1/0, in any case."""
 
-    def build(self, context: Context) -> Convert:
+    def build(self, _context: Context) -> Convert:
         def convert(raw: Value) -> Value:
             if isinstance(raw, bool):
                 return raw

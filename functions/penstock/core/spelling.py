@@ -25,9 +25,6 @@ def variants(key: str, prefixes: Sequence[str] = ()) -> list[str]:
     tidy = re.sub(r"\s+", "", key)
     upper = tidy.upper()
     carried = next((p for p in prefixes if upper.startswith(p.upper())), None)
-    if carried is None:
-        moved = [p + upper for p in prefixes]
-    else:
-        moved = [upper[len(carried) :]]
+    moved = [p + upper for p in prefixes] if carried is None else [upper[len(carried) :]]
     candidates = [upper, *moved, tidy, tidy.lower(), *(m.lower() for m in moved)]
     return [v for v in dict.fromkeys(candidates) if v and v != key and "/" not in v][:MOST]

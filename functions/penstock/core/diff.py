@@ -1,0 +1,141 @@
+"""From a projected record and what production holds to the change that would be proposed, or to none."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.core.changes import Action, Change, FieldDiff
+from penstock.core.comparison import equal, identical, same_place, target_value
+from penstock.core.declaration import Entity, Field
+from penstock.core.projection import Projected
+from penstock.core.records import Snapshot
+from penstock.core.values import Data, FieldPath, Value, dotted, dumps, get_in, set_in
+
+STAMP = "penstock"  # the map that production records carry: who let them in, and when
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """All that is left to propose was declined by a person before, and the source has not changed since."""
+
+    entity: str
+    key: str
+    fields: tuple[str, ...]  # dotted; ("",) where the whole record was declined
+
+
+def value_fingerprint(value: Value) -> str:
+    """16 hex digits of one value: what a declined value is remembered by. None stands for removal."""
+    return hashlib.blake2b(dumps(value).encode(), digest_size=8).hexdigest()
+
+
+def content_fingerprint(entity: Entity, data: Data) -> str:
+    """16 hex digits of the mapped fields as they stand in a production document; other fields play no part."""
+    return value_fingerprint({dotted(f.target): v for f in entity.fields if (v := get_in(data, f.target)) is not None})
+
+
+def plan(
+    entity: Entity,
+    projected: Projected,
+    production: Snapshot,
+    *,
+    declined: Mapping[str, str] = {},
+    matched_by: str = "id",
+    near: str = "",
+    rival_of: str = "",
+    parent_exists: bool = False,
+    claim: int = 1,
+) -> Change | Declined | None:
+    """The change that makes `production` (present or absent, at the path to be written) say what the source says.
+
+    None: they agree. `declined` maps dotted fields to the `value_fingerprint` of the new value that a person declined, and ""
+    to the `Projected.fingerprint` of a whole record that was declined. `matched_by` is `key` where production holds the
+    record under another document id; `near` is the path of a production document spelled alike; `rival_of` is the group that
+    claims the same record in this run, and `claim` the number of this claim; `parent_exists`: production holds the parent."""
+    diff = _compare(entity, projected, production.fields)
+    if all(d.passive for d in diff) and production.exists:
+        return None
+    if declined.get("") == projected.fingerprint:
+        return Declined(entity.name, projected.key, ("",))
+    if declined and production.exists:
+        refused = {d.path for d in diff if declined.get(dotted(d.path)) == value_fingerprint(d.after)}
+        refused |= {p for f in entity.fields if (p := f.compare.partner) and f.target in refused}  # a place is one thing
+        diff = [d for d in diff if d.path not in refused]
+        if all(d.passive for d in diff):
+            return Declined(entity.name, projected.key, tuple(sorted(map(dotted, refused))))
+    facts: dict[str, Any] = dict(projected.facts)
+    edited = changed_by_hand(entity, production)
+    extras = {"near": near, "rival_of": rival_of, "parent_exists": parent_exists, "edited_by_hand": edited}
+    facts |= {name: value for name, value in extras.items() if value}
+    if matched_by != "id":
+        facts["matched_by"] = matched_by
+    after: Data = {}
+    for d in diff:
+        if d.after is not None:
+            set_in(after, d.path, d.after)
+    return Change(
+        key=f"{entity.name}/{projected.key}" + (f"#{claim}" if claim > 1 else ""),
+        entity=entity.name,
+        group=projected.group,
+        path=production.path,
+        action=Action.UPDATE if production.exists else Action.CREATE,
+        before=production.data if production.exists else None,
+        planned_against=production.update_time,
+        after=after,
+        diff=tuple(diff),
+        fingerprint=projected.fingerprint,
+        facts=facts,
+    )
+
+
+def changed_by_hand(entity: Entity, production: Snapshot) -> bool:
+    """Whether production's mapped fields are no longer what the last promotion left there."""
+    promoted = get_in(production.fields, (STAMP, "content"))
+    return promoted is not None and promoted != content_fingerprint(entity, production.fields)
+
+
+def _compare(entity: Entity, projected: Projected, held: Data) -> list[FieldDiff]:
+    values, blank, out = projected.values, projected.blank, []
+    for f in entity.fields:
+        target, how = f.target, f.compare.how
+        old = get_in(held, target)
+        if target not in values:
+            if f.blank_erases and target in blank and old is not None:
+                out.append(FieldDiff(target, old, None, how == "passive"))
+            continue
+        new = values[target]
+        if old is not None and (how == "union" or how == "earliest"):
+            new = target_value(f.compare, old, new)
+        if how == "metres" and f.compare.partner:
+            differs = not _same_place(f, f.compare.partner, values, held)
+        else:
+            differs = not (identical(old, new) if how == "passive" else equal(f.compare, old, new))
+        if differs:
+            out.append(FieldDiff(target, old, new, how == "passive"))
+    return out
+
+
+def _same_place(f: Field, partner: FieldPath, values: Mapping[FieldPath, Value], held: Data) -> bool:
+    lat, lon = (f.target, partner) if f.convert == "latitude" else (partner, f.target)
+    if lat not in values or lon not in values:
+        return False
+    return same_place(f.compare.amount, (get_in(held, lat), get_in(held, lon)), (values[lat], values[lon]))
+
+
+def result_of(change: Change, stamp: Data) -> Data:
+    """The whole document after promotion: what was there, the change, and the stamp. {} after a DELETE."""
+    if change.action is Action.DELETE:
+        return {}
+    result: Data = copy.deepcopy(change.before or {})
+    for d in change.diff:
+        if d.after is not None:
+            set_in(result, d.path, copy.deepcopy(d.after))
+        else:
+            holder = get_in(result, d.path[:-1]) if len(d.path) > 1 else result
+            if isinstance(holder, dict):
+                holder.pop(d.path[-1], None)
+    result[STAMP] = stamp
+    return result
