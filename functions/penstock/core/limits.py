@@ -6,17 +6,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NoReturn
 
 from penstock.core.errors import InvalidInput
-from penstock.core.records import NAME, Delete, Query, Set, Update, Write
-from penstock.core.values import FieldPath, GeoPoint, Reference, Timestamp, Value, Vector
+from penstock.core.records import NAME, Query, Set, Update, Write
+from penstock.core.values import Data, FieldPath, GeoPoint, Reference, Timestamp, Value, Vector, dotted, get_in, set_in
 
 MAX_WRITES = 500
 MAX_REQUEST = 10 * 2**20  # bytes
 MAX_DOCUMENT = 2**20  # bytes, as Firestore counts a document's size
 MAX_DEPTH = 20
 MAX_NAME = 1500  # bytes of a document id, a field name or a field path
+MAX_VALUE = 1_048_487  # bytes of one text or byte string
 MAX_DIMENSIONS = 2048
 MAX_DISJUNCTIONS = 30
 MAX_PAGE = 10_000  # documents asked for at once by a scan: a page costs one round trip, and its documents stream
@@ -49,6 +51,23 @@ def _name(name: str) -> int:
     return size
 
 
+def _fixed(size: int) -> Callable[[Value, int], int]:
+    return lambda _value, _depth: size
+
+
+def _text(value: str, _depth: int) -> int:
+    size = _bytes(value)
+    if size > MAX_VALUE:
+        _broken(f"holds a text of {size:,} bytes; a text has at most {MAX_VALUE:,}.", "Shorten or split it.")
+    return size + 1
+
+
+def _octets(value: bytes, _depth: int) -> int:
+    if len(value) > MAX_VALUE:
+        _broken(f"holds {len(value):,} bytes in one field; it takes at most {MAX_VALUE:,}.", "Split them.")
+    return len(value)
+
+
 def _integer(value: int, _depth: int) -> int:
     if not -(2**63) <= value < 2**63:
         _broken("holds an integer beyond 64 bits.", "Store it as text.")
@@ -69,16 +88,17 @@ def _place(value: GeoPoint, _depth: int) -> int:
 
 def _reference(value: Reference, _depth: int) -> int:
     parts = value.name.split("/")
-    if len(parts) < 7 or len(parts) % 2 == 0 or parts[0::2][:2] != ["projects", "databases"] or parts[4] != "documents" or "" in parts:
-        _broken(
-            "holds a reference that names no document.", "A reference is projects/…/databases/…/documents/… down to a document."
-        )
+    fixed = (parts[0], parts[2], parts[4]) if len(parts) >= 7 else ()
+    if fixed != ("projects", "databases", "documents") or len(parts) % 2 == 0 or "" in parts:
+        _broken("holds a reference that names no document.", "It is projects/…/databases/…/documents/… down to a document.")
     return _bytes(value.name) + 1
 
 
 def _vector(value: Vector, _depth: int) -> int:
     if not 0 < len(value.values) <= MAX_DIMENSIONS:
         _broken(f"holds a vector of {len(value.values)} dimensions.", f"A vector has 1 to {MAX_DIMENSIONS}.")
+    if any(inner != inner for inner in value.values):
+        _broken("holds a vector with NaN in it.", "Leave the vector out until it can be computed.")
     return 8 * len(value.values) + 30  # the map that it is inside: __type__, __vector__, value
 
 
@@ -115,12 +135,12 @@ class ByClass(dict[type, Callable[..., Any]]):
 
 SIZES = ByClass(
     {
-        type(None): lambda value, depth: 1,
-        bool: lambda value, depth: 1,
+        type(None): _fixed(1),
+        bool: _fixed(1),
         int: _integer,
-        float: lambda value, depth: 8,
-        str: lambda value, depth: _bytes(value) + 1,
-        bytes: lambda value, depth: len(value),
+        float: _fixed(8),
+        str: _text,
+        bytes: _octets,
         Timestamp: _time,
         Reference: _reference,
         GeoPoint: _place,
@@ -140,7 +160,7 @@ def _check_path(path: str) -> int:
     for segment in segments:
         length = _bytes(segment)
         if not 0 < length <= MAX_NAME or segment in (".", "..") or _RESERVED.fullmatch(segment):
-            _broken("has an id that Firestore refuses.", f"An id is 1 to {MAX_NAME} bytes, and not `.`, `..` or of the form __id__.")
+            _broken("has an id that Firestore refuses.", f"An id is 1 to {MAX_NAME} bytes, not `.`, `..` or __id__.")
         size += length + 1
     return size
 
@@ -157,7 +177,7 @@ def check_field_path(path: FieldPath) -> None:
 def document_size(path: str, data: Mapping[str, Value]) -> int:
     """The bytes that Firestore counts for a document; `InvalidInput` if it could not be stored."""
     try:
-        size = _check_path(path) + 32 + _map(data, -1)
+        size = _check_path(path) + 32 + _map(data, -1)  # -1: a document is no level of its own
         if size > MAX_DOCUMENT:
             _broken(f"is {size:,} bytes; a document has at most {MAX_DOCUMENT:,}.", "Split it or leave fields out.")
         return size
@@ -170,63 +190,83 @@ def check_document_path(path: str) -> None:
     document_size(path, {})
 
 
+def masked(write: Update) -> Data:
+    """The part of an update's data that its mask names. Shares values with `write`."""
+    absent = object()
+    part: Data = {}
+    for path in write.mask:
+        value = get_in(write.data, path, absent)
+        if value is not absent:
+            set_in(part, path, value)
+    return part
+
+
+def _refuse(subject: str, what: str, remedy: str) -> NoReturn:
+    raise InvalidInput(what, subject=subject, remedy=remedy)
+
+
 def check_request_size(size: int) -> None:
     """`InvalidInput` for a commit of more bytes than Firestore takes at once."""
     if size > MAX_REQUEST:
-        raise InvalidInput(
-            f"is {size:,} bytes; Firestore takes at most {MAX_REQUEST:,}.", subject="the commit", remedy="Commit fewer documents at once."
-        )
+        _refuse("the commit", f"is {size:,} bytes; Firestore takes at most {MAX_REQUEST:,}.", "Commit fewer documents at once.")
+
+
+def _check_mask(write: Update) -> None:
+    ordered = sorted(write.mask)
+    for path in ordered:
+        check_field_path(path)
+    for shorter, longer in pairwise(ordered):
+        if longer[: len(shorter)] == shorter:
+            _refuse(write.path, f"has the field {dotted(longer)[:80]!r} twice in its mask.", "Name it once, whole or in parts.")
 
 
 def check_commit(writes: Sequence[Write]) -> int:
-    """The bytes of the documents to be written; `InvalidInput`, naming the document, if Firestore would refuse them."""
-    if len(writes) > MAX_WRITES:
-        raise InvalidInput(
-            f"has {len(writes)} writes; Firestore takes at most {MAX_WRITES}.", subject="the commit", remedy="Commit fewer at once."
-        )
+    """The bytes of the documents to be written; `InvalidInput`, naming the document, if Firestore would refuse them, or if two
+    writes meet one document: what a precondition means then is not the same everywhere."""
+    if not 0 < len(writes) <= MAX_WRITES:
+        _refuse("the commit", f"has {len(writes)} writes; Firestore takes 1 to {MAX_WRITES}.", "Commit fewer at once.")
     size = 0
+    seen: set[str] = set()
     for write in writes:
         given = write.precondition
         if given is not None and given.update_time is not None and given.exists is False:
-            raise InvalidInput(
-                "is to be absent and to have an update time.", subject=write.path, remedy="Give one precondition or the other."
-            )
-        match write:
-            case Set():
-                size += document_size(write.path, write.data)
-            case Update():
-                for path in write.mask:
-                    check_field_path(path)
-                size += document_size(write.path, write.data)
-            case Delete():
-                check_document_path(write.path)
-                size += len(write.path)
+            _refuse(write.path, "is to be absent and to have an update time.", "Give one precondition or the other.")
+        if write.path in seen:
+            _refuse(write.path, "is written twice in one commit.", "Merge the two writes.")
+        seen.add(write.path)
+        if isinstance(write, Update):
+            _check_mask(write)
+            size += document_size(write.path, masked(write))
+        else:
+            size += document_size(write.path, write.data if isinstance(write, Set) else {})
     check_request_size(size)
     return size
 
 
+def check_read_time(read_time: Timestamp | None) -> None:
+    """`InvalidInput` for a time finer than Firestore's microseconds."""
+    if read_time is not None and read_time.nanos % 1_000:
+        _refuse(f"read time {read_time}", "is finer than a microsecond.", "Cut it to microseconds.")
+
+
 def check_query(query: Query) -> None:
     """`InvalidInput` for a query that Firestore, or keyset paging, cannot answer."""
-
-    def refuse(what: str, remedy: str) -> NoReturn:
-        raise InvalidInput(what, subject=f"query over {query.collection}", remedy=remedy)
-
+    subject = f"query over {query.collection[:200]}"
     if query.collection.count("/") % 2:
-        refuse("names a document, not a collection.", "A collection path has an odd number of parts.")
+        _refuse(subject, "names a document, not a collection.", "A collection path has an odd number of parts.")
     check_document_path(f"{query.collection}/id")
     if query.limit is not None and query.limit < 1:
-        refuse(f"has a limit of {query.limit}.", "A limit is 1 or more.")
-    if query.order_by != NAME:
-        check_field_path(query.order_by)
-        longer = [p for p in query.select or () if len(p) > len(query.order_by) and p[: len(query.order_by)] == query.order_by]
-        if longer:
-            refuse("selects a part of the field it is ordered by.", "Select the whole field.")
-    for path in query.select or ():
-        check_field_path(path)
+        _refuse(subject, f"has a limit of {query.limit}.", "A limit is 1 or more.")
+    named = [query.order_by, *(query.select or ()), *(where.field for where in query.where)]
+    for path in named:
+        if path != NAME:
+            check_field_path(path)
+    depth = len(query.order_by)
+    if any(len(path) > depth and path[:depth] == query.order_by for path in query.select or ()):
+        _refuse(subject, "selects a part of the field it is ordered by.", "Select the whole field.")
     for where in query.where:
-        if where.field != NAME:
-            check_field_path(where.field)
-        if where.op in ("in", "array-contains-any") and not (
-            isinstance(where.value, list | tuple) and 0 < len(where.value) <= MAX_DISJUNCTIONS
-        ):
-            refuse(f"asks `{where.op}` of a list that is not 1 to {MAX_DISJUNCTIONS} long.", "Ask in several queries.")
+        if where.op in ("in", "array-contains-any"):
+            if not (isinstance(where.value, list | tuple) and 0 < len(where.value) <= MAX_DISJUNCTIONS):
+                _refuse(subject, f"asks `{where.op}` of no list of 1 to {MAX_DISJUNCTIONS}.", "Ask in several queries.")
+        elif where.op not in ("==", "array-contains") and where.field not in (NAME, query.order_by):
+            _refuse(subject, f"compares {dotted(where.field)!r} by `{where.op}` unordered.", "Order by that field.")

@@ -3,6 +3,7 @@ null < booleans < numbers (NaN first) < times < strings < bytes < references < p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -18,19 +19,24 @@ def _number(value: float) -> Key:
     return (NUMBER, 0, 0) if value != value else (NUMBER, 1, value)  # Python compares an int with a float exactly
 
 
+def _signed(value: float) -> Key:
+    """Within places and vectors -0.0 comes before 0.0; between numbers they are equal."""
+    return (value, math.copysign(1, value))
+
+
 _KEYS: dict[type, Callable[[Any], Key]] = ByClass(
     {
-        type(None): lambda value: (NULL,),
+        type(None): lambda _: (NULL,),
         bool: lambda value: (BOOLEAN, value),
         int: _number,
         float: _number,
         Timestamp: lambda value: (TIME, value.seconds, value.nanos),
-        str: lambda value: (STRING, str(value)),  # by code point, which is the order of the UTF-8 bytes
+        str: lambda value: (STRING, str.__str__(value)),  # by code point, which is the order of the UTF-8 bytes
         bytes: lambda value: (BYTES, value),
         Reference: lambda value: (REFERENCE, value.name.split("/")),
-        GeoPoint: lambda value: (PLACE, _number(value.latitude), _number(value.longitude)),
+        GeoPoint: lambda value: (PLACE, _signed(value.latitude), _signed(value.longitude)),
         list: lambda value: (ARRAY, [key(inner) for inner in value]),
-        Vector: lambda value: (VECTOR, len(value.values), [_number(inner) for inner in value.values]),
+        Vector: lambda value: (VECTOR, len(value.values), [_signed(inner) for inner in value.values]),
         dict: lambda value: (MAP, [(name, key(inner)) for name, inner in sorted(value.items())]),
     }
 )

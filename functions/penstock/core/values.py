@@ -21,6 +21,7 @@ import datetime as dt
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -184,11 +185,11 @@ def loads(text: str | bytes) -> Value:
     return json.loads(text, object_hook=_untag) if '"$' in text else json.loads(text)
 
 
-def get_in(data: Data, path: FieldPath, default: Value = None) -> Value:
+def get_in(data: Mapping[str, Value], path: FieldPath, default: Value = None) -> Value:
     """The value at a path of segments, or `default` where there is none."""
     here: Value = data
     for segment in path:
-        if not isinstance(here, dict) or segment not in here:
+        if not isinstance(here, dict | Mapping) or segment not in here:
             return default
         here = here[segment]
     return here

@@ -1,0 +1,310 @@
+"""The store on Firestore, over gRPC and protobuf. Nothing is retried but what is safe to send twice: reads always, commits only
+when the server says that it did nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import google.auth
+import google.auth.exceptions
+import grpc
+from google.api_core import grpc_helpers
+from google.api_core.gapic_v1.routing_header import to_grpc_metadata
+from grpc.experimental import ChannelOptions
+
+from penstock.adapters import firestore_errors as errors
+from penstock.adapters import firestore_proto as proto
+from penstock.adapters.meter import Meter
+from penstock.core import limits
+from penstock.core.errors import Incomplete, PenstockError
+from penstock.core.ordering import key
+from penstock.core.records import NAME, Bill, Cursor, Query, Snapshot, Write
+from penstock.core.values import FieldPath, Timestamp
+
+HOST = "firestore.googleapis.com:443"
+SCOPES = ("https://www.googleapis.com/auth/datastore",)
+OPTIONS = (
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.enable_retries", 0),  # a commit that gRPC sends again by itself could lose a race against itself
+    (ChannelOptions.SingleThreadedUnaryStream, 1),  # the reader drives its stream: three times the documents a second
+)
+COMMIT_SECONDS = 60.0
+GET_SECONDS = 60.0
+PAGE_SECONDS = 300.0  # of one page of a scan, its consumer's own time included; a page cut short resumes
+GET_AT_ONCE = 1_000
+_SERVICE = "/google.firestore.v1.Firestore/"
+
+
+class FirestoreStores:
+    """Opens stores that share one channel, made on first use. `emulator_host` ("host:port") goes there without credentials."""
+
+    def __init__(self, emulator_host: str | None = None) -> None:
+        self._emulator_host = emulator_host
+        self._lock = threading.Lock()
+        self._rpcs: _Rpcs | None = None
+        self._stores: dict[tuple[str, str], FirestoreStore] = {}
+
+    def open(self, project: str, database: str) -> FirestoreStore:
+        with self._lock:
+            if self._rpcs is None:
+                self._rpcs = _Rpcs(self._emulator_host)
+            if (project, database) not in self._stores:
+                self._stores[project, database] = FirestoreStore(self._rpcs, project, database)
+            return self._stores[project, database]
+
+    def close(self) -> None:
+        """Close the channel; stores that were opened are of no use then."""
+        with self._lock:
+            if self._rpcs is not None:
+                self._rpcs.channel.close()
+            self._rpcs = None
+            self._stores.clear()
+
+
+class _Rpcs:
+    """The four RPCs on one channel."""
+
+    def __init__(self, emulator_host: str | None) -> None:
+        self.credentials: tuple[tuple[str, str], ...] = ()
+        if emulator_host is not None:
+            self.channel = grpc.insecure_channel(emulator_host, options=OPTIONS)
+            self.credentials = (("authorization", "Bearer owner"),)  # the emulator's administrator
+        else:
+            self.channel = _production_channel()
+        self.run_query = self._stream("RunQuery", proto.RunQueryRequest, proto.RunQueryResponse)
+        self.run_aggregation = self._stream(
+            "RunAggregationQuery", proto.RunAggregationQueryRequest, proto.RunAggregationQueryResponse
+        )
+        self.batch_get = self._stream("BatchGetDocuments", proto.BatchGetDocumentsRequest, proto.BatchGetDocumentsResponse)
+        self.commit: Any = self.channel.unary_unary(
+            _SERVICE + "Commit",
+            request_serializer=proto.CommitRequest.SerializeToString,
+            response_deserializer=proto.CommitResponse.FromString,
+        )
+
+    def _stream(self, name: str, request: Any, response: Any) -> Any:
+        return self.channel.unary_stream(
+            _SERVICE + name, request_serializer=request.SerializeToString, response_deserializer=response.FromString
+        )
+
+
+def _production_channel() -> grpc.Channel:
+    try:
+        credentials, _ = google.auth.default(scopes=SCOPES)
+    except google.auth.exceptions.DefaultCredentialsError as error:
+        raise PenstockError(
+            "no Google credentials were found", remedy="Run `gcloud auth application-default login`, or use the emulator."
+        ) from error
+    channel: grpc.Channel = grpc_helpers.create_channel(HOST, credentials=credentials, scopes=SCOPES, options=OPTIONS)
+    return channel
+
+
+class FirestoreStore:
+    """One Firestore database (ports.Store)."""
+
+    def __init__(self, rpcs: _Rpcs, project: str, database: str) -> None:
+        self._rpcs = rpcs
+        self._database = f"projects/{project}/databases/{database}"
+        self._documents = f"{self._database}/documents"
+        self._prefix = len(self._documents) + 1
+        self._meter = Meter()
+        self._metadata = (
+            *rpcs.credentials,
+            ("google-cloud-resource-prefix", self._database),
+            _route("database", self._database),
+        )
+
+    @property
+    def bill(self) -> Bill:
+        return self._meter.bill
+
+    def full_name(self, path: str) -> str:
+        return f"{self._documents}/{path}"
+
+    def _parent(self, collection: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """The parent of a collection, and the metadata that routes a query there."""
+        above = collection.rpartition("/")[0]
+        parent = f"{self._documents}/{above}" if above else self._documents
+        return parent, (*self._metadata[:-1], _route("parent", parent))
+
+    # reads ----------------------------------------------------------------------------------------------------------
+
+    def get(
+        self, paths: Sequence[str], read_time: Timestamp | None = None, select: tuple[FieldPath, ...] | None = None
+    ) -> list[Snapshot]:
+        limits.check_read_time(read_time)
+        for path in paths:
+            limits.check_document_path(path)
+        found: dict[str, Snapshot] = {}
+        wanted = list(dict.fromkeys(paths))
+        for start in range(0, len(wanted), GET_AT_ONCE):
+            chunk = wanted[start : start + GET_AT_ONCE]
+            found |= self._get(chunk, read_time, select)
+        return [found[path] for path in paths]
+
+    def _get(self, paths: list[str], read_time: Timestamp | None, select: tuple[FieldPath, ...] | None) -> dict[str, Snapshot]:
+        request = proto.BatchGetDocumentsRequest(database=self._database, documents=[self.full_name(path) for path in paths])
+        _pin(request, read_time)
+        if select is not None:
+            request.mask.SetInParent()
+            request.mask.field_paths.extend([proto.field_path(path) for path in select] or ["__name__"])
+        subject = f"{len(paths)} documents from {paths[0]} on"
+
+        def call() -> dict[str, Snapshot]:
+            self._meter.call()
+            found: dict[str, Snapshot] = {}
+            for answer in self._rpcs.batch_get(request, metadata=self._metadata, timeout=GET_SECONDS):
+                if answer.HasField("found"):
+                    path = answer.found.name[self._prefix :]
+                    found[path] = proto.ProtoSnapshot(path, answer.found)
+                elif answer.missing:
+                    path = answer.missing[self._prefix :]
+                    found[path] = Snapshot(path, None, None)
+            return found
+
+        found = errors.attempt(call, errors.retriable_read, lambda error: errors.read_error(error, subject))
+        if len(found) != len(paths):
+            raise Incomplete(f"{len(found)} were answered", subject=subject, remedy="Read again.")
+        for path in paths:
+            self._meter.get(path)
+        return found
+
+    def scan(self, query: Query, read_time: Timestamp | None = None) -> Iterator[Snapshot]:
+        limits.check_query(query)
+        limits.check_read_time(read_time)
+        return self._scan(query, read_time)
+
+    def _scan(self, query: Query, read_time: Timestamp | None) -> Iterator[Snapshot]:
+        parent, metadata = self._parent(query.collection)
+        request = proto.RunQueryRequest(parent=parent)
+        structured = request.structured_query
+        proto.structured_query(structured, query, self._documents)
+        _pin(request, read_time)
+        page = _Page(query, self._prefix)
+        left = query.limit
+        failures = 0
+        while True:
+            want = limits.MAX_PAGE if left is None else min(left, limits.MAX_PAGE)
+            structured.limit.value = want
+            if page.last is not None:
+                proto.put_cursor(structured, page.last, query.order_by, self._documents)
+            self._meter.call()
+            call = self._rpcs.run_query(request, metadata=metadata, timeout=PAGE_SECONDS)
+            got, ended = 0, False
+            try:
+                for snapshot in page.read(call):
+                    got += 1
+                    failures = 0
+                    yield snapshot
+                ended = True
+            except grpc.RpcError as error:
+                failures += 1
+                if failures >= errors.ATTEMPTS or not errors.retriable_read(error):
+                    raise self._cut(query, page, error) from error
+                errors.pause(failures)
+            finally:
+                call.cancel()
+                self._meter.reads(query.collection, max(got, 1) if ended else got)
+            if got > want:
+                raise Incomplete(f"{got} documents came in a page of {want}", subject=query.collection, remedy="Read again.")
+            left = None if left is None else left - got
+            if (ended and got < want) or left == 0:
+                return
+
+    def _cut(self, query: Query, page: _Page, error: grpc.RpcError) -> PenstockError:
+        failed = errors.read_error(error, f"query over {query.collection}")
+        if page.last is None or not errors.retriable_read(error):
+            return failed
+        return Incomplete(f"broke off after {page.last.path}: {failed.what}", subject=failed.subject, remedy="Read again.")
+
+    def count(self, query: Query, read_time: Timestamp | None = None) -> int:
+        limits.check_query(query)
+        limits.check_read_time(read_time)
+        parent, metadata = self._parent(query.collection)
+        request = proto.RunAggregationQueryRequest(parent=parent)
+        _pin(request, read_time)
+        asked = request.structured_aggregation_query
+        proto.structured_query(asked.structured_query, query, self._documents)
+        asked.structured_query.ClearField("select")
+        counted = asked.aggregations.add()
+        counted.alias = "n"
+        counted.count.SetInParent()
+
+        def call() -> list[int]:
+            self._meter.call()
+            answers = self._rpcs.run_aggregation(request, metadata=metadata, timeout=GET_SECONDS)
+            return [a.result.aggregate_fields["n"].integer_value for a in answers if "n" in a.result.aggregate_fields]
+
+        subject = f"count over {query.collection}"
+        answers = errors.attempt(call, errors.retriable_read, lambda error: errors.read_error(error, subject))
+        if len(answers) != 1:
+            raise Incomplete(f"{len(answers)} counts were answered", subject=subject, remedy="Count again.")
+        self._meter.count(query.collection, answers[0])
+        return answers[0]
+
+    # writes ---------------------------------------------------------------------------------------------------------
+
+    def commit(self, writes: Sequence[Write]) -> Timestamp:
+        limits.check_commit(writes)
+        request = proto.CommitRequest(database=self._database)
+        for write in writes:
+            proto.put_write(request.writes.add(), write, f"{self._documents}/{write.path}")
+        limits.check_request_size(request.ByteSize())
+        subject = f"commit of {len(writes)} writes from {writes[0].path} on"
+
+        def call() -> Any:
+            self._meter.call()
+            return self._rpcs.commit(request, metadata=self._metadata, timeout=COMMIT_SECONDS)
+
+        answer = errors.attempt(call, errors.refused, lambda error: errors.commit_error(error, subject))
+        self._meter.commit(writes)
+        return proto.time_of(answer.commit_time)
+
+
+def _route(name: str, resource: str) -> tuple[str, str]:
+    """The header by which Google's front end finds the database."""
+    header: tuple[str, str] = to_grpc_metadata(((name, resource),))  # type: ignore[no-untyped-call]
+    return header
+
+
+def _pin(request: Any, read_time: Timestamp | None) -> None:
+    if read_time is not None:
+        request.read_time.seconds = read_time.seconds
+        request.read_time.nanos = read_time.nanos
+
+
+class _Page:
+    """Reads one page after the other and holds the stream to its order: by the ordering field, then by name, never twice."""
+
+    def __init__(self, query: Query, prefix: int) -> None:
+        self.last = query.after
+        self._query = query
+        self._prefix = prefix
+        self._by_name = query.order_by == NAME
+        self._hide = query.select is not None and not self._by_name and not proto.selects(query.select, query.order_by)
+        self._key = None if self.last is None else self._key_of(self.last)
+
+    def _key_of(self, cursor: Cursor) -> Any:
+        return cursor.path if self._by_name else (key(cursor.value), cursor.path)
+
+    def read(self, call: Any) -> Iterator[Snapshot]:
+        value = None
+        for answer in call:
+            document = answer.document
+            name = document.name
+            if not name:
+                continue  # progress without a document
+            path = name[self._prefix :]
+            if not self._by_name:
+                value = proto.take_at(document.fields, self._query.order_by)
+                if self._hide:
+                    proto.drop_at(document.fields, self._query.order_by)
+            self.last = cursor = Cursor(value, path)
+            here = path if self._by_name else (key(value), path)
+            if self._key is not None and here <= self._key:
+                raise Incomplete(f"{path} was answered out of order", subject=self._query.collection, remedy="Read again.")
+            self._key = here
+            yield proto.ProtoSnapshot(cursor.path, document)
