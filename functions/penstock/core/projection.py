@@ -95,18 +95,18 @@ class _Slot:
 
     def merge(self, rows: Sequence[_Row]) -> tuple[Value, Sequence[Problem]]:
         """The value of several records, oldest first, and what of them could not be read."""
-        values = [r.values[self.column] for r in self.allowed(rows)]
+        values = [v for r in self.allowed(rows) if (v := r.values[self.column]) is not ABSENT]
+        problems = [v for v in values if isinstance(v, Problem)]
         match self.field.pick:
             case "latest" | "earliest":
-                order = reversed(values) if self.field.pick == "latest" else values
-                found = next((v for v in order if v is not ABSENT), ABSENT)
+                found = values[-1 if self.field.pick == "latest" else 0] if values else ABSENT
                 # an unreadable value is not passed over for a readable older one: that would write what is no longer so
-                return (ABSENT, [found]) if isinstance(found, Problem) else (found, ())
+                return (ABSENT if isinstance(found, Problem) else found), problems
             case "distinct":
-                good = {dumps(v): v for v in values if v is not ABSENT and not isinstance(v, Problem)}
-                return [good[text] for text in sorted(good)] or ABSENT, [v for v in values if isinstance(v, Problem)]
+                good = {dumps(v): v for v in values if not isinstance(v, Problem)}
+                return [good[text] for text in sorted(good)] or ABSENT, problems
             case "count":
-                return sum(v is not ABSENT for v in values), ()
+                return len(values), problems
 
 
 @dataclass(slots=True)

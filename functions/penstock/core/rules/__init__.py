@@ -1,0 +1,88 @@
+"""The rules by name, and how a pack and a batch are judged by those that a pipeline names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from penstock.core.changes import Change, Finding
+from penstock.core.declaration import Pipeline
+from penstock.core.records import Snapshot
+from penstock.core.rules import (
+    child_moves,
+    child_without_parent,
+    different_values,
+    edited_by_hand,
+    exists_elsewhere,
+    mass_change,
+    moved,
+    records_disagree,
+    required,
+    rivals,
+    status_backwards,
+    too_many_children,
+    unconvertible,
+)
+from penstock.core.rules.base import BatchRule, ChangeRule, Count, Get, GroupRule, Judgement, Lookup, Rule, View
+
+__all__ = ["RULES", "Count", "Get", "Judgement", "Lookup", "check", "gather", "judge", "lookups"]
+
+_MODULES = (
+    exists_elsewhere, different_values, child_without_parent, too_many_children, child_moves, rivals, records_disagree,
+    moved, required, status_backwards, edited_by_hand, unconvertible, mass_change,
+)  # fmt: skip
+
+RULES: Mapping[str, Rule] = {module.RULE.name: module.RULE for module in _MODULES}
+
+
+def _groups(changes: Sequence[Change]) -> Iterator[list[Change]]:
+    by_group: dict[str, list[Change]] = {}
+    for change in changes:
+        by_group.setdefault(change.group, []).append(change)
+    yield from by_group.values()
+
+
+def lookups(pipeline: Pipeline, target_prefix: str, changes: Sequence[Change]) -> list[Lookup]:
+    """What the pipeline's rules must see of production to judge this pack; each once."""
+    view = View(pipeline, target_prefix, by_path={c.path: c for c in changes})
+    wanted: dict[Lookup, None] = {}
+    for name, settings in pipeline.rules:
+        rule = RULES[name]
+        if isinstance(rule, ChangeRule):
+            wanted |= {asked: None for change in changes for asked in rule.lookups(view, settings, change)}
+        elif isinstance(rule, GroupRule):
+            wanted |= {asked: None for group in _groups(changes) for asked in rule.lookups(view, settings, group)}
+    return list(wanted)
+
+
+def check(pipeline: Pipeline, prefix: str, changes: Sequence[Change], found: Mapping[Lookup, Snapshot | int]) -> list[Finding]:
+    """What the rules for changes and for groups say of one pack. `found` answers all that `lookups` asked."""
+    view = View(pipeline, prefix, found, {c.path: c for c in changes})
+    said: list[Finding] = []
+    for name, settings in pipeline.rules:
+        rule = RULES[name]
+        if isinstance(rule, ChangeRule):
+            said += [finding for change in changes for finding in rule.check(view, settings, change)]
+        elif isinstance(rule, GroupRule):
+            said += [finding for group in _groups(changes) for finding in rule.check(view, settings, group)]
+    return said
+
+
+def gather(pipeline: Pipeline, changes: Sequence[Change]) -> dict[str, Any]:
+    """What the batch-wide rules must know of one pack, as JSON by rule."""
+    named = ((name, settings, RULES[name]) for name, settings in pipeline.rules)
+    return {name: rule.gather(pipeline, settings, changes) for name, settings, rule in named if isinstance(rule, BatchRule)}
+
+
+def judge(pipeline: Pipeline, gathered: Sequence[Mapping[str, Any]], totals: Mapping[str, int]) -> Judgement:
+    """What the batch-wide rules say, from what `gather` gave for every pack. `totals`: by entity, how many records
+    production holds."""
+    findings: list[Finding] = []
+    folded: list[str] = []
+    for name, settings in pipeline.rules:
+        rule = RULES[name]
+        if isinstance(rule, BatchRule):
+            judged = rule.judge(pipeline, settings, [pack[name] for pack in gathered if name in pack], totals)
+            findings += judged.findings
+            folded += judged.folded
+    return Judgement(tuple(findings), tuple(dict.fromkeys(folded)))
