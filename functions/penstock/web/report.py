@@ -1,0 +1,142 @@
+"""A report's files from one pass over the rows: CSV and JSON take every row, the picture page keeps what it shows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from penstock.core.changes import Change, Finding
+from penstock.core.errors import InvalidInput
+from penstock.core.plan import Batch, Decision, Row
+from penstock.core.values import dotted, dumps
+from penstock.web import summary
+from penstock.web.report_page import Gathered, report_page
+from penstock.web.text import plain, visible
+
+KINDS = {"pre-sync": "before the sync", "post-sync": "after the sync", "rollback": "after the rollback"}
+SCHEMA = "penstock.report.v1"
+COLUMNS = ("key", "entity", "group", "action", "status", "document", "changed", "findings", "note")
+
+# A spreadsheet runs what begins with one of these, and a file opened with another separator begins cells elsewhere, so
+# what follows a separator or a quote counts as a beginning too. A negative number that stands alone is left a number.
+_FORMULA = re.compile(r"""(^|[,;|\t\r\n"'])(\s*)(?!-\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\s*(?:[,;\t\r\n]|$))(?=[=+\-@＝＋－＠])""")
+_LEADING = ("\t", "\r", "\n")
+
+
+def report_files(kind: str, title: str, batch: Batch, rows: Iterable[Row]) -> dict[str, bytes]:
+    """`html`, `csv` (UTF-8 with a byte order mark, CRLF) and `json` (see `SCHEMA` and docs) of one batch."""
+    if kind not in KINDS:
+        raise InvalidInput("is no kind of report", subject=kind, remedy=f"Kinds: {', '.join(KINDS)}.")
+    gathered = Gathered()
+    table = io.StringIO(newline="")
+    writer = csv.writer(table)
+    writer.writerow(COLUMNS)
+    entries: list[str] = []
+    for row in rows:
+        gathered.add(row)
+        writer.writerow(_cells(row))
+        entries.append(dumps(_entry(row)))
+    head, listed = dumps(_head(kind, title, batch)), ",\n".join(entries)
+    return {
+        "html": report_page(kind, title, batch, gathered).encode(),
+        "csv": b"\xef\xbb\xbf" + table.getvalue().encode(errors="replace"),
+        "json": f'{head[:-1]},"changes":[{listed}]}}\n'.encode(errors="replace"),
+    }
+
+
+def cell(text: str) -> str:
+    """The text as a spreadsheet cell that is never taken for a formula."""
+    text = text.replace("\x00", "␀")
+    text = _FORMULA.sub(r"\1\2'", text)
+    return f"'{text}" if text.startswith(_LEADING) else text
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    change = row.change
+    return (
+        cell(change.key),
+        cell(change.entity),
+        cell(change.group),
+        change.action.value,
+        row.status.value,
+        cell(change.path),
+        cell("; ".join([f"{dotted(d.path)}: {plain(d.before)} → {plain(d.after)}" for d in change.diff])),
+        cell("; ".join([f"{f.severity} {f.rule}: {f.text}" for f in row.findings])) if row.findings else "",
+        cell(row.note) if row.note else "",
+    )
+
+
+def _entry(row: Row) -> dict[str, Any]:
+    change: Change = row.change
+    return {
+        "key": change.key,
+        "entity": change.entity,
+        "group": change.group,
+        "action": change.action.value,
+        "status": row.status.value,
+        "document": change.path,
+        "diff": [
+            {"field": dotted(d.path), "before": d.before, "after": d.after, "passive": d.passive} for d in change.diff
+        ],
+        "findings": [_finding(f) for f in row.findings],
+        "note": row.note,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity,
+        "field": finding.field,
+        "text": finding.text,
+        "remedy": finding.remedy,
+        "table": [list(line) for line in finding.table],
+    }
+
+
+def _decision(decision: Decision) -> dict[str, Any]:
+    return {
+        "by": decision.by,
+        "at": str(decision.at),
+        "verdict": decision.verdict,
+        "groups": dict(decision.groups),
+        "changes": dict(decision.changes),
+        "note": decision.note,
+    }
+
+
+def _head(kind: str, title: str, batch: Batch) -> dict[str, Any]:
+    moments = ("read_time", "created_at", "opened_at", "decided_at", "finished_at", "expires_at")
+    numbers = ("total", "approved", "rejected", "applied", "drifted", "verified", "mismatched", "edited_since")
+    return {
+        "schema": SCHEMA,
+        "kind": kind,
+        "title": title,
+        "batch": batch.id,
+        "pipeline": batch.pipeline,
+        "target": batch.target,
+        "batch_kind": batch.kind,
+        "status": batch.status.value,
+        "digest": batch.digest,
+        "started_by": batch.started_by,
+        "times": {name: str(at) if (at := getattr(batch, name)) else None for name in moments},
+        "numbers": {name: getattr(batch, name) for name in numbers},
+        "counts": dict(batch.counts),
+        "tallies": {entity: _tally(tally) for entity, tally in batch.tallies.items()},
+        "production_before": dict(batch.production_before),
+        "production_after": dict(batch.production_after),
+        "findings": {rule: dict(by) for rule, by in batch.findings.items()},
+        "batch_findings": [_finding(f) for f in batch.batch_findings],
+        "decisions": [_decision(d) for d in batch.decisions],
+        "bill": dict(batch.bill),
+        "notes": [visible(note, lines=True) for note in batch.notes],
+        "recommendation": summary.recommendation(batch),
+    }
+
+
+def _tally(tally: Any) -> dict[str, Any]:
+    names = ("read", "created", "updated", "deleted", "unchanged", "declined", "held", "merged")
+    return {**{name: getattr(tally, name) for name in names}, "skipped": dict(tally.skipped), "closes": tally.closes}

@@ -1,0 +1,107 @@
+"""What a batch amounts to, in a few numbers and one sentence: shared by mails, pages and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from penstock.core.batch import Status
+from penstock.core.changes import SEVERITIES, Finding
+from penstock.core.plan import Batch
+from penstock.web.text import plural, visible, words, worst_first
+
+STATUS_WORDS: Mapping[Status, str] = {
+    Status.CREATED: "being read",
+    Status.STAGED: "staged, checks are about to start",
+    Status.CHECKING: "being checked",
+    Status.UNDER_REVIEW: "waiting for a decision",
+    Status.APPROVED: "approved, about to be written",
+    Status.APPLYING: "being written to production",
+    Status.APPLIED: "applied",
+    Status.PARTIALLY_APPLIED: "applied in part",
+    Status.REJECTED: "rejected",
+    Status.EXPIRED: "expired without a decision",
+    Status.SUPERSEDED: "superseded by a newer batch",
+    Status.FAILED: "failed",
+    Status.ROLLED_BACK: "rolled back",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many changes of an entity, by action."""
+
+    entity: str
+    create: int
+    update: int
+    delete: int
+
+    @property
+    def total(self) -> int:
+        return self.create + self.update + self.delete
+
+
+def counted(batch: Batch) -> list[Counted]:
+    """From `drops CREATE` → 12, one line per entity in the batch's order."""
+    found: dict[str, dict[str, int]] = {}
+    for label, count in batch.counts.items():
+        entity, _, action = label.rpartition(" ")
+        found.setdefault(entity, {})[action] = count
+    return [Counted(e, by.get("CREATE", 0), by.get("UPDATE", 0), by.get("DELETE", 0)) for e, by in found.items()]
+
+
+def severities(batch: Batch) -> dict[str, int]:
+    return {s: sum(by.get(s, 0) for by in batch.findings.values()) for s in SEVERITIES}
+
+
+def masses(batch: Batch) -> list[Finding]:
+    """Fields that changed alike in many records: one decision each."""
+    return [f for f in batch.batch_findings if f.table]
+
+
+def brakes(batch: Batch) -> list[Finding]:
+    return worst_first(f for f in batch.batch_findings if not f.table)
+
+
+def decided_brakes(batch: Batch) -> list[Finding]:
+    """Findings about the whole batch that stop it until somebody speaks for their rule."""
+    return [f for f in brakes(batch) if f.severity == "blocker"]
+
+
+def rules(batch: Batch) -> list[tuple[str, dict[str, int]]]:
+    """Findings by rule, worst and most first."""
+    return sorted(
+        ((rule, {s: by.get(s, 0) for s in SEVERITIES}) for rule, by in batch.findings.items()),
+        key=lambda item: tuple(-item[1][s] for s in SEVERITIES),
+    )
+
+
+def recommendation(batch: Batch) -> str:
+    """What the numbers ask of the person who decides."""
+    counts = severities(batch)
+    parts = []
+    if counts["blocker"]:
+        needs = "needs" if counts["blocker"] == 1 else "need"
+        parts.append(f"{plural(counts['blocker'], 'blocker')} {needs} a word each, or one for their rule")
+    if mass := masses(batch):
+        parts.append(f"{plural(len(mass), 'mass change')} to decide as a whole ({', '.join(visible(f.field) for f in mass)})")
+    if parts:
+        return "; ".join(parts) + "; the rest is ordinary."
+    if counts["warning"]:
+        return f"No blocker. Look at {plural(counts['warning'], 'warning')}, then approve."
+    return f"Nothing stands out: {plural(batch.total, 'ordinary change')}."
+
+
+def sentence(batch: Batch) -> str:
+    """`120 changes: 100 poles created, 20 drops updated`."""
+    done = {"create": "to create", "update": "to update", "delete": "to delete"}
+    found = [(getattr(c, action), c.entity, word) for c in counted(batch) for action, word in done.items()]
+    parts = [f"{count:,} {words(entity)} {word}" for count, entity, word in found if count]
+    return f"{plural(batch.total, 'change')}: {', '.join(parts)}" if parts else "no changes"
+
+
+def seconds(batch: Batch) -> int | None:
+    """From the decision to the end of the promotion."""
+    if batch.decided_at is None or batch.finished_at is None:
+        return None
+    return batch.finished_at.seconds - batch.decided_at.seconds
