@@ -107,8 +107,8 @@ def _array(value: Sequence[Value], depth: int) -> int:
         _broken(f"is nested more than {MAX_DEPTH} levels deep.", "Flatten it, or store it as text.")
     size = 0
     for inner in value:
-        if isinstance(inner, list | tuple):
-            _broken("holds an array directly in an array.", "Put a map in between.")
+        if isinstance(inner, list | tuple | Vector):
+            _broken("holds an array or a vector directly in an array.", "Put a map in between.")
         size += SIZES[inner.__class__](inner, depth + 1)
     return size
 
