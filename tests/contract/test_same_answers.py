@@ -1,0 +1,121 @@
+"""The same questions to memory and to the emulator, many and mixed; whatever the answers are, they must be equal."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+import pytest
+
+from penstock.core.errors import PenstockError
+from penstock.core.ordering import key
+from penstock.core.records import ABSENT, EXISTS, NAME, Delete, Query, Set, Update, Where, Write, as_seen
+from penstock.core.values import FieldPath, GeoPoint, Reference, Timestamp, Value, Vector, dumps
+from penstock.ports import Store
+
+pytestmark = pytest.mark.emulator
+V: FieldPath = ("v",)
+BASE = "projects/p/databases/d/documents/"
+VALUES: list[Value] = [
+    None, False, True,
+    math.nan, -math.inf, -(2**63), -1.5, -1, -0.0, 0, 0.0, 1, 1.0, 1.5, 2**53, 2**53 + 1, float(2**53), 2**63 - 1, 9.3e18, math.inf,
+    Timestamp(-1), Timestamp(0), Timestamp(0, 1_000), Timestamp(1),
+    "", "A", "a", "aa", "b", "é", "\uffff", "🙂", b"", b"\x00", b"a", b"\xff",
+    Reference(BASE + "a/b"), Reference(BASE + "a/b/c/d"), Reference(BASE + "a/c"), Reference(BASE + "a!/b"),
+    Reference("projects/o/databases/d/documents/a/b"),
+    GeoPoint(-1.0, 5.0), GeoPoint(-0.0, 6.0), GeoPoint(0.0, -5.0), GeoPoint(0.0, -0.0), GeoPoint(0.0, 0.0), GeoPoint(0.0, 5.0),
+    [], [None], [math.nan], [1], [1, 2], [1.0, 3], [2], ["a"], [{}], [{"a": 1}],
+    Vector((2.0,)), Vector((1.0,)), Vector((-0.0, 5.0)), Vector((0.0, 5.0)), Vector((0.0, -5.0)),
+    {}, {"A": 1}, {"a": 1}, {"a": 1, "b": 2}, {"a": 1, "\uffff": 1}, {"a": 1, "🙂": 1}, {"a": 2}, {"a": {"x": 1}}, {"b": 0},
+]  # fmt: skip
+
+
+def answer(store: Store, query: Query) -> Any:
+    """What the store says: names and values in order and the count, or the kind of error."""
+    try:
+        found = [(s.id, dumps(s.data)) for s in store.scan(query)]
+    except PenstockError as error:
+        return type(error)
+    return found, store.count(query)
+
+
+@pytest.fixture
+def filled(both: tuple[Store, Store]) -> tuple[Store, Store]:
+    shuffled = VALUES.copy()
+    random.Random(7).shuffle(shuffled)
+    writes = [Set(f"c/{n:03d}", {"v": value, "n": n % 3}) for n, value in enumerate(shuffled)]
+    for store in both:
+        store.commit([*writes, Set("c/lacks", {"n": 1})])
+    return both
+
+
+def test_values_of_all_types_stand_in_one_order(filled: tuple[Store, Store]) -> None:
+    memory, emulator = (answer(store, Query("c", order_by=V)) for store in filled)
+    assert memory == emulator
+    assert memory[1] == len(VALUES)
+
+
+@pytest.mark.parametrize("op", ["==", "!=", "<", "<=", ">", ">=", "array-contains"])
+def test_every_operator_finds_the_same_for_every_value(filled: tuple[Store, Store], op: Any) -> None:
+    found = 0
+    for value in VALUES:
+        order = NAME if op in ("==", "array-contains") else V
+        memory, emulator = (answer(store, Query("c", (Where(V, op, value),), order_by=order)) for store in filled)
+        assert memory == emulator, f"{op} {value!r}"
+        found += len(memory[0])
+    assert found > 3
+
+
+@pytest.mark.parametrize("op", ["in", "array-contains-any"])
+def test_lists_of_values_find_the_same(filled: tuple[Store, Store], op: Any) -> None:
+    chance = random.Random(11)
+    for _ in range(30):
+        values = chance.sample(VALUES, chance.randint(1, 30))
+        memory, emulator = (answer(store, Query("c", (Where(V, op, values),))) for store in filled)
+        assert memory == emulator, f"{op} {values!r}"
+
+
+def test_ranges_within_a_type_find_the_same(filled: tuple[Store, Store]) -> None:
+    chance = random.Random(13)
+    for _ in range(60):
+        low, high = sorted(chance.sample(VALUES, 2), key=key)
+        where = (Where(V, ">=", low), Where(V, "<", high), Where(("n",), "==", chance.randint(0, 2)))
+        memory, emulator = (answer(store, Query("c", where, order_by=V)) for store in filled)
+        assert memory == emulator, f"{low!r} … {high!r}"
+
+
+def state(store: Store) -> list[tuple[str, str]]:
+    return [(s.path, dumps(s.data)) for s in store.scan(Query("c"))]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_commits_succeed_and_fail_alike_and_leave_the_same_documents(both: tuple[Store, Store], seed: int) -> None:
+    chance = random.Random(seed)
+    fields: list[FieldPath] = [("a",), ("b",), ("m", "x"), ("m", "y"), ("m", "n", "z")]
+    outcomes = []
+    for _ in range(60):
+        plan = [
+            (f"c/{doc}", chance.choice("ssuuud"), chance.choice([None, None, None, "absent", "exists", "seen"]), chance.choice(VALUES),
+             tuple(chance.sample([p for p in fields if p != ("m",)], chance.randint(0, 3))))
+            for doc in chance.sample("abcdef", chance.randint(1, 4))
+        ]  # fmt: skip
+        for store in both:
+            seen = {s.path: s for s in store.get([path for path, *_ in plan])}
+            writes: list[Write] = []
+            for path, kind, given, value, mask in plan:
+                needs = {None: None, "absent": ABSENT, "exists": EXISTS, "seen": as_seen(seen[path])}[given]
+                data = {"a": value, "m": {"x": 1, "n": {"z": value}}}
+                writes.append(
+                    Set(path, data, needs) if kind == "s" else Delete(path, needs) if kind == "d" else Update(path, data, mask, needs)
+                )
+            try:
+                time = store.commit(writes)
+            except PenstockError as error:
+                outcomes.append((type(error), None))
+            else:
+                changed = [s.update_time == time for s in store.get([path for path, *_ in plan])]
+                outcomes.append((None, tuple(changed)))
+        assert outcomes[-2] == outcomes[-1], plan
+        assert state(both[0]) == state(both[1]), plan
+    assert len({kind for kind, _ in outcomes}) == 2
