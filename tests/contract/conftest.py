@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
-
 from penstock.adapters.firestore import FirestoreStores
 from penstock.adapters.memory import MemoryStores
 from penstock.core.values import Timestamp

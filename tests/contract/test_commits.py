@@ -4,9 +4,9 @@ import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
-
 from penstock.core.errors import Conflict
 from penstock.core.records import ABSENT, EXISTS, Delete, Precondition, Set, Snapshot, Update, as_seen, unchanged_since
 from penstock.core.values import Data
@@ -38,7 +38,7 @@ def test_every_changed_document_carries_the_commit_time(store: Store) -> None:
 def test_commit_times_are_whole_microseconds_and_always_rise(store: Store) -> None:
     times = [store.commit([Set("c/a", {"n": n})]) for n in range(30)]
     assert all(t.nanos % 1_000 == 0 for t in times)
-    assert all(early < late for early, late in zip(times, times[1:], strict=False))
+    assert all(early < late for early, late in pairwise(times))
 
 
 @pytest.mark.parametrize(

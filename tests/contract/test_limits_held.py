@@ -5,7 +5,6 @@ import math
 from typing import Any
 
 import pytest
-
 from penstock.core import limits
 from penstock.core.errors import InvalidInput
 from penstock.core.records import ABSENT, Bill, Delete, Precondition, Query, Set, Update, Write

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-
 from penstock.core import limits
 from penstock.core.errors import InvalidInput, PenstockError
 from penstock.core.records import NAME, Bill, Cursor, Delete, Query, Set, Update, Where
@@ -77,7 +76,11 @@ def test_a_past_moment_is_read_as_it_was(store: Store) -> None:
     assert [s.fields.get("v") for s in store.get(paths, second)] == [2, 1, None, 2]
     assert [s.fields.get("v") for s in store.get(paths)] == [3, None, None, 2]
     assert [s.update_time for s in store.get(paths, second)] == [second, first, None, second]
-    assert (ids(store, Query("c"), first), ids(store, Query("c"), second), ids(store, Query("c"))) == ("a b gone", "a b new", "a new")
+    assert (ids(store, Query("c"), first), ids(store, Query("c"), second), ids(store, Query("c"))) == (
+        "a b gone",
+        "a b new",
+        "a new",
+    )
     by_value = Query("c", order_by=V, where=(Where(V, ">=", 2),))
     assert (ids(store, by_value, first), ids(store, by_value, second), ids(store, by_value)) == ("", "a new", "new a")
     assert [store.count(Query("c"), t) for t in (first, second, None)] == [3, 3, 2]
@@ -153,7 +156,9 @@ def test_a_page_of_the_present_sees_what_was_written_before_it(store: Store, mon
 
 
 def test_the_field_of_the_order_is_hidden_unless_selected(store: Store) -> None:
-    store.commit([Set("c/a", {"m": {"x": 2, "y": 1}, "z": 1}), Set("c/b", {"m": {"x": 1}, "z": 2}), Set("c/c", {"m": {}, "z": 3})])
+    store.commit(
+        [Set("c/a", {"m": {"x": 2, "y": 1}, "z": 1}), Set("c/b", {"m": {"x": 1}, "z": 2}), Set("c/c", {"m": {}, "z": 3})]
+    )
     hidden = Query("c", order_by=("m", "x"), select=(("z",),))
     assert [(s.id, s.data) for s in store.scan(hidden)] == [("b", {"z": 2}), ("a", {"z": 1})]
     shown = Query("c", order_by=("m", "x"), select=(("m",),))

@@ -7,7 +7,6 @@ import random
 from typing import Any
 
 import pytest
-
 from penstock.core.errors import PenstockError
 from penstock.core.ordering import key
 from penstock.core.records import ABSENT, EXISTS, NAME, Delete, Query, Set, Update, Where, Write, as_seen
@@ -19,7 +18,8 @@ V: FieldPath = ("v",)
 BASE = "projects/p/databases/d/documents/"
 VALUES: list[Value] = [
     None, False, True,
-    math.nan, -math.inf, -(2**63), -1.5, -1, -0.0, 0, 0.0, 1, 1.0, 1.5, 2**53, 2**53 + 1, float(2**53), 2**63 - 1, 9.3e18, math.inf,
+    math.nan, -math.inf, -(2**63), -1.5, -1, -0.0, 0, 0.0, 1, 1.0, 1.5,
+    2**53, 2**53 + 1, float(2**53), 2**63 - 1, 9.3e18, math.inf,
     Timestamp(-1), Timestamp(0), Timestamp(0, 1_000), Timestamp(1),
     "", "A", "a", "aa", "b", "é", "\uffff", "🙂", b"", b"\x00", b"a", b"\xff",
     Reference(BASE + "a/b"), Reference(BASE + "a/b/c/d"), Reference(BASE + "a/c"), Reference(BASE + "a!/b"),
@@ -96,19 +96,23 @@ def test_random_commits_succeed_and_fail_alike_and_leave_the_same_documents(both
     outcomes = []
     for _ in range(60):
         plan = [
-            (f"c/{doc}", chance.choice("ssuuud"), chance.choice([None, None, None, "absent", "exists", "seen"]), chance.choice(VALUES),
-             tuple(chance.sample([p for p in fields if p != ("m",)], chance.randint(0, 3))))
-            for doc in chance.sample("abcdef", chance.randint(1, 4))
-        ]  # fmt: skip
+            (
+                f"c/{document}",
+                chance.choice("ssuuud"),
+                chance.choice([None, None, None, "absent", "exists", "seen"]),
+                chance.choice(VALUES),
+                tuple(chance.sample(fields, chance.randint(0, 3))),
+            )
+            for document in chance.sample("abcdef", chance.randint(1, 4))
+        ]
         for store in both:
             seen = {s.path: s for s in store.get([path for path, *_ in plan])}
             writes: list[Write] = []
             for path, kind, given, value, mask in plan:
                 needs = {None: None, "absent": ABSENT, "exists": EXISTS, "seen": as_seen(seen[path])}[given]
                 data = {"a": value, "m": {"x": 1, "n": {"z": value}}}
-                writes.append(
-                    Set(path, data, needs) if kind == "s" else Delete(path, needs) if kind == "d" else Update(path, data, mask, needs)
-                )
+                kinds = {"s": Set(path, data, needs), "u": Update(path, data, mask, needs), "d": Delete(path, needs)}
+                writes.append(kinds[kind])
             try:
                 time = store.commit(writes)
             except PenstockError as error:

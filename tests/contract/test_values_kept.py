@@ -4,7 +4,6 @@ import math
 from enum import IntEnum, StrEnum
 
 import pytest
-
 from penstock.core.records import Query, Set, Where
 from penstock.core.values import GeoPoint, Reference, Timestamp, Vector, dumps
 from penstock.ports import Store
