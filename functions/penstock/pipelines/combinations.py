@@ -1,0 +1,108 @@
+"""Combinations that a pipeline file can spell and the engine cannot run. Each is told with its place and its remedy."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from penstock.core.diff import STAMP
+from penstock.core.values import FieldPath
+from penstock.pipelines.located import Mistake, Place
+from penstock.pipelines.models import EntityModel, FieldModel, PipelineModel
+from penstock.pipelines.suggest import meant
+
+
+def mistakes(pipeline: PipelineModel, rules: Mapping[str, Any]) -> Iterator[Mistake]:
+    """`rules` are the settings objects by name, as far as they could be made."""
+    yield from _sources(pipeline)
+    for name, entity in pipeline.entities.items():
+        yield from _entity(pipeline, name, entity, ("entities", name))
+    seen: dict[tuple[str, str, str], str] = {}
+    for name, target in pipeline.targets.items():
+        first = seen.setdefault((target.project, target.database, target.prefix), name)
+        if first != name:
+            yield Mistake(("targets", name), f"writes to the same place as `{first}`. Give it its own database or prefix.")
+    for name, settings in rules.items():
+        yield from _rule(pipeline, settings, ("rules", name))
+
+
+def _sources(pipeline: PipelineModel) -> Iterator[Mistake]:
+    read = {entity.source for entity in pipeline.entities.values()}
+    for name, source in pipeline.sources.items():
+        if name not in read:
+            yield Mistake(("sources", name), "is read by no entity. Remove it, or name it as an entity's source.")
+        cursor = source.cursor
+        if cursor and cursor.kind == "text" and cursor.overlap < dt.timedelta(days=1):
+            text = "is too short: text stamps of several time zones are out of order by up to a day. Make it `1 day` or more."
+            yield Mistake(("sources", name, "cursor", "overlap"), text)
+
+
+def _entity(pipeline: PipelineModel, name: str, entity: EntityModel, at: Place) -> Iterator[Mistake]:
+    source = pipeline.sources.get(entity.source)
+    if source is None:
+        yield Mistake((*at, "source"), f"`{entity.source}` is no source of this file.{meant(entity.source, pipeline.sources)}")
+    targets = {tuple(target.split(".")): field for target, field in entity.fields.items()}
+    key = targets.get(entity.key)
+    key_name = ".".join(entity.key)
+    if key is None:
+        yield Mistake((*at, "key"), f"`{key_name}` is not mapped. Add it to `fields`.{meant(key_name, entity.fields)}")
+    elif key.required is False or key.blank_erases or key.where or key.pick in ("distinct", "count"):
+        text = "is the key: it is always required, never erased, and read from every record. Remove what says otherwise."
+        yield Mistake((*at, "fields", key_name), text)
+    if entity.parent:
+        earlier = list(pipeline.entities)[: list(pipeline.entities).index(name)]
+        if entity.parent.entity not in earlier:
+            text = f"`{entity.parent.entity}` does not stand before `{name}`. Put parents first: they are created first."
+            yield Mistake((*at, "parent", "entity"), text)
+        if entity.parent.field not in targets:
+            yield Mistake((*at, "parent", "field"), f"`{'.'.join(entity.parent.field)}` is not mapped. Add it to `fields`.")
+    for path, field in targets.items():
+        yield from _field(targets, path, field, (*at, "fields", ".".join(path)))
+        if entity.group_by and source and source.cursor is None and field.pick in ("latest", "earliest"):
+            text = f"picks the {field.pick} record, and source `{entity.source}` has no cursor to tell it by. Give it one."
+            yield Mistake((*at, "fields", ".".join(path), "pick"), text)
+            break
+
+
+def _field(
+    targets: Mapping[tuple[str, ...], FieldModel], path: tuple[str, ...], field: FieldModel, at: Place
+) -> Iterator[Mistake]:
+    compare = field.compare
+    if path[0] == STAMP:
+        yield Mistake(at, f"is not free: `{STAMP}` is where production records say who let them in. Map it elsewhere.")
+    outer = next((path[:n] for n in range(1, len(path)) if path[:n] in targets), None)
+    if outer:
+        yield Mistake(at, f"lies inside `{'.'.join(outer)}`, which is mapped too. Map one of them.")
+    if compare.how != "exact" and (compare.decimals is not None or compare.metres is not None):
+        yield Mistake((*at, "compare"), "says two things. Keep `how`, `decimals` or `metres`.")
+    if compare.how == "union" and field.pick != "distinct" and field.convert != "list":
+        yield Mistake((*at, "compare"), "`union` needs a list. Add `pick: distinct`, or convert to `list`.")
+    if field.pick == "distinct" and field.convert == "list":
+        yield Mistake((*at, "pick"), "would make a list of lists, which Firestore cannot hold. Pick `latest`.")
+    if compare.metres is None:
+        if compare.partner:
+            yield Mistake((*at, "compare", "partner"), "is for `metres` alone. Remove it, or add `metres`.")
+        return
+    if field.convert == "geopoint" and not compare.partner:
+        return
+    partner = targets.get(compare.partner) if compare.partner else None
+    if field.convert != "latitude" or partner is None or partner.convert != "longitude":
+        text = "`metres` stands on a field of converter `latitude` and names the mapped longitude as its `partner`."
+        yield Mistake((*at, "compare"), text)
+    elif (partner.pick, partner.where) != (field.pick, field.where) or field.pick not in ("latest", "earliest"):
+        yield Mistake(at, "and its longitude must be picked alike, latest or earliest: else the place is mixed of two records.")
+    elif partner.compare.model_fields_set:
+        name = ".".join(compare.partner or ())
+        yield Mistake((*at[:-1], name, "compare"), "is told by the latitude already: the two are one place. Remove it.")
+
+
+def _rule(pipeline: PipelineModel, settings: Any, at: Place) -> Iterator[Mistake]:
+    mapped = {name for entity in pipeline.entities.values() for name in entity.fields}
+    single = getattr(settings, "field", None)
+    for key, name in [("fields", n) for n in getattr(settings, "fields", ())] + ([("field", single)] if single else []):
+        if name not in mapped:
+            yield Mistake((*at, key), f"`{name}` is mapped by no entity.{meant(name, mapped)}")
+    entity = getattr(settings, "entity", None)
+    if entity and (entity not in pipeline.entities or pipeline.entities[entity].parent is None):
+        yield Mistake((*at, "entity"), f"`{entity}` is no entity with a parent.{meant(entity, pipeline.entities)}")

@@ -1,0 +1,184 @@
+"""What a pipeline file may say, key by key. `schema.py` reads the file and turns these into the engine's own declaration."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import zoneinfo
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from penstock.core.declaration import DeletePolicy, Pick
+from penstock.core.values import FieldPath
+from penstock.pipelines.suggest import meant
+
+_UNITS = {"minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+_CRON: tuple[tuple[str, int, int, list[str]], ...] = (
+    ("minute", 0, 59, []),
+    ("hour", 0, 23, []),
+    ("day", 1, 31, []),
+    ("month", 1, 12, _MONTHS),
+    ("weekday", 0, 7, _DAYS),
+)
+
+
+def _duration(raw: Any) -> dt.timedelta:
+    match = re.fullmatch(r"(\d+) (minute|hour|day|week)s?", raw) if isinstance(raw, str) else None
+    if match is None:
+        raise ValueError("is no duration. Write it like `2 days`, `12 hours` or `30 minutes`.")
+    return dt.timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+
+
+def _path(raw: Any) -> FieldPath:
+    parts = raw.split(".") if isinstance(raw, str) else raw
+    if not isinstance(parts, list) or not parts or not all(isinstance(p, str) and p for p in parts):
+        raise ValueError("is no field. Write its name, with dots into maps, or as a list where a name holds a dot itself.")
+    return tuple(parts)
+
+
+def _zone(raw: Any) -> str:
+    known = zoneinfo.available_timezones()
+    if raw not in known:
+        raise ValueError(f"is no time zone.{meant(raw, known)} Write it like `Africa/Johannesburg`.")
+    return str(raw)
+
+
+def _cron(raw: Any) -> str:
+    fields = raw.split() if isinstance(raw, str) else []
+    if len(fields) != 5:
+        raise ValueError("is no schedule. Write five fields: minute, hour, day, month, weekday, like `0 2 * * *`.")
+    for text, (name, low, high, names) in zip(fields, _CRON, strict=True):
+        for part in text.lower().split(","):
+            match = re.fullmatch(r"(?:\*|([a-z]{3}|\d{1,2})(?:-([a-z]{3}|\d{1,2}))?)(?:/([1-9]\d?))?", part)
+            ends = [g for g in match.groups()[:2] if g] if match else ["?"]
+            numbers = [names.index(e) + low if e in names else int(e) if e.isdigit() else -1 for e in ends]
+            if match is None or numbers != sorted(numbers) or not all(low <= n <= high for n in numbers):
+                raise ValueError(f"has {text!r} for the {name}, which must lie in {low} to {high}.")
+    return str(raw)
+
+
+def _collection(raw: Any) -> str:
+    if not isinstance(raw, str) or len(raw.split("/")) % 2 == 0 or not all(raw.split("/")):
+        raise ValueError("is no collection. Write its path without a slash at either end, like `planned-poles`.")
+    return raw
+
+
+def _prefix(raw: Any) -> str:
+    if not isinstance(raw, str) or (raw and (len(raw.split("/")) % 2 == 0 or raw[-1] != "/" or not all(raw[:-1].split("/")))):
+        raise ValueError("is no prefix. It is the path of one document with a slash behind it, like `tenants/nepal/`.")
+    return raw
+
+
+def _comparison(raw: Any) -> Any:
+    return {"how": raw} if isinstance(raw, str) else raw
+
+
+Duration = Annotated[dt.timedelta, BeforeValidator(_duration)]
+Path = Annotated[tuple[str, ...], BeforeValidator(_path)]
+Zone = Annotated[str, BeforeValidator(_zone)]
+Cron = Annotated[str, BeforeValidator(_cron)]
+Collection = Annotated[str, BeforeValidator(_collection)]
+Prefix = Annotated[str, BeforeValidator(_prefix)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Named = Annotated[str, Field(min_length=1)]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CursorModel(Model):
+    field: Path
+    kind: Literal["text", "timestamp"]
+    overlap: Duration
+
+
+class SourceModel(Model):
+    project: Named
+    database: Named = "(default)"
+    collection: Collection
+    time_zone: Zone = "UTC"
+    nothing: list[str] = [""]
+    cursor: CursorModel | None = None
+
+
+class CompareModel(Model):
+    how: Literal["exact", "folded", "passive", "union", "earliest"] = "exact"
+    decimals: Annotated[int, Field(ge=0, le=15)] | None = None
+    metres: Annotated[float, Field(gt=0)] | None = None
+    partner: Path | None = None
+
+
+class WhereModel(Model):
+    field: Path
+    is_: Annotated[list[str], Field(min_length=1, alias="is")]
+
+
+class FieldModel(Model):
+    from_: Path = Field(alias="from")
+    convert: str = "text"
+    options: dict[str, Any] = {}
+    pick: Pick = "latest"
+    where: WhereModel | None = None
+    compare: Annotated[CompareModel, BeforeValidator(_comparison)] = CompareModel()
+    required: bool | None = None
+    blank_erases: bool = False
+    progress: bool = False
+
+
+class ParentModel(Model):
+    entity: str
+    field: Path
+
+
+class EntityModel(Model):
+    source: str
+    collection: Collection
+    key: Path
+    spellings: list[str] | None = None
+    group_by: Path | None = None
+    parent: ParentModel | None = None
+    on_delete: DeletePolicy = "ignore"
+    fields: Annotated[dict[str, FieldModel], Field(min_length=1)]
+
+
+class TargetModel(Model):
+    project: Named
+    database: Named = "(default)"
+    prefix: Prefix = ""
+
+
+class GateModel(Model):
+    approvers: Named
+    approvals: Annotated[int, Field(ge=1)] = 1
+    expires: Duration = dt.timedelta(days=7)
+
+
+class BrakesModel(Model):
+    changed_share: Share = 1.0
+    minimum_source: Annotated[int, Field(ge=0)] = 0
+    max_operations: Annotated[int, Field(ge=1)] | None = None
+
+
+class RetentionModel(Model):
+    backups: Duration
+    staging: Duration
+    rollback_window: Duration
+
+
+class PipelineModel(Model):
+    name: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,39}$")]
+    title: Named
+    schedule: Cron
+    time_zone: Zone
+    sources: Annotated[dict[str, SourceModel], Field(min_length=1)]
+    entities: Annotated[dict[str, EntityModel], Field(min_length=1)]
+    targets: Annotated[dict[str, TargetModel], Field(min_length=1)]
+    rules: dict[str, dict[str, Any] | None]
+    gate: GateModel
+    brakes: BrakesModel = BrakesModel()
+    retention: RetentionModel
+    readback_share: Share = 0.02

@@ -1,0 +1,227 @@
+"""Pipeline files: one YAML file per pipeline, read and checked whole. `load` gives the engine's declaration, or one error that
+lists every mistake with its line, its place and its remedy."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from penstock.core.converters import CONVERTERS
+from penstock.core.declaration import Brakes, ChangeCursor, Compare, Entity, Field, Gate, Parent, Pipeline, Source, Target
+from penstock.core.errors import InvalidInput
+from penstock.core.rules import RULES
+from penstock.core.values import FieldPath
+from penstock.pipelines import combinations
+from penstock.pipelines.located import Located, Mistake, Place, read
+from penstock.pipelines.models import EntityModel, FieldModel, PipelineModel, SourceModel
+from penstock.pipelines.suggest import meant
+
+FOLDER = Path(__file__).parent
+
+
+def load_all(folder: Path = FOLDER) -> dict[str, Pipeline]:
+    """Every pipeline of a folder by name. Raises `InvalidInput` for the mistakes of all files together."""
+    found: dict[str, Pipeline] = {}
+    wrong: list[str] = []
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            found[path.stem] = load(path)
+        except InvalidInput as error:
+            wrong.append(str(error))
+    if wrong:
+        raise InvalidInput("\n".join(wrong))
+    return found
+
+
+def load(path: Path) -> Pipeline:
+    """The pipeline of one file; raises `InvalidInput`."""
+    try:
+        located = read(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInput(f"cannot be read: {error.strerror}.", subject=str(path), remedy="Check the name.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" in line {where.line + 1}" if where else ""
+        what = f"is no YAML{line}: {getattr(error, 'problem', None) or error}."
+        raise InvalidInput(what, subject=path.name, remedy="Correct the text there.") from None
+    if not isinstance(located.data, dict):
+        raise InvalidInput("holds no pipeline.", subject=path.name, remedy="Begin with `name:` and `title:`.")
+    model, mistakes = _structure(located)
+    rules: dict[str, Any] = {}
+    if model is not None:
+        for name, raw in model.rules.items():
+            rules[name] = _settings("rule", RULES, name, raw or {}, ("rules", name), mistakes)
+        for entity_name, entity in model.entities.items():
+            for target, field in entity.fields.items():
+                _options(field, ("entities", entity_name, "fields", target), mistakes)
+        mistakes += combinations.mistakes(model, {name: s for name, s in rules.items() if s is not None})
+        if model.name != path.stem:
+            mistakes.append(Mistake(("name",), f"is `{model.name}` in a file called {path.name}. Make the two alike."))
+    if mistakes or model is None:
+        raise _refusal(path, located, mistakes)
+    return _pipeline(model, rules)
+
+
+def _refusal(path: Path, located: Located, mistakes: list[Mistake]) -> InvalidInput:
+    lines = sorted({(located.line(m.place), ".".join(map(str, m.place)), m.text) for m in mistakes})
+    told = [f"\n  line {line}, {place or 'the file'}: {text}" for line, place, text in lines]
+    count = "1 mistake" if len(told) == 1 else f"{len(told)} mistakes"
+    return InvalidInput(f"has {count}.{''.join(told)}", subject=path.name, remedy="\nNothing was loaded from this file.")
+
+
+def _structure(located: Located) -> tuple[PipelineModel | None, list[Mistake]]:
+    """The file's model. What is wrong by itself is taken out and told, so that the rest can be judged too."""
+    mistakes = list(located.mistakes)
+    data = located.data
+    try:
+        return PipelineModel.model_validate(data), mistakes
+    except ValidationError as error:
+        for found in error.errors():
+            mistakes.append(Mistake(found["loc"], _explain(found)))
+            data = _without(data, found["loc"])
+    try:
+        return PipelineModel.model_validate(data), mistakes
+    except ValidationError:
+        return None, mistakes
+
+
+def _explain(error: ErrorDetails) -> str:
+    match error["type"]:
+        case "extra_forbidden":
+            known = [f.alias or name for name, f in _model_at(error["loc"][:-1]).model_fields.items()]
+            return f"is not a key here.{meant(error['loc'][-1], known)} Known: {', '.join(known)}."
+        case "missing":
+            return "is missing. Add it."
+        case "value_error":
+            return str(error["ctx"]["error"])
+        case "string_pattern_mismatch":
+            return f"is {error['input']!r}, and must match {error['ctx']['pattern']}."
+        case _:
+            return f"is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}."
+
+
+def _model_at(place: Place) -> type[BaseModel]:
+    """The model that a place of the file belongs to."""
+    here: Any = PipelineModel
+    for part in place:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            here = next(f.annotation for name, f in here.model_fields.items() if (f.alias or name) == part)
+        else:
+            here = get_args(here)[-1]  # of dict[str, Model]
+        inner = [a for a in get_args(here) if isinstance(a, type) and issubclass(a, BaseModel)]
+        if inner and get_origin(here) is not dict:
+            here = inner[0]  # of Model | None
+    model: type[BaseModel] = here
+    return model
+
+
+def _without(data: Any, place: Place) -> Any:
+    """A copy of the data that lacks one place."""
+    if not place or not isinstance(data, dict) or place[0] not in data:
+        return data
+    rest = {key: value for key, value in data.items() if key != place[0]}
+    return rest if len(place) == 1 else {**data, place[0]: _without(data[place[0]], place[1:])}
+
+
+def _settings(kind: str, known: Mapping[str, Any], name: str, raw: Mapping[str, Any], at: Place, mistakes: list[Mistake]) -> Any:
+    """The settings object of a rule or converter; None, and mistakes told, where it cannot be made."""
+    if name not in known:
+        mistakes.append(Mistake(at, f"`{name}` is no {kind}.{meant(name, known)} Known: {', '.join(sorted(known))}."))
+        return None
+    cls = known[name].settings if kind == "rule" else known[name]
+    names = [f.name for f in dataclasses.fields(cls)]
+    stray = [key for key in raw if key not in names]
+    for key in stray:
+        says = f"Known: {', '.join(names)}." if names else f"`{name}` has no settings."
+        mistakes.append(Mistake((*at, key), f"is no setting of `{name}`.{meant(key, names)} {says}"))
+    try:
+        made = TypeAdapter(cls).validate_python({key: value for key, value in raw.items() if key in names})
+    except ValidationError as error:
+        mistakes += [Mistake((*at, *found["loc"]), _explain(found)) for found in error.errors()]
+        return None
+    return None if stray else made
+
+
+def _options(field: FieldModel, at: Place, mistakes: list[Mistake]) -> None:
+    place = (*at, "options") if field.convert in CONVERTERS else (*at, "convert")
+    made = _settings("converter", CONVERTERS, field.convert, field.options, place, mistakes)
+    pattern = getattr(made, "pattern", None)
+    if pattern is not None:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            mistakes.append(Mistake((*at, "options", "pattern"), f"is no regular expression: {error}. Correct it."))
+    also = getattr(made, "also", {})
+    stray = {word for word in also.values() if word not in made.values}
+    told = "leads to `{}`, which is not among the values. Add it there."
+    mistakes += [Mistake((*at, "options", "also"), told.format(word)) for word in stray]
+
+
+def _pipeline(model: PipelineModel, rules: Mapping[str, Any]) -> Pipeline:
+    return Pipeline(
+        name=model.name,
+        title=model.title,
+        sources={name: _source(name, source) for name, source in model.sources.items()},
+        entities=tuple(_entity(name, entity) for name, entity in model.entities.items()),
+        targets=tuple(Target(name, t.project, t.database, t.prefix) for name, t in model.targets.items()),
+        rules=tuple(rules.items()),
+        gate=Gate(model.gate.approvers, model.gate.approvals, model.gate.expires),
+        brakes=Brakes(model.brakes.changed_share, model.brakes.minimum_source, model.brakes.max_operations),
+        schedule=model.schedule,
+        time_zone=model.time_zone,
+        backup_retention=model.retention.backups,
+        staging_retention=model.retention.staging,
+        rollback_window=model.retention.rollback_window,
+        readback_share=model.readback_share,
+    )
+
+
+def _source(name: str, s: SourceModel) -> Source:
+    cursor = (
+        ChangeCursor(s.cursor.field, "text" if s.cursor.kind == "text" else "timestamp", s.cursor.overlap) if s.cursor else None
+    )
+    return Source(name, s.project, s.database, s.collection, cursor, s.time_zone, frozenset(s.nothing))
+
+
+def _entity(name: str, e: EntityModel) -> Entity:
+    fields = {tuple(target.split(".")): field for target, field in e.fields.items()}
+    latitudes = {field.compare.partner: (path, field.compare.metres) for path, field in fields.items() if field.compare.partner}
+    return Entity(
+        name=name,
+        source=e.source,
+        collection=e.collection,
+        key=e.key,
+        fields=tuple(_field(path, f, path == e.key, latitudes.get(path)) for path, f in fields.items()),
+        group_by=e.group_by,
+        parent=Parent(e.parent.entity, e.parent.field) if e.parent else None,
+        on_delete=e.on_delete,
+        spellings=None if e.spellings is None else tuple(e.spellings),
+    )
+
+
+def _field(path: FieldPath, f: FieldModel, is_key: bool, latitude: tuple[FieldPath, float | None] | None) -> Field:
+    c = f.compare
+    if latitude is not None:
+        compare = Compare("metres", latitude[1] or 0.0, latitude[0])
+    elif c.metres is not None:
+        compare = Compare("metres", c.metres, c.partner)
+    elif c.decimals is not None:
+        compare = Compare("decimals", c.decimals)
+    else:
+        compare = Compare(c.how)
+    where = (f.where.field, frozenset(f.where.is_)) if f.where else None
+    return Field(
+        path, f.from_, f.convert, _listless(f.options), f.pick, where, compare, f.required or is_key, f.blank_erases, f.progress
+    )
+
+
+def _listless(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists as tuples: converters are frozen."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
