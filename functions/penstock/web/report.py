@@ -22,7 +22,7 @@ COLUMNS = ("key", "entity", "group", "action", "status", "document", "changed", 
 
 # A spreadsheet runs what begins with one of these, and a file opened with another separator begins cells elsewhere, so
 # what follows a separator or a quote counts as a beginning too. A negative number that stands alone is left a number.
-_FORMULA = re.compile(r"""(^|[,;|\t\r\n"'])(\s*)(?!-\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\s*(?:[,;\t\r\n]|$))(?=[=+\-@＝＋－＠])""")
+_FORMULA = re.compile(r"""(^|[,;|\t\r\n"'])(\s*)(?!-\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\]*\s*(?:[,;\t\r\n]|$))(?=[=+\-@＝＋－＠])""")
 _LEADING = ("\t", "\r", "\n")
 
 

@@ -122,7 +122,7 @@ def report_page(kind: str, title: str, batch: Batch, seen: Gathered) -> str:
         status_bars=svg.bars("Changes by status", {s.lower().replace("_", " "): n for s, n in seen.statuses.items()}),
         value_bars=[(name, svg.bars(f"Changed records by {name}", counter)) for name, counter in _pictured(seen)],
         map=drawn,
-        legend=svg.legend(sorted(marks)),
+        legend=svg.legend(marks),
         places_shown=len(places),
         resolved=sum(by["blocker"] + by["warning"] for _, by in summary.rules(batch)) if after else 0,
         bill=batch.bill,

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from penstock.web.text import visible
+from penstock.web.text import percent, visible
 
-WIDTH = 720
+WIDTH, BARS = 720, 340  # user units: pixels where there is room
 METRES_PER_DEGREE = 111_320.0
 
 
 def bars(title: str, counts: Mapping[str, int]) -> Markup:
-    """Horizontal bars, longest first, each with its name and number."""
+    """Horizontal bars, longest first, each with its name and number above it."""
     items = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    top = max((count for _, count in items), default=0) or 1
-    whole = sum(counts.values())
+    top, whole = max((count for _, count in items), default=0) or 1, sum(counts.values())
     lines = []
     for place, (name, count) in enumerate(items):
-        y, width = place * 28, max(2.0, 380 * count / top) if count else 0.0
+        y, width = place * 38, max(2.0, BARS * count / top) if count else 0.0
         label = visible(name) or "(nothing)"
-        label = label if len(label) <= 28 else label[:27] + "…"
+        label = label if len(label) <= 34 else label[:33] + "…"
         lines.append(
             Markup(
-                '<text x="0" y="{}">{}</text><rect class="track" x="210" y="{}" width="380" height="16" rx="3"/>'
-                '<rect class="bar" x="210" y="{}" width="{}" height="16" rx="3"/><text x="600" y="{}">{}</text>'
-            ).format(y + 17, label, y + 4, y + 4, f"{width:.1f}", y + 17, f"{count:,} ({100 * count / (whole or 1):.0f} %)")
+                '<text x="0" y="{}">{}</text><text class="soft" x="{}" y="{}" text-anchor="end">{} ({})</text>'
+                '<rect class="track" x="0" y="{}" width="{}" height="10" rx="3"/>'
+                '<rect class="bar" x="0" y="{}" width="{}" height="10" rx="3"/>'
+            ).format(y + 13, label, BARS, y + 13, f"{count:,}", percent(count, whole), y + 19, BARS, y + 19, f"{width:.1f}")
         )
     told = ", ".join(f"{visible(name)} {count:,}" for name, count in items)
-    return _picture(title, told, WIDTH, max(28, 28 * len(items)), Markup("").join(lines))
+    return _picture(title, told, BARS, max(10, 38 * len(items)), Markup("").join(lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,14 @@ class Map:
     """A drawing and what it leaves out."""
 
     picture: Markup
+    ruler: str  # the length of the scale bar, in words
     outside: int  # places beyond the frame
 
 
 def places(title: str, found: Sequence[Place]) -> Map | None:
     """A map in metres with a scale bar: created as a disc, updated as a square, deleted as a cross, moved as a diamond with
-    a line from where it was. The frame holds the middle 98 % in each direction, so that one coordinate gone astray does
-    not shrink all the others to a dot."""
+    a line from where it was. The frame leaves out coordinates gone astray (beyond the middle 98 % by more than its own
+    extent), so that one of them does not shrink all the others to a dot."""
     points = [p for p in found if math.isfinite(p.latitude) and math.isfinite(p.longitude) and abs(p.latitude) <= 89]
     if not points:
         return None
@@ -92,18 +93,14 @@ def places(title: str, found: Sequence[Place]) -> Map | None:
     )
     frame = f'<rect class="frame" x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 31:.1f}" rx="6"/>'
     told = f"{len(points):,} places; the bar is {word}"
-    return Map(_picture(title, told, WIDTH, round(height), Markup(frame + "".join(drawn))), outside)  # noqa: S704 - numbers only
+    return Map(_picture(title, told, WIDTH, round(height), Markup(frame + "".join(drawn))), word, outside)  # noqa: S704 - numbers only
 
 
-def legend(actions: Sequence[str]) -> Markup:
-    """The marks of `places` with their words, for those that occur."""
-    names = {"CREATE": "created", "UPDATE": "updated in place", "DELETE": "deleted", "MOVED": "moved, line from before"}
-    shown = [a for a in names if a in actions]
-    drawn = Markup("").join(
-        Markup('<g>{}<text x="{}" y="17">{}</text></g>').format(Markup(_mark(a, 10 + i * 150, 12)), 22 + i * 150, names[a])  # noqa: S704 - numbers only
-        for i, a in enumerate(shown)
-    )
-    return _picture("Marks on the map", ", ".join(names[a] for a in shown), WIDTH, 26, drawn)
+def legend(marks: Collection[str]) -> list[tuple[Markup, str]]:
+    """The marks of `places` that occur, each with its words."""
+    names = {"CREATE": "created", "UPDATE": "updated in place", "DELETE": "deleted", "MOVED": "moved, the line is from before"}
+    small = Markup('<svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true">{}</svg>')
+    return [(small.format(Markup(_mark(a, 8, 8))), name) for a, name in names.items() if a in marks]  # noqa: S704 - numbers only
 
 
 def _mark(action: str, x: float, y: float) -> str:
@@ -120,8 +117,9 @@ def _frame(values: list[float]) -> tuple[float, float]:
     values = sorted(values)
     cut = len(values) // 100
     low, high = values[cut], values[-1 - cut]
-    margin = (high - low) * 0.05 or 0.0001
-    return low - margin, high + margin
+    extent = max(high - low, 0.0001)
+    low, high = max(values[0], low - extent), min(values[-1], high + extent)
+    return low - extent * 0.05, high + extent * 0.05
 
 
 def _ruler(extent: float) -> float:
