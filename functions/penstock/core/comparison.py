@@ -6,7 +6,7 @@ import math
 import unicodedata
 
 from penstock.core.declaration import Compare
-from penstock.core.values import GeoPoint, Value, dumps
+from penstock.core.values import GeoPoint, Value, Vector, dumps
 
 EARTH_RADIUS = 6_371_008.8  # metres, mean
 
@@ -24,11 +24,13 @@ def is_number(value: Value) -> bool:
 
 def identical(old: Value, new: Value) -> bool:
     """The same value. A whole double and an integer are the same number: applications in JavaScript cannot tell them apart."""
-    if type(old) is str or type(new) is str:
-        return bool(old == new)
     if is_number(old) and is_number(new):
-        return bool(old == new or (old != old and new != new))
-    return old is new or dumps(old) == dumps(new)
+        return bool(old == new or (old != old and new != new))  # NaN is NaN
+    if type(old) is not type(new):
+        return False
+    if isinstance(old, list | dict | GeoPoint | Vector):  # may hold NaN, or 1 beside true
+        return dumps(old) == dumps(new)
+    return bool(old == new)
 
 
 def fold(text: str) -> str:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TypedDict
 
 from penstock.core.comparison import distance, fold
@@ -291,4 +292,4 @@ def _spread(places: Sequence[tuple[float, float]]) -> float:
     if len(places) < 2:
         return 0.0
     outer = {pick(places, key=lambda p, i=i: p[i]) for pick in (min, max) for i in (0, 1)}  # type: ignore[misc]
-    return max(distance(*a, *b) for a in outer for b in outer)
+    return max(distance(*a, *b) for a, b in combinations(outer, 2))

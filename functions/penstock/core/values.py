@@ -61,7 +61,7 @@ class Timestamp:
         return Timestamp(*divmod(total, 10**9))
 
     def __str__(self) -> str:
-        text = self.datetime().strftime("%Y-%m-%dT%H:%M:%S")
+        text = self.datetime().isoformat()[:19]
         return f"{text}.{self.nanos:09d}Z" if self.nanos else f"{text}Z"
 
 

@@ -65,9 +65,7 @@ def _entity(pipeline: PipelineModel, name: str, entity: EntityModel, at: Place) 
             break
 
 
-def _field(
-    targets: Mapping[tuple[str, ...], FieldModel], path: tuple[str, ...], field: FieldModel, at: Place
-) -> Iterator[Mistake]:
+def _field(targets: Mapping[FieldPath, FieldModel], path: FieldPath, field: FieldModel, at: Place) -> Iterator[Mistake]:
     compare = field.compare
     if path[0] == STAMP:
         yield Mistake(at, f"is not free: `{STAMP}` is where production records say who let them in. Map it elsewhere.")
