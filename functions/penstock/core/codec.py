@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from cattrs import Converter
 
@@ -12,6 +12,7 @@ from penstock.core.changes import Finding
 from penstock.core.values import Data, Timestamp, Value
 
 T = TypeVar("T")
+Mode = Literal["changes", "full", "recheck"]
 
 _converter = Converter(prefer_attrib_converters=True)
 _converter.register_unstructure_hook(Timestamp, lambda moment: moment)
@@ -20,8 +21,9 @@ _converter.register_structure_hook(Timestamp, lambda moment, _: moment)
 
 def _unstructure_finding(found: Finding) -> Data:
     """Firestore has no array in an array, so a row of the table is a map."""
+    names = ("rule", "severity", "key", "group", "text", "remedy", "field")
     table = [{"old": old, "new": new, "count": many} for old, new, many in found.table]
-    return {name: getattr(found, name) for name in ("rule", "severity", "key", "group", "text", "remedy", "field")} | {"table": table}
+    return {name: getattr(found, name) for name in names} | {"table": table}
 
 
 def _structure_finding(data: Data, _: type[Finding]) -> Finding:
@@ -46,10 +48,14 @@ def from_data(data: Data, kind: type[T]) -> T:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Saves work, guards nothing: correctness rests on the preconditions of each commit."""
+    """Saves work, guards nothing: correctness rests on the preconditions of each commit. `read_time` is the moment a
+    resumed run reads at; None: the moment at which the lease was taken, the target's `update_time`."""
 
     holder: str
     until: Timestamp
+    mode: Mode
+    started_by: str
+    read_time: Timestamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,5 +87,5 @@ class TargetState:
     open: str = ""  # the one open batch
     applying: str = ""  # the batch that is being promoted
     recheck: tuple[Recheck, ...] = ()
-    audit: Head = Head()
+    audit: Head = field(default_factory=Head)
     last_run: Data = field(default_factory=dict)

@@ -43,8 +43,8 @@ def person(address: str) -> str:
 def verdict(subject: Subject, decision: Decision) -> Verdict | None:
     """What this decision says of this change; None where a blocker was given no word of its own.
 
-    A word on the change itself counts most. Then a refusal of any group it is in, a consent to a group it is in, and last the word
-    on the whole batch, which never lets a blocker pass: each blocking rule needs a word for itself."""
+    A word on the change itself counts most. Then a refusal of any group it is in, then the word on the whole batch, which never
+    lets a blocker pass: each blocking rule needs a word for itself."""
     if decision.verdict == "reject":
         return "reject"
     own = decision.changes.get(subject.key)
@@ -101,9 +101,17 @@ def admit(batch: Batch, decision: Decision, approvers: Sequence[str]) -> None:
         )
 
 
-def demand_complete(subjects: Iterable[Subject], decision: Decision) -> None:
+def demand_complete(subjects: Iterable[Subject], decision: Decision, of_batch: Iterable[Finding] = ()) -> None:
     """Every blocker has a word, every named change exists, and no two approved changes write one document."""
     silent: list[str] = []
+    if decision.verdict == "approve":
+        blocking = {f.rule for f in of_batch if f.severity == "blocker" and not f.key}
+        if held := sorted(rule for rule in blocking if decision.groups.get(f"rule:{rule}") != "approve"):
+            raise InvalidInput(
+                f"the whole batch is held by {', '.join(held)}",
+                subject="decision",
+                remedy="Nothing was decided. Approve what holds it by name, or reject the batch.",
+            )
     known: set[str] = set()
     written: dict[str, str] = {}
     for subject in subjects:
@@ -129,5 +137,5 @@ def demand_complete(subjects: Iterable[Subject], decision: Decision) -> None:
         raise InvalidInput(
             f"{len(silent)} changes with a blocker were given no word of their own, the first is {silent[0]}",
             subject="decision",
-            remedy="Nothing was decided. Choose for each blocking rule, or for each of its changes: use source or keep production.",
+            remedy="Nothing was decided. For each blocking rule or each of its changes choose: use source, or keep production.",
         )

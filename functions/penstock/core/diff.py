@@ -11,11 +11,10 @@ from typing import Any
 from penstock.core.changes import Action, Change, FieldDiff
 from penstock.core.comparison import equal, identical, same_place, target_value
 from penstock.core.declaration import Entity, Field
+from penstock.core.layout import STAMP
 from penstock.core.projection import Projected
 from penstock.core.records import Snapshot
 from penstock.core.values import Data, FieldPath, Value, dotted, dumps, get_in, set_in
-
-STAMP = "penstock"  # the map that production records carry: who let them in, and when
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +124,13 @@ def _same_place(f: Field, partner: FieldPath, values: Mapping[FieldPath, Value],
     return same_place(f.compare.amount, (get_in(held, lat), get_in(held, lon)), (values[lat], values[lon]))
 
 
-def result_of(change: Change, stamp: Data) -> Data:
-    """The whole document after promotion: what was there, the change, and the stamp. {} after a DELETE."""
+def result_of(change: Change, stamp: Data | None) -> Data:
+    """The whole document after promotion: what was there, the change, and the stamp (None: a rollback, which leaves none of its
+    own). {} after a DELETE."""
     if change.action is Action.DELETE:
         return {}
+    if change.replace:
+        return copy.deepcopy(change.after or {})
     result: Data = copy.deepcopy(change.before or {})
     for d in change.diff:
         if d.after is not None:
@@ -137,5 +139,6 @@ def result_of(change: Change, stamp: Data) -> Data:
             holder = get_in(result, d.path[:-1]) if len(d.path) > 1 else result
             if isinstance(holder, dict):
                 holder.pop(d.path[-1], None)
-    result[STAMP] = stamp
+    if stamp is not None:
+        result[STAMP] = stamp
     return result

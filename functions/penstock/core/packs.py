@@ -100,7 +100,11 @@ class Packer:
         self._bytes = 0
 
     def add(self, group: Sequence[Change]) -> Iterator[Draft]:
-        """Put one whole group in; yields the pack that it filled, if it did."""
+        """Put one whole group in; yields the packs that it filled. A group too large for any pack is cut."""
+        for start in range(0, len(group), MAX_CHANGES):
+            yield from self._add(group[start : start + MAX_CHANGES])
+
+    def _add(self, group: Sequence[Change]) -> Iterator[Draft]:
         texts = [dumps(encode_change(change)) for change in group]
         size = sum(len(text.encode()) + 1 for text in texts)
         if self._changes and (len(self._changes) + len(group) > MAX_CHANGES or self._bytes + size > MAX_BYTES):
@@ -129,15 +133,15 @@ def encode_findings(findings: Iterable[Finding]) -> str:
 
 
 def decode_findings(text: str) -> list[Finding]:
-    return [Finding(*item[:7], table=tuple((old, new, many) for old, new, many in item[7])) for item in json.loads(text)]
+    return [Finding(*item[:7], tuple((old, new, many) for old, new, many in item[7])) for item in json.loads(text)]
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What promotion did with a pack, written in the commit that did it. Keys approved and in neither list were applied."""
+    """What promotion did with a pack, written in the commit that did it. Every other key of the pack was applied."""
 
     at: Timestamp
     attempt: str
-    applied: tuple[str, ...]
+    applied: int
     rejected: tuple[str, ...]
     drifted: tuple[str, ...]

@@ -62,6 +62,7 @@ class Batch:
     packs: int = 0
     tallies: Mapping[str, Tally] = field(default_factory=dict)  # by entity
     counts: Mapping[str, int] = field(default_factory=dict)  # `drops CREATE` → how many changes
+    pack_digests: tuple[str, ...] = ()  # of each pack's changes and findings, in order; `digest` is over them
     digest: str = ""  # what the approvers see and decide on: every pack and every finding
     findings: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # rule → severity → how many
     batch_findings: tuple[Finding, ...] = ()  # those about the batch: mass changes, brakes

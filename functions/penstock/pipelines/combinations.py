@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from penstock.core.diff import STAMP
+from penstock.core.layout import STAMP
 from penstock.core.values import FieldPath
 from penstock.pipelines.located import Mistake, Place
 from penstock.pipelines.models import EntityModel, FieldModel, PipelineModel

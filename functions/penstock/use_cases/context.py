@@ -103,12 +103,17 @@ def load_target(ctx: Context) -> HeldTarget:
     return HeldTarget(state, found.update_time)
 
 
+def find_batch(ctx: Context, batch: str) -> Held | None:
+    found = ctx.store.get([layout.batch(batch)])[0]
+    return _held(found.fields, found.update_time) if found.exists else None
+
+
 def load_batch(ctx: Context, batch: str) -> Held:
     """`NotFound` where there is no such batch."""
-    found = ctx.store.get([layout.batch(batch)])[0]
-    if not found.exists:
+    held = find_batch(ctx, batch)
+    if held is None:
         raise NotFound("there is no such batch", subject=batch, remedy="`penstock batches` lists them.")
-    return _held(found.fields, found.update_time)
+    return held
 
 
 def _held(data: Data, update_time: Timestamp | None) -> Held:
@@ -126,8 +131,8 @@ def advance(
 ) -> list[Held]:
     """Move batches on: their documents, one audit entry each, and whatever else belongs to the step, in one commit.
 
-    The first batch carries the marker by which a commit whose answer was lost is recognised. A target given along is
-    written too, if it still is as read. Raises `LostRace` when a batch moved meanwhile, `Conflict` when another of the writes did."""
+    The first batch carries the marker by which a commit whose answer was lost is recognised. A target given along is written
+    too, if it still is as read. Raises `LostRace` when a batch moved meanwhile, `Conflict` when another of the writes did."""
     after = [replace(m.held.batch, status=_moved(m), **m.fields) for m in moves]
     attempt, head = ctx.ports.new_id(), max((m.held.head for m in moves), key=lambda h: h.sequence)
     for _ in range(TRIES):
@@ -164,9 +169,8 @@ def _compose(
     heads: list[Head] = []
     for step, batch in zip(moves, after, strict=True):
         start = step.held.batch.status if step.held.update_time is not None else "∅"
-        entry = audit.entry(
-            head, target=ctx.id, batch=batch.id, what=f"{start} → {batch.status}", who=step.who, at=ctx.ports.now(), detail=step.detail
-        )
+        what = f"{start} → {batch.status}"
+        entry = audit.entry(head, target=ctx.id, batch=batch.id, what=what, who=step.who, at=ctx.ports.now(), detail=step.detail)
         head = audit.head_of(entry)
         heads.append(head)
         as_read = ABSENT if step.held.update_time is None else unchanged_since(step.held.update_time)
@@ -182,7 +186,8 @@ def _mine(ctx: Context, moves: Sequence[Move], after: Sequence[Batch], attempt: 
     for step, now in zip(moves, found, strict=True):
         if now.update_time != step.held.update_time:
             stands = now.fields.get("status", "gone")
-            raise LostRace(f"was moved by somebody else and is {stands} now", subject=step.held.batch.id, remedy="What they did stands.")
+            what = f"was moved by somebody else and is {stands} now"
+            raise LostRace(what, subject=step.held.batch.id, remedy="What they did stands.")
     return None
 
 

@@ -42,21 +42,28 @@ def _groups(changes: Sequence[Change]) -> Iterator[list[Change]]:
     yield from by_group.values()
 
 
-def lookups(pipeline: Pipeline, target_prefix: str, changes: Sequence[Change]) -> list[Lookup]:
-    """What the pipeline's rules must see of production to judge this pack; each once."""
-    view = View(pipeline, target_prefix, by_path={c.path: c for c in changes})
+def lookups(
+    pipeline: Pipeline, target_prefix: str, changes: Sequence[Change], found: Mapping[Lookup, Snapshot | int] | None = None
+) -> list[Lookup]:
+    """What the pipeline's rules must see of production to judge this pack; each once.
+
+    Without `found`, all at once. With `found`, begin with {}, add the answers and ask again until nothing more is asked: that
+    takes two rounds and far fewer billed reads."""
+    view = View(pipeline, target_prefix, found, {c.path: c for c in changes})
     wanted: dict[Lookup, None] = {}
     for name, settings in pipeline.rules:
         rule = RULES[name]
-        if isinstance(rule, ChangeRule):
-            wanted |= {asked: None for change in changes for asked in rule.lookups(view, settings, change)}
-        elif isinstance(rule, GroupRule):
-            wanted |= {asked: None for group in _groups(changes) for asked in rule.lookups(view, settings, group)}
-    return list(wanted)
+        if not isinstance(rule, BatchRule):
+            wanted |= dict.fromkeys(rule.lookups(view, settings, changes))
+    return [asked for asked in wanted if not found or asked not in found]
 
 
 def check(pipeline: Pipeline, prefix: str, changes: Sequence[Change], found: Mapping[Lookup, Snapshot | int]) -> list[Finding]:
-    """What the rules for changes and for groups say of one pack. `found` answers all that `lookups` asked."""
+    """What the rules for changes and for groups say of one pack. `found` answers all that `lookups` asked; ValueError if not,
+    since a rule that cannot see would stay silent."""
+    open_questions = [q for q in lookups(pipeline, prefix, changes) if q not in found]
+    if open_questions and (still := lookups(pipeline, prefix, changes, found)):
+        raise ValueError(f"{len(still)} lookups have no answer, the first is {still[0]}")
     view = View(pipeline, prefix, found, {c.path: c for c in changes})
     said: list[Finding] = []
     for name, settings in pipeline.rules:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from penstock.core.changes import Action, Change, Finding
 from penstock.core.declaration import Entity, Pipeline
-from penstock.core.records import Snapshot
+from penstock.core.records import Snapshot, Where
 from penstock.core.values import Data, FieldPath, Value, get_in
 
 
@@ -21,11 +21,18 @@ class Get:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many production documents of a collection hold this value in a field."""
+    """How many production documents of a collection hold this value in a field; or, where `value` is a tuple of at most 30, one
+    of these values."""
 
     collection: str
     field: FieldPath
     value: Value  # hashable
+
+    @property
+    def where(self) -> Where:
+        if isinstance(self.value, tuple):
+            return Where(self.field, "in", list(self.value))
+        return Where(self.field, "==", self.value)
 
 
 Lookup: TypeAlias = Get | Count
@@ -37,7 +44,7 @@ class View:
 
     pipeline: Pipeline
     prefix: str  # of the target's collections
-    found: Mapping[Lookup, Snapshot | int] = field(default_factory=dict)
+    found: Mapping[Lookup, Snapshot | int] | None = field(default_factory=dict)  # None: nothing will be asked twice
     by_path: Mapping[str, Change] = field(default_factory=dict)  # the pack's changes
 
     def path(self, entity: Entity, key: str) -> str:
@@ -51,22 +58,22 @@ class View:
         change = self.by_path.get(path)
         if change is not None:
             return None if change.action is Action.DELETE else {**(change.before or {}), **(change.after or {})}
-        found = self.found.get(Get(path))
+        found = (self.found or {}).get(Get(path))
         return found.data if isinstance(found, Snapshot) and found.exists else None
 
 
-def _no_lookups(_view: View, _settings: Any, _seen: Any) -> Iterable[Lookup]:
+def _no_lookups(_view: View, _settings: Any, _changes: Sequence[Change]) -> Iterable[Lookup]:
     return ()
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeRule:
-    """Judges one change. `lookups` names what of production it must see for that."""
+    """Judges one change. `lookups` names what of production must be seen to judge a pack."""
 
     name: str
     settings: type[Any]
     check: Callable[[View, Any, Change], Iterable[Finding]]
-    lookups: Callable[[View, Any, Change], Iterable[Lookup]] = _no_lookups
+    lookups: Callable[[View, Any, Sequence[Change]], Iterable[Lookup]] = _no_lookups
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from penstock.core.changes import Action, Change, Finding
@@ -29,10 +29,11 @@ def _unknown_parent(view: View, change: Change) -> str | None:
     return None if with_it is not None and with_it.action is not Action.DELETE else path
 
 
-def lookups(view: View, _settings: Settings, change: Change) -> Iterable[Lookup]:
-    path = _unknown_parent(view, change)
-    if path is not None and path not in view.by_path:
-        yield Get(path)
+def lookups(view: View, _settings: Settings, changes: Sequence[Change]) -> Iterable[Lookup]:
+    for change in changes:
+        path = _unknown_parent(view, change)
+        if path is not None and path not in view.by_path:
+            yield Get(path)
 
 
 def check(view: View, _settings: Settings, change: Change) -> Iterable[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from penstock.core.changes import Action, Change, Finding
@@ -54,11 +54,11 @@ def _neighbours(view: View, change: Change) -> Iterator[tuple[str, str]]:
             yield key, view.path(entity, key)
 
 
-def lookups(view: View, settings: Settings, change: Change) -> Iterable[Lookup]:
-    move = _move(view, change)
-    if move is None or distance(*move[0], *move[1]) < settings.far:
-        return []
-    return [Get(path) for _, path in _neighbours(view, change) if path not in view.by_path]
+def lookups(view: View, settings: Settings, changes: Sequence[Change]) -> Iterable[Lookup]:
+    for change in changes:
+        move = _move(view, change)
+        if move is not None and distance(*move[0], *move[1]) >= settings.far:
+            yield from (Get(path) for _, path in _neighbours(view, change) if path not in view.by_path)
 
 
 def check(view: View, settings: Settings, change: Change) -> Iterable[Finding]:

@@ -9,9 +9,10 @@ from penstock.core.changes import Action, Change, Finding
 from penstock.core.declaration import Entity
 from penstock.core.findings import about, one
 from penstock.core.rules.base import Count, GroupRule, Lookup, View, proposed
-from penstock.core.values import get_in
+from penstock.core.values import Value, get_in
 
 NAME = "too_many_children"
+_AT_ONCE = 30  # values that Firestore takes in one `in`
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +37,36 @@ def _gains(child: Entity, group: Sequence[Change]) -> dict[str, list[Change]]:
     return found
 
 
-def _question(view: View, child: Entity, parent: str) -> Count:
+def _count(view: View, child: Entity, parents: Value) -> Count:
     assert child.parent is not None
-    return Count(view.collection(child), child.parent.field, parent)
+    return Count(view.collection(child), child.parent.field, parents)
 
 
-def lookups(view: View, settings: Settings, group: Sequence[Change]) -> Iterable[Lookup]:
+def lookups(view: View, settings: Settings, changes: Sequence[Change]) -> Iterable[Lookup]:
     child = view.pipeline.entity(settings.entity)
-    return [_question(view, child, parent) for parent in _gains(child, group)]
+    gains = _gains(child, changes)
+    if view.found is None:
+        yield from (_count(view, child, parent) for parent in gains)
+        return
+    # One count over many parents costs what one over a single parent costs. Only where all that they hold together could
+    # fill one of them is that one counted by itself.
+    for n in range(0, len(gains), _AT_ONCE):
+        parents = tuple(sorted(gains))[n : n + _AT_ONCE]
+        together = _count(view, child, parents)
+        held = view.found.get(together)
+        if not isinstance(held, int):
+            yield together
+        else:
+            yield from (_count(view, child, p) for p in parents if held + len(gains[p]) >= settings.warn_from)
 
 
 def check(view: View, settings: Settings, group: Sequence[Change]) -> Iterable[Finding]:
     child = view.pipeline.entity(settings.entity)
     for parent, gained in _gains(child, group).items():
         assert child.parent is not None
-        held = view.found.get(_question(view, child, parent), 0)
-        assert isinstance(held, int)
+        held = (view.found or {}).get(_count(view, child, parent))
+        if not isinstance(held, int):
+            continue  # counted together with others, and too few
         total = held + len(gained)
         if total < settings.warn_from:
             continue

@@ -25,7 +25,7 @@ def check(_view: View, _settings: Settings, change: Change) -> Iterable[Finding]
         path = tuple(name.split("."))
         shapes = listed(p["shape"] for p in problems)
         text = f"{title(change)}: the source's {label(path)} has the form {shapes}, which is no {problems[0]['convert']}."
-        yield about(change, NAME, "warning", text, "It was left out of this change; correct it at the source.", path)
+        yield about(change, NAME, "warning", text, "It was left out; correct it at the source.", path)
 
 
 RULE = ChangeRule(NAME, Settings, check)

@@ -1,0 +1,120 @@
+"""From an approved change to the write that promotes it, and from a promoted one to the change that takes it back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from penstock.core.changes import Action, Change, FieldDiff
+from penstock.core.decisions import person
+from penstock.core.declaration import Entity
+from penstock.core.diff import content_fingerprint, result_of, value_fingerprint
+from penstock.core.layout import STAMP
+from penstock.core.plan import Batch
+from penstock.core.records import ABSENT, Delete, Set, Snapshot, Update, Write, unchanged_since
+from penstock.core.values import Data, FieldPath, Timestamp, dotted, dumps, get_in, set_in
+
+
+def stamp_of(batch: Batch, change: Change, entity: Entity, at: Timestamp) -> Data | None:
+    """The `penstock` map of a promoted record. A rollback leaves none: it puts back the one that was there."""
+    if batch.kind == "rollback":
+        return None
+    stamp: Data = {
+        "batch": batch.id,
+        "appliedAt": at,
+        "approvedBy": sorted({person(d.by) for d in batch.decisions}),
+        "approvedAt": batch.decided_at,
+        "sourceFingerprint": change.fingerprint,
+    }
+    return stamp | {"content": content_fingerprint(entity, result_of(change, stamp))}
+
+
+def write_of(change: Change, stamp: Data | None) -> Write:
+    """The write, under the precondition that production is what the change was planned against."""
+    after = {**(change.after or {}), **({STAMP: stamp} if stamp is not None else {})}
+    if change.action is Action.CREATE:
+        return Set(change.path, after, ABSENT)
+    assert change.planned_against is not None
+    as_planned = unchanged_since(change.planned_against)
+    if change.action is Action.DELETE:
+        return Delete(change.path, as_planned)
+    if change.replace:
+        return Set(change.path, after, as_planned)
+    mask = change.mask if stamp is None else (*change.mask, (STAMP,))
+    return Update(change.path, after, mask, as_planned)
+
+
+def refusal(change: Change) -> dict[str, str]:
+    """What is remembered of a change that a person said no to: its new values, or the whole of a new record."""
+    if change.action is Action.UPDATE:
+        return {dotted(d.path): value_fingerprint(d.after) for d in change.diff if not d.passive}
+    return {"": change.fingerprint}
+
+
+def backup_line(change: Change) -> str:
+    """One line of a backup: what stood at the path before; `before` null is absence."""
+    line = {"key": change.key, "path": change.path, "action": change.action.value, "before": change.before}
+    return dumps(line | {"update_time": change.planned_against})
+
+
+def reverse(batch: str, change: Change, promoted_at: Timestamp, now: Snapshot) -> Change | None:
+    """The change that takes a promoted one back; None where nothing is left to take back.
+
+    A record nobody touched since the promotion gets exactly its prior image. Where it was edited later, only the promoted
+    fields go back, and `edited_since` in the facts makes that a decision."""
+    touched = now.exists and now.update_time != promoted_at
+    facts: dict[str, Any] = {"undoes": batch, "declines": refusal(change)}
+    if change.action is Action.CREATE:
+        if not now.exists:
+            return None
+        if touched:
+            facts["edited_since"] = str(now.update_time)
+        diff = tuple(FieldDiff(d.path, get_in(now.fields, d.path), None, d.passive) for d in change.diff)
+        return _reversal(change, Action.DELETE, now, None, diff, facts, replace=False)
+    if change.action is Action.DELETE:
+        if touched:
+            facts["edited_since"] = str(now.update_time)
+        diff = tuple(FieldDiff((name,), now.fields.get(name), value) for name, value in (change.before or {}).items())
+        action = Action.UPDATE if now.exists else Action.CREATE
+        return _reversal(change, action, now, change.before, diff, facts, replace=True)
+    before = change.before or {}
+    if not now.exists:
+        facts["edited_since"] = "it was deleted"
+        diff = tuple(FieldDiff((name,), None, value) for name, value in before.items())
+        return _reversal(change, Action.CREATE, now, before, diff, facts, replace=True)
+    paths: Sequence[FieldPath] = (*(d.path for d in change.diff), (STAMP,))
+    diff = tuple(FieldDiff(p, get_in(now.fields, p), get_in(before, p), p == (STAMP,)) for p in paths)
+    if not touched:
+        return _reversal(change, Action.UPDATE, now, before, diff, facts, replace=True)
+    facts["edited_since"] = str(now.update_time)
+    after: Data = {}
+    for d in diff:
+        if d.after is not None:
+            set_in(after, d.path, d.after)
+    return _reversal(change, Action.UPDATE, now, after, diff, facts, replace=False)
+
+
+def _reversal(
+    change: Change,
+    action: Action,
+    now: Snapshot,
+    after: Data | None,
+    diff: tuple[FieldDiff, ...],
+    facts: Mapping[str, Any],
+    *,
+    replace: bool,
+) -> Change:
+    return Change(
+        key=change.key,
+        entity=change.entity,
+        group=change.group,
+        path=change.path,
+        action=action,
+        before=now.data if now.exists else None,
+        planned_against=now.update_time,
+        after=after,
+        diff=diff,
+        fingerprint=change.fingerprint,
+        facts=facts,
+        replace=replace,
+    )

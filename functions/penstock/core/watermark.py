@@ -1,0 +1,47 @@
+"""How far a source was read, told by its change stamps; and how far back the next run looks again."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from penstock.core.declaration import ChangeCursor
+from penstock.core.values import Timestamp, Value
+
+AHEAD_SECONDS = 86_400  # a stamp further in the future than this is a wrong clock
+
+
+def overlap_start(cursor: ChangeCursor, watermark: Value) -> Value:
+    """Where the overlap window begins. Of textual stamps the day alone is compared, whatever zone and precision follow it."""
+    if cursor.kind == "timestamp":
+        return watermark.plus(-cursor.overlap.total_seconds())
+    return (dt.date.fromisoformat(watermark[:10]) - cursor.overlap).isoformat()
+
+
+def within(stamp: Value, low: Value, high: Value) -> bool:
+    """From `low` to `high`, both included; a stamp of another type is outside, as in a Firestore query."""
+    return type(stamp) is type(low) and low <= stamp <= high
+
+
+class Watermark:
+    """The highest stamp seen, but none from the future: a clock that runs ahead by more than a day must not hide what
+    follows. Such a record stays beyond the watermark and is looked at on every run."""
+
+    def __init__(self, cursor: ChangeCursor, start: Value, at: Timestamp) -> None:
+        self.value = start
+        self._text = cursor.kind == "text"
+        limit = at.plus(AHEAD_SECONDS)
+        self._limit: Value = f"{limit.datetime():%Y-%m-%d}~" if self._text else limit
+
+    def see(self, stamp: Value) -> None:
+        if not (_is_day(stamp) if self._text else isinstance(stamp, Timestamp)) or stamp > self._limit:
+            return
+        if self.value is None or stamp > self.value:
+            self.value = stamp
+
+
+def _is_day(stamp: Value) -> bool:
+    try:
+        dt.date.fromisoformat(stamp[:10])
+    except (ValueError, TypeError):
+        return False
+    return True

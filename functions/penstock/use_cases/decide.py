@@ -1,0 +1,188 @@
+"""A decision: who may take it, the code that a mail scanner cannot type, and the one commit that makes it count."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from penstock.core import decisions, layout, tokens
+from penstock.core.batch import Status
+from penstock.core.decisions import Subject, admit, demand_complete, outcome
+from penstock.core.errors import Conflict, InvalidInput, Refused
+from penstock.core.plan import Batch, Decision, Verdict
+from penstock.core.records import Set, Snapshot, Update, Write, unchanged_since
+from penstock.core.tokens import Grant
+from penstock.use_cases import outbox, staging
+from penstock.use_cases.context import Context, Held, LostRace, Move, advance, load_batch, load_target
+from penstock.use_cases.opening import invite
+from penstock.use_cases.staging import Pack
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a person fills in. `digest` is that of the page they saw."""
+
+    verdict: Verdict
+    digest: str
+    groups: Mapping[str, Verdict] = field(default_factory=dict)
+    changes: Mapping[str, Verdict] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An approval link that exists. `grant` is what it is bound to."""
+
+    snapshot: Snapshot
+    grant: Grant
+    key_id: str
+
+    @property
+    def recipient(self) -> str:
+        return self.grant.recipient
+
+
+def find_link(ctx: Context, token: str) -> Link:
+    """The link of a token; `Refused` for any that was never given out, whatever is wrong with it."""
+    unknown = Refused("is not known", subject="This link", remedy="Open the newest mail about this batch and use its link.")
+    if len(token) > tokens.MAX_TOKEN or not token.isascii():
+        raise unknown
+    found = ctx.store.get([layout.token(tokens.hash_of(token))])[0]
+    data = found.fields
+    if not found.exists or data["target"] != ctx.id or data["key_id"] not in ctx.ports.keys:
+        raise unknown
+    grant = Grant(data["target"], data["batch"], data["digest"], data["recipient"], data["purpose"], data["serial"])
+    if not hmac.compare_digest(tokens.token(ctx.ports.keys, data["key_id"], grant).encode(), token.encode()):
+        raise unknown
+    return Link(found, grant, data["key_id"])
+
+
+def decide_by_link(ctx: Context, token: str, code: str, said: Said) -> tuple[Batch, tuple[Set, ...]]:
+    """Decide with a mailed link and the code beside it. Gives the batch as it then stands, and what is owed."""
+    link = find_link(ctx, token)
+    held = load_batch(ctx, link.grant.batch)
+    decision = Decision(link.recipient, ctx.ports.now(), said.digest, said.verdict, said.groups, said.changes, said.note[:2_000])
+    _admit_link(ctx, link, held, decision)
+    if not tokens.same_code(code, tokens.code(ctx.ports.keys, link.key_id, link.grant)):
+        raise _wrong_code(ctx, link, held.batch)
+    assert link.snapshot.update_time is not None
+    used = Update(
+        link.snapshot.path,
+        {"state": "used", "used_at": ctx.ports.now()},
+        (("state",), ("used_at",)),
+        unchanged_since(link.snapshot.update_time),
+    )
+    return _decide(ctx, held, decision, [used])
+
+
+def decide(ctx: Context, batch: str, by: str, said: Said) -> tuple[Batch, tuple[Set, ...]]:
+    """Decide as a person whose identity the caller has proved: the CLI's operator, a signed-in console user."""
+    held = load_batch(ctx, batch)
+    decision = Decision(by, ctx.ports.now(), said.digest or held.batch.digest, said.verdict, said.groups, said.changes, said.note)
+    admit(held.batch, decision, ctx.approvers)
+    return _decide(ctx, held, decision, [])
+
+
+def _admit_link(ctx: Context, link: Link, held: Held, decision: Decision) -> None:
+    admit(held.batch, decision, ctx.approvers)
+    if link.grant.digest != held.batch.digest:
+        raise Refused("is for another state of this batch", subject="This link", remedy="Open the newest mail and use its link.")
+    expires = link.snapshot.fields["expires_at"]
+    if expires <= ctx.ports.now():
+        raise Refused(f"expired at {expires}", subject="This link", remedy="The next run sends a new one.")
+    if link.snapshot.fields["state"] != "open":
+        raise Refused(
+            f"is {link.snapshot.fields['state']}", subject="This link", remedy="Use the link of the newest mail about this batch."
+        )
+
+
+def _wrong_code(ctx: Context, link: Link, batch: Batch) -> Refused:
+    """Count a wrong code. The last try locks the link, and a new one is mailed in the same commit."""
+    tries = link.snapshot.fields["tries"] + 1
+    locked = tries >= tokens.MAX_TRIES
+    state = "locked" if locked else "open"
+    assert link.snapshot.update_time is not None
+    as_read = unchanged_since(link.snapshot.update_time)
+    writes: list[Write] = [Update(link.snapshot.path, {"tries": tries, "state": state}, (("tries",), ("state",)), as_read)]
+    owed: tuple[Set, ...] = ()
+    if locked:
+        token, mail = invite(ctx, batch, link.recipient, link.grant.serial + 1, "[]")
+        writes += [token, mail]
+        owed = (mail,)
+    try:
+        ctx.store.commit(writes)
+    except Conflict:
+        return WrongCode("The code was not checked, because another try went on at the same time.", "Type it again.", ())
+    if locked:
+        return WrongCode("The code was wrong five times, and this link is locked.", "A new mail with a new link was sent.", owed)
+    return WrongCode(
+        "The code is not the one in the mail.",
+        f"Type the six characters beside the link; {tokens.MAX_TRIES - tries} tries left.",
+        (),
+    )
+
+
+class WrongCode(Refused):
+    """Nothing was decided. `owed` is the mail with a new link, when this one was locked."""
+
+    def __init__(self, what: str, remedy: str, owed: tuple[Set, ...]) -> None:
+        super().__init__(what, remedy=remedy)
+        self.owed = owed
+
+
+def _decide(ctx: Context, held: Held, decision: Decision, writes: list[Write]) -> tuple[Batch, tuple[Set, ...]]:
+    batch = held.batch
+    subjects = list(_subjects(ctx, batch))
+    demand_complete((s for s, _ in subjects), decision, batch.batch_findings)
+    decided = replace(batch, decisions=(*batch.decisions, decision))
+    verdicts = [outcome(s, decided.decisions, pack.carried, batch.approvals) for s, pack in subjects]
+    approved, refused = verdicts.count("approve"), verdicts.count("reject")
+    fields = {"decisions": decided.decisions, "approved": approved, "rejected": refused}
+    detail = {"digest": batch.digest, "verdict": decision.verdict, "approved": approved, "rejected": refused}
+    if None in verdicts:
+        return _commit(ctx, Move(held, Status.UNDER_REVIEW, decision.by, fields, detail), writes, ())
+    fields["decided_at"] = decision.at
+    if not approved:
+        remember = outbox.owe(ctx, batch.id, "remember")
+        return _commit(ctx, Move(held, Status.REJECTED, decision.by, fields, detail), writes, (remember,), {"open": ""})
+    promote = outbox.owe(ctx, batch.id, "promote")
+    step = Move(held, Status.APPROVED, decision.by, fields, detail)
+    return _commit(ctx, step, writes, (promote,), {"open": "", "applying": batch.id})
+
+
+def _subjects(ctx: Context, batch: Batch) -> list[tuple[Subject, Pack]]:
+    found = []
+    for pack in staging.packs_of(ctx, batch.id):
+        findings = staging.findings_by_key(pack, batch.batch_findings)
+        found += [(staging.subject(change, findings), pack) for change in pack.changes]
+    return found
+
+
+def _commit(
+    ctx: Context, step: Move, writes: list[Write], owed: tuple[Set, ...], target_fields: dict[str, str] | None = None
+) -> tuple[Batch, tuple[Set, ...]]:
+    for _ in range(3):
+        target = load_target(ctx) if target_fields else None
+        try:
+            (held, *_) = advance(ctx, step, writes=[*writes, *owed], target=target, target_fields=dict(target_fields or {}))
+        except LostRace as lost:
+            now = load_batch(ctx, step.held.batch.id).batch
+            by = ", ".join(decisions.person(d.by) for d in now.decisions) or "another run"
+            raise Refused(f"is {now.status} already, by {by}", subject=now.id, remedy="Your decision was not needed.") from lost
+        except Conflict:
+            continue  # the target's document was written meanwhile, or the link was used: look again
+        return held.batch, owed
+    raise Refused(
+        "was not decided: the link was used at the same time", subject=step.held.batch.id, remedy="Load the page again."
+    )
+
+
+def parse_verdict(text: str) -> Verdict:
+    if text == "approve":
+        return "approve"
+    if text == "reject":
+        return "reject"
+    raise InvalidInput(
+        f"is neither approve nor reject: {text[:40]!r}", subject="verdict", remedy="Nothing was decided. Choose one."
+    )

@@ -1,0 +1,133 @@
+"""The end of a promotion: the ledgers are added up, a sample of production is read back, and the batch comes to rest."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from penstock.core import layout
+from penstock.core.batch import Status
+from penstock.core.changes import Change
+from penstock.core.codec import Recheck
+from penstock.core.diff import result_of
+from penstock.core.plan import Batch
+from penstock.core.promotion import stamp_of
+from penstock.core.records import Delete, Query, Set, Write
+from penstock.core.values import Data, Timestamp, dumps
+from penstock.use_cases import outbox, staging
+from penstock.use_cases.context import Context, Held, LostRace, Move, advance, find_batch, load_batch, load_target
+from penstock.use_cases.promote import resolve
+from penstock.use_cases.staging import Pack
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    verified: int = 0  # production is byte for byte what was approved
+    mismatched: tuple[str, ...] = ()  # it is not, although nobody else wrote it
+    edited: int = 0  # somebody wrote it since; what was promoted cannot be told from it any more
+
+
+def finish(ctx: Context, batch: str) -> tuple[Set, ...]:
+    """Bring a batch to rest when its last pack is promoted; otherwise do nothing. Gives what is owed: report, mail, follow-up."""
+    if ctx.store.count(staging.in_state(batch, "CHECKED")):
+        return ()
+    held = load_batch(ctx, batch)
+    if held.batch.status is not Status.APPLYING:
+        return ()
+    packs = list(staging.packs_of(ctx, batch, payload=False))
+    ledgers = [pack.ledger for pack in packs]
+    if len(packs) != held.batch.packs or not all(ledgers):
+        return ()
+    drifted = tuple(key for ledger in ledgers if ledger for key in ledger.drifted)
+    applied = sum(ledger.applied for ledger in ledgers if ledger)
+    read_back = sample(ctx, held.batch, packs, applied)
+    to = Status.PARTIALLY_APPLIED if drifted else Status.APPLIED
+    held_after = {ctx.collection(e): ctx.store.count(Query(ctx.collection(e))) for e in ctx.pipeline.entities}
+    fields: Data = {
+        "applied": applied,
+        "drifted": len(drifted),
+        "rejected": sum(len(ledger.rejected) for ledger in ledgers if ledger),
+        "verified": read_back.verified,
+        "mismatched": len(read_back.mismatched),
+        "edited_since": read_back.edited,
+        "production_after": held_after,
+        "finished_at": ctx.ports.now(),
+    }
+    if read_back.mismatched:
+        named = ", ".join(read_back.mismatched[:5])
+        fields["error"] = f"{len(read_back.mismatched)} records read back differ from what was approved: {named}."
+    return _rest(ctx, held, to, fields, drifted)
+
+
+def _rest(ctx: Context, held: Held, to: Status, fields: Data, drifted: tuple[str, ...]) -> tuple[Set, ...]:
+    batch, target = held.batch, load_target(ctx)
+    owed = [outbox.owe(ctx, batch.id, "report", "post"), outbox.owe(ctx, batch.id, "done")]
+    target_fields: Data = {"applying": ""}
+    if drifted and batch.kind != "rollback":
+        target_fields["recheck"] = (*target.state.recheck, Recheck(batch.id, drifted))
+        owed.append(outbox.owe(ctx, batch.id, "recheck"))
+    steps = [Move(held, to, "engine", fields, {k: v for k, v in fields.items() if isinstance(v, int)})]
+    writes: list[Write] = list(owed)
+    if batch.kind == "rollback" and to is Status.APPLIED:
+        steps += _undone(ctx, batch, writes)
+    try:
+        advance(ctx, *steps, writes=writes, target=target, target_fields=target_fields)
+    except LostRace:
+        return ()  # another instance finished it
+    return tuple(owed)
+
+
+def _undone(ctx: Context, rollback: Batch, writes: list[Write]) -> list[Move]:
+    """A rollback that came to rest: the batch it took back is ROLLED_BACK. Where that was itself a rollback, the batch below
+    stands again, and what was remembered as declined no longer is."""
+    undone = load_batch(ctx, rollback.rolls_back)
+    steps = [Move(undone, Status.ROLLED_BACK, "engine")] if undone.batch.status is not Status.ROLLED_BACK else []
+    if undone.batch.kind == "rollback":
+        below = find_batch(ctx, undone.batch.rolls_back)
+        if below is not None and below.batch.status is Status.ROLLED_BACK:
+            steps.append(Move(below, Status.APPLIED, "engine"))
+        writes += [Delete(layout.rejections(undone.batch.id, n)) for n in range(undone.batch.packs)]
+        writes += [Delete(layout.rejections(rollback.id, n)) for n in range(rollback.packs)]
+    return steps
+
+
+def sample(ctx: Context, batch: Batch, packs: Sequence[Pack], applied: int) -> ReadBack:
+    """Read back a random share of what was applied, whole packs until it is reached, and compare with what was approved."""
+    wanted = math.ceil(applied * ctx.pipeline.readback_share)
+    order = [pack.number for pack in packs if pack.ledger and pack.ledger.applied]
+    random.Random(ctx.ports.new_id()).shuffle(order)  # noqa: S311 - a sample, no secret
+    total = ReadBack()
+    for number in order:
+        if total.verified + total.edited + len(total.mismatched) >= wanted:
+            break
+        left = wanted - total.verified - total.edited - len(total.mismatched)
+        part = read_back(ctx, batch, staging.load_pack(ctx, batch.id, number), left)
+        total = ReadBack(total.verified + part.verified, total.mismatched + part.mismatched, total.edited + part.edited)
+    return total
+
+
+def read_back(ctx: Context, batch: Batch, pack: Pack, at_most: int | None = None) -> ReadBack:
+    """Compare records of a promoted pack with production, byte for byte: all, or so many at random."""
+    ledger = pack.ledger
+    assert ledger is not None
+    assert pack.snapshot.update_time is not None
+    approved, _ = resolve(batch, pack)
+    changes = [c for c in approved if c.key not in set(ledger.drifted)]
+    random.Random(ctx.ports.new_id()).shuffle(changes)  # noqa: S311
+    changes = changes[:at_most]
+    verified, edited, mismatched = 0, 0, []
+    for change, now in zip(changes, ctx.store.get([c.path for c in changes]), strict=True):
+        expected = result_of(change, stamp_of(batch, change, ctx.pipeline.entity(change.entity), ledger.at))
+        if dumps(now.fields) == dumps(expected):
+            verified += 1
+        elif _untouched(change, now.update_time, pack.snapshot.update_time):
+            mismatched.append(change.key)
+        else:
+            edited += 1
+    return ReadBack(verified, tuple(mismatched), edited)
+
+
+def _untouched(change: Change, now: Timestamp | None, promoted_at: Timestamp) -> bool:
+    return now is None if change.action == "DELETE" else now == promoted_at

@@ -1,0 +1,118 @@
+"""Promote: each pack is one atomic commit of production writes, under preconditions, together with the pack's ledger.
+
+The ledger is the marker: a pack that has one was promoted, whatever became of the answer. What moved since it was planned falls
+out and is named in the ledger; the rest lands. The prior images lie in Storage before the commit is tried."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping, Sequence
+
+from penstock.core import layout
+from penstock.core.batch import DECIDED, Status
+from penstock.core.changes import Change
+from penstock.core.codec import to_data
+from penstock.core.decisions import outcome
+from penstock.core.errors import Conflict, OutcomeUnknown, Unavailable
+from penstock.core.packs import Ledger
+from penstock.core.plan import Batch
+from penstock.core.promotion import backup_line, refusal, stamp_of, write_of
+from penstock.core.records import Update, Write, unchanged_since
+from penstock.use_cases import staging
+from penstock.use_cases.context import Context, LostRace, Move, advance, load_batch
+from penstock.use_cases.staging import Pack, Tampered
+
+TRIES = 8
+
+
+def start(ctx: Context, batch: str) -> Batch:
+    """Mark a decided batch as being applied. Called again, it only tells how the batch stands."""
+    held = load_batch(ctx, batch)
+    if held.batch.status is Status.APPROVED:
+        try:
+            (held,) = advance(ctx, Move(held, Status.APPLYING, "engine", detail={"digest": held.batch.digest}))
+        except LostRace:
+            held = load_batch(ctx, batch)
+    return held.batch
+
+
+def promote_pack(ctx: Context, batch: Batch, number: int) -> Ledger | None:
+    """Promote one pack; a pack that was promoted already gives its ledger again. None where the batch may not be promoted."""
+    pack = staging.load_pack(ctx, batch.id, number)
+    if pack.ledger is not None or batch.status not in DECIDED:
+        return pack.ledger
+    _verify(batch, pack)
+    approved, refused = resolve(batch, pack)
+    _back_up(ctx, batch, pack, approved)
+    drifted: list[str] = []
+    for _ in range(TRIES):
+        going = [change for change in approved if change.key not in set(drifted)]
+        try:
+            return _commit(ctx, batch, pack, going, refused, drifted)
+        except OutcomeUnknown:
+            pass
+        except Conflict:
+            drifted += _moved(ctx, going)
+        pack = staging.load_pack(ctx, batch.id, number)
+        if pack.ledger is not None:
+            return pack.ledger  # ours, applied before its answer was lost; or another instance's
+    raise Unavailable(
+        f"could not be promoted in {TRIES} tries", subject=pack.snapshot.path, remedy="It is tried again by itself."
+    )
+
+
+def _verify(batch: Batch, pack: Pack) -> None:
+    if staging.shown_digest(pack) != batch.pack_digests[pack.number]:
+        raise Tampered(
+            "is not the pack that was shown and approved",
+            subject=pack.snapshot.path,
+            remedy="Nothing of it was promoted. Run the pipeline again: a new batch shows what stands there now.",
+        )
+
+
+def resolve(batch: Batch, pack: Pack) -> tuple[list[Change], list[Change]]:
+    """(approved, refused) of a decided pack."""
+    findings = staging.findings_by_key(pack, batch.batch_findings)
+    approved: list[Change] = []
+    refused: list[Change] = []
+    for change in pack.changes:
+        said = outcome(staging.subject(change, findings), batch.decisions, pack.carried, batch.approvals)
+        (approved if said == "approve" else refused).append(change)
+    return approved, refused
+
+
+def _back_up(ctx: Context, batch: Batch, pack: Pack, approved: Sequence[Change]) -> None:
+    """The exact prior images, absence included, durable before anything is written. A second attempt finds them there."""
+    if approved:
+        content = gzip.compress("".join(backup_line(c) + "\n" for c in approved).encode(), 1, mtime=0)
+        ctx.ports.blobs.write(layout.backup_blob(ctx.id, batch.id, pack.number), content, "application/gzip")
+
+
+def _commit(
+    ctx: Context, batch: Batch, pack: Pack, going: Sequence[Change], refused: Sequence[Change], drifted: Sequence[str]
+) -> Ledger:
+    now = ctx.ports.now()
+    ledger = Ledger(now, ctx.ports.new_id(), len(going), tuple(c.key for c in refused), tuple(drifted))
+    writes: list[Write] = [write_of(c, stamp_of(batch, c, ctx.pipeline.entity(c.entity), now)) for c in going]
+    assert pack.snapshot.update_time is not None
+    fields = {"state": "PROMOTED", "ledger": to_data(ledger)}
+    as_read = unchanged_since(pack.snapshot.update_time)
+    writes.append(Update(pack.snapshot.path, fields, (("state",), ("ledger",)), as_read))
+    remembered = remembered_of(batch, going, refused)
+    if remembered:
+        writes.append(staging.remember(ctx, batch.id, pack.number, remembered))
+    ctx.store.commit(writes)
+    return ledger
+
+
+def remembered_of(batch: Batch, applied: Sequence[Change], refused: Sequence[Change]) -> dict[str, Mapping[str, str]]:
+    """What is not to be proposed again: of a sync, what was refused; of a rollback, the content that it took back."""
+    if batch.kind == "rollback":
+        return {change.key: change.facts["declines"] for change in applied}
+    return {change.key: refusal(change) for change in refused}
+
+
+def _moved(ctx: Context, changes: Sequence[Change]) -> list[str]:
+    """The keys whose production document is no longer what the change was planned against."""
+    found = ctx.store.get([change.path for change in changes], select=())
+    return [c.key for c, now in zip(changes, found, strict=True) if now.update_time != c.planned_against]

@@ -1,0 +1,125 @@
+"""What the review page shows. Looking changes nothing: every GET, by whomever and however often, reads and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from penstock.core import layout
+from penstock.core.batch import Status
+from penstock.core.changes import ChangeStatus
+from penstock.core.decisions import outcome
+from penstock.core.errors import NotFound
+from penstock.core.plan import Batch, Review, Row
+from penstock.core.records import Query, Where
+from penstock.use_cases import staging
+from penstock.use_cases.context import Context, load_batch
+from penstock.use_cases.decide import Link, find_link
+from penstock.use_cases.opening import is_folded
+from penstock.use_cases.staging import Pack
+
+PAGE = 50
+BLOCKERS_SHOWN = 200
+
+
+def review_by_link(ctx: Context, token: str, page: int = 1) -> Review:
+    """The page behind a mailed link; `Refused` for a link that was never given out."""
+    link = find_link(ctx, token)
+    batch = load_batch(ctx, link.grant.batch).batch
+    return review(ctx, batch, link.recipient, page, _why_closed(ctx, link, batch))
+
+
+def review(ctx: Context, batch: Batch, recipient: str, page: int = 1, why_closed: str = "") -> Review:
+    """One page of a batch. Reads its packs, one billed read each; decodes only those whose changes are shown."""
+    packs = list(staging.packs_of(ctx, batch.id))
+    total = sum(len(pack.fields["keys"]) for pack in packs)
+    pages = max(1, -(-total // PAGE))
+    page = min(max(page, 1), pages)
+    blocked = {pack.number: _blocked(pack, batch) for pack in packs}
+    return Review(
+        batch=batch,
+        title=ctx.pipeline.title,
+        rows=tuple(_page(packs, batch, page)),
+        page=page,
+        pages=pages,
+        blockers=tuple(_blockers(packs, batch, blocked)),
+        blockers_total=sum(map(len, blocked.values())),
+        recipient=recipient,
+        open=not why_closed,
+        why_closed=why_closed,
+        link_to=batch.superseded_by,
+    )
+
+
+def _why_closed(ctx: Context, link: Link, batch: Batch) -> str:
+    now, state = ctx.ports.now(), link.snapshot.fields["state"]
+    if batch.status is Status.SUPERSEDED:
+        return "A newer run replaced this batch. Its undecided changes are in the newer one, which was mailed to you."
+    if batch.status is not Status.UNDER_REVIEW:
+        by = ", ".join(f"{d.verdict} by {d.by} at {d.at}" for d in batch.decisions)
+        return f"This batch is {batch.status} ({by or 'nobody decided'}). Nothing is left to decide."
+    if state == "used":
+        return "You have decided on this batch; it waits for another approver."
+    if state == "locked":
+        return "This link is locked after five wrong codes. A new link was mailed to you."
+    if link.snapshot.fields["expires_at"] <= now or link.grant.digest != batch.digest:
+        return "This link has expired. The next run mails a new one."
+    return ""
+
+
+def _blocked(pack: Pack, batch: Batch) -> set[str]:
+    keys = set(pack.fields["keys"])
+    found = (*pack.findings, *(f for f in batch.batch_findings if f.key in keys))
+    return {f.key for f in found if f.severity == "blocker"}
+
+
+def rows_of(pack: Pack, batch: Batch) -> Iterator[Row]:
+    """The changes of a pack with what was found, said and done about each."""
+    findings = staging.findings_by_key(pack, batch.batch_findings)
+    ledger = pack.ledger
+    for change in pack.changes:
+        told = tuple(f for f in findings.get(change.key, ()) if not is_folded(f, batch.folded))
+        said = outcome(staging.subject(change, findings), batch.decisions, pack.carried, batch.approvals)
+        yield Row(change, told, _status(batch, change.key, said, ledger.drifted if ledger else None))
+
+
+def _status(batch: Batch, key: str, said: str | None, drifted: tuple[str, ...] | None) -> ChangeStatus:
+    if batch.status is Status.SUPERSEDED:
+        return ChangeStatus.SUPERSEDED
+    if said is None:
+        return ChangeStatus.PENDING
+    if said == "reject":
+        return ChangeStatus.REJECTED
+    if drifted is None:
+        return ChangeStatus.APPROVED
+    if key in drifted:
+        return ChangeStatus.DRIFTED
+    return ChangeStatus.ROLLED_BACK if batch.status is Status.ROLLED_BACK else ChangeStatus.APPLIED
+
+
+def _page(packs: list[Pack], batch: Batch, page: int) -> Iterator[Row]:
+    first, seen = (page - 1) * PAGE, 0
+    for pack in packs:
+        size = len(pack.fields["keys"])
+        if seen + size > first and seen < first + PAGE:
+            rows = list(rows_of(pack, batch))
+            yield from rows[max(0, first - seen) : first + PAGE - seen]
+        seen += size
+
+
+def _blockers(packs: list[Pack], batch: Batch, blocked: dict[int, set[str]]) -> Iterator[Row]:
+    left = BLOCKERS_SHOWN
+    for pack in packs:
+        if left > 0 and blocked[pack.number]:
+            rows = [row for row in rows_of(pack, batch) if row.change.key in blocked[pack.number]][:left]
+            left -= len(rows)
+            yield from rows
+
+
+def find_row(ctx: Context, batch: Batch, key: str) -> Row:
+    """One change by its key: one query, whatever the size of the batch."""
+    query = Query(layout.STAGING, (Where(("batch",), "==", batch.id), Where(("keys",), "array-contains", key)))
+    for found in ctx.store.scan(query):
+        for row in rows_of(Pack(found), batch):
+            if row.change.key == key:
+                return row
+    raise NotFound("is not in this batch", subject=key, remedy=f"`penstock show {batch.id}` lists its changes.")

@@ -1,0 +1,214 @@
+"""The staging collection: packs go in, and come back as changes, findings and ledgers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from penstock.core import layout
+from penstock.core.changes import Change, Finding
+from penstock.core.codec import from_data
+from penstock.core.decisions import Carried, Subject, subject_of, voices
+from penstock.core.errors import Conflict, NotFound, OutcomeUnknown, PenstockError
+from penstock.core.packs import Draft, Ledger, compress, decode_changes, decode_findings, digest_of, encode_findings, expand
+from penstock.core.plan import Verdict
+from penstock.core.records import ABSENT, NAME, Query, Set, Snapshot, Where
+from penstock.core.values import Data, FieldPath, Timestamp, dotted, dumps
+from penstock.use_cases.context import Context, load_batch
+
+PackState = Literal["STAGED", "CHECKED", "PROMOTED"]
+DeclinedMap = Mapping[str, Mapping[str, str]]  # change key → dotted field ("" for all) → fingerprint of what was declined
+Voices = Mapping[str, Mapping[str, Verdict]]  # content of a change → person → verdict
+
+WITHOUT_PAYLOAD: tuple[FieldPath, ...] = tuple(
+    (name,)
+    for name in ("batch", "number", "keys", "counts", "digest", "state", "findings", "gathered", "carried", "ledger", "error")
+)
+
+
+class Tampered(PenstockError):
+    """A pack is not what was staged. It is neither shown nor promoted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A pack as read. `changes` are decoded, and their digest verified, when asked for."""
+
+    snapshot: Snapshot
+
+    @property
+    def fields(self) -> Data:
+        return self.snapshot.fields
+
+    @property
+    def number(self) -> int:
+        return int(self.fields["number"])
+
+    @property
+    def state(self) -> PackState:
+        return self.fields["state"]  # type: ignore[no-any-return]
+
+    @property
+    def changes(self) -> list[Change]:
+        text = expand(self.fields["payload"])
+        if digest_of(text) != self.fields["digest"]:
+            raise Tampered(
+                "holds other changes than were staged",
+                subject=self.snapshot.path,
+                remedy="Nothing of it was promoted. Run the pipeline again: a new batch supersedes this one.",
+            )
+        return decode_changes(text)
+
+    @property
+    def findings(self) -> list[Finding]:
+        return decode_findings(expand(self.fields["findings"])) if self.fields.get("findings") else []
+
+    @property
+    def gathered(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.fields.get("gathered") or "{}")
+        return found
+
+    @property
+    def carried(self) -> Carried:
+        found: Carried = json.loads(self.fields.get("carried") or "{}")
+        return found
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """What promotion did. The commit that wrote it wrote production too, and it is the pack's last: so the pack's
+        `update_time` is that of every record it wrote."""
+        found = self.fields.get("ledger")
+        return from_data(found, Ledger) if found else None
+
+    def changed(self, **fields: Any) -> Data:
+        return {**self.fields, **fields}
+
+
+def shown_digest(pack: Pack) -> str:
+    """Over a pack's changes and findings: what an approver sees of it."""
+    return digest_of(f"{pack.number} {pack.fields['digest']} {pack.fields['findings_digest']}")
+
+
+def stage(ctx: Context, batch: str, draft: Draft, voices: Voices) -> None:
+    """Make a pack durable. A pack that is there already, from an earlier attempt at the same run, must be the same one."""
+    carried: dict[str, dict[str, Verdict]] = {}
+    if voices:
+        for change in decode_changes(draft.text):
+            for who, verdict in voices.get(content_of(change), {}).items():
+                carried.setdefault(who, {})[change.key] = verdict
+    data: Data = {
+        "batch": batch,
+        "target": ctx.id,
+        "number": draft.number,
+        "keys": list(draft.keys),
+        "counts": draft.counts,
+        "digest": draft.digest,
+        "payload": compress(draft.text),
+        "state": "STAGED",
+        "carried": json.dumps(carried, sort_keys=True),
+        "purge_at": ctx.ports.now().plus(ctx.pipeline.staging_retention.total_seconds()),
+    }
+    path = layout.pack(batch, draft.number)
+    for _ in range(5):
+        try:
+            ctx.store.commit([Set(path, data, ABSENT)])
+            return
+        except (Conflict, OutcomeUnknown):
+            there = ctx.store.get([path], select=(("digest",),))[0]
+            if there.exists:
+                if there.fields["digest"] == draft.digest:
+                    return
+                raise Conflict(
+                    "is staged already with other content", subject=path, remedy="Run again: the next run makes a new batch."
+                ) from None
+    raise OutcomeUnknown("got no answer five times", subject=path, remedy="Run again; what was staged is found and kept.")
+
+
+def content_of(change: Change) -> str:
+    """What makes two changes of two batches the same proposal: target, action and values, but not when it was planned."""
+    diff = [[list(d.path), d.before, d.after] for d in change.diff]
+    return hashlib.sha256(dumps([change.key, change.path, change.action.value, change.after, diff]).encode()).hexdigest()
+
+
+def load_pack(ctx: Context, batch: str, number: int) -> Pack:
+    found = ctx.store.get([layout.pack(batch, number)])[0]
+    if not found.exists:
+        raise NotFound(
+            "there is no such pack", subject=layout.pack(batch, number), remedy="`penstock show` lists a batch's packs."
+        )
+    return Pack(found)
+
+
+def packs_of(ctx: Context, batch: str, *, payload: bool = True) -> Iterator[Pack]:
+    """The packs of a batch in order. One billed read each, with or without their payload."""
+    where = Where(NAME, ">=", layout.pack(batch, 0)), Where(NAME, "<=", layout.pack(batch, 99_999))
+    for found in ctx.store.scan(Query(layout.STAGING, where, select=None if payload else WITHOUT_PAYLOAD)):
+        yield Pack(found)
+
+
+def changes_of(ctx: Context, batch: str) -> Iterator[Change]:
+    for pack in packs_of(ctx, batch):
+        yield from pack.changes
+
+
+def in_state(batch: str, state: PackState) -> Query:
+    return Query(layout.STAGING, (Where(("batch",), "==", batch), Where(("state",), "==", state)), select=(("number",),))
+
+
+def findings_by_key(pack: Pack, of_batch: tuple[Finding, ...]) -> dict[str, list[Finding]]:
+    """The findings of a pack's changes, those of the batch that name one of them included."""
+    keys = set(pack.fields["keys"])
+    found: dict[str, list[Finding]] = {}
+    for finding in (*pack.findings, *(f for f in of_batch if f.key in keys)):
+        found.setdefault(finding.key, []).append(finding)
+    return found
+
+
+def subject(change: Change, findings: dict[str, list[Finding]]) -> Subject:
+    fields = (dotted(d.path) for d in change.diff)
+    found = findings.get(change.key, ())
+    return subject_of(change.key, change.entity, change.group, change.action.value, change.path, fields, found)
+
+
+def findings_fields(findings: list[Finding], gathered: dict[str, Any]) -> Data:
+    text = encode_findings(findings)
+    return {"findings": compress(text), "findings_digest": digest_of(text), "gathered": json.dumps(gathered, sort_keys=True)}
+
+
+def voices_on(ctx: Context, batch: str) -> Voices:
+    """What people have said of the changes of an open batch, by content: it holds for the same content in the next batch too."""
+    decisions = load_batch(ctx, batch).batch.decisions
+    found: dict[str, dict[str, Verdict]] = {}
+    for pack in packs_of(ctx, batch):
+        if not decisions and not pack.carried:
+            continue
+        findings = findings_by_key(pack, ())
+        for change in pack.changes:
+            said = voices(subject(change, findings), decisions, pack.carried)
+            found[content_of(change)] = {who: verdict for who, verdict in said.items() if verdict is not None}
+    return found
+
+
+def remember(ctx: Context, batch: str, number: int, refused: Mapping[str, Mapping[str, str]]) -> Set:
+    """What people said no to, so that the same content is not proposed again until its source changes."""
+    at = ctx.ports.now()
+    data: Data = {"target": ctx.id, "batch": batch, "keys": list(refused), "at": at, "refused": dumps(refused)}
+    return Set(layout.rejections(batch, number), data)
+
+
+def declined(ctx: Context) -> DeclinedMap:
+    """Everything refused on this target, the latest word on a field last."""
+    found: dict[str, dict[str, str]] = {}
+    query = Query(layout.REJECTIONS, (Where(("target",), "==", ctx.id),))
+    for remembered in sorted(ctx.store.scan(query), key=_said_at):
+        for key, fields in json.loads(remembered.fields["refused"]).items():
+            found.setdefault(key, {}).update(fields)
+    return found
+
+
+def _said_at(snapshot: Snapshot) -> Timestamp:
+    at: Timestamp = snapshot.fields["at"]
+    return at
