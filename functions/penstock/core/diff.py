@@ -100,7 +100,7 @@ def _compare(entity: Entity, projected: Projected, held: Data) -> list[FieldDiff
     values, blank, out = projected.values, projected.blank, []
     for f in entity.fields:
         target, how = f.target, f.compare.how
-        old = get_in(held, target)
+        old = held.get(target[0]) if len(target) == 1 else get_in(held, target)
         if target not in values:
             if f.blank_erases and target in blank and old is not None:
                 out.append(FieldDiff(target, old, None, how == "passive"))
