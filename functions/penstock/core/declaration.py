@@ -41,7 +41,7 @@ class Compare:
     """When two values count as equal. `exact`; `decimals`: numbers rounded to so many; `metres`: this field and its
     partner are one place, equal within so many metres; `folded`: texts equal but for case and spacing; `passive`: never makes
     a change by itself, is written along with one; `union`: a list that only grows, equal when nothing is new; `earliest`: a value
-    that only moves back, equal when production's is as early."""
+    that only moves back, equal when production's is as early; of several records the earliest value is picked."""
 
     how: Literal["exact", "decimals", "metres", "folded", "passive", "union", "earliest"] = "exact"
     amount: float = 0.0

@@ -99,6 +99,8 @@ class _Slot:
         values = [v for r in self.allowed(rows) if (v := r.values[self.column]) is not ABSENT]
         problems = [v for v in values if isinstance(v, Problem)]
         match self.field.pick:
+            case "earliest" if self.field.compare.how == "earliest":  # the value itself, whenever it was written down
+                return min((v for v in values if not isinstance(v, Problem)), default=ABSENT), problems
             case "latest" | "earliest":
                 found = values[-1 if self.field.pick == "latest" else 0] if values else ABSENT
                 # an unreadable value is not passed over for a readable older one: that would write what is no longer so

@@ -76,6 +76,8 @@ def _field(targets: Mapping[FieldPath, FieldModel], path: FieldPath, field: Fiel
         yield Mistake((*at, "compare"), "says two things. Keep `how`, `decimals` or `metres`.")
     if compare.how == "union" and field.pick != "distinct" and field.convert != "list":
         yield Mistake((*at, "compare"), "`union` needs a list. Add `pick: distinct`, or convert to `list`.")
+    if compare.how == "earliest" and field.pick != "earliest":
+        yield Mistake((*at, "compare"), "`earliest` compares what `pick: earliest` picked. Add it.")
     if field.pick == "distinct" and field.convert == "list":
         yield Mistake((*at, "pick"), "would make a list of lists, which Firestore cannot hold. Pick `latest`.")
     if compare.metres is None:
