@@ -300,7 +300,7 @@ class Run:
         assert self.batch is not None
         ctx, state = self.ctx, self.target.state
         before = find_batch(ctx, state.open) if state.open else None
-        if before is not None and before.batch.status not in OPEN:
+        if before is not None and before.batch.status not in OPEN | {Status.FAILED}:
             before = None
         if before is not None and self._same_as(before.batch):
             step = Move(self.batch, Status.SUPERSEDED, self.started_by, {"superseded_by": before.batch.id})

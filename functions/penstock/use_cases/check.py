@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from penstock.core import layout
-from penstock.core.batch import OPEN, Status
+from penstock.core.batch import DECIDED, OPEN, Status
 from penstock.core.changes import Change, Finding
 from penstock.core.errors import Conflict, OutcomeUnknown
-from penstock.core.records import Query, Set, Snapshot, Update, Where, unchanged_since
+from penstock.core.records import EXISTS, Query, Set, Snapshot, Update, Where, unchanged_since
 from penstock.core.rules import Count, Lookup, check, gather, lookups
 from penstock.core.values import dotted
 from penstock.use_cases import staging
@@ -72,14 +72,20 @@ def later_edits(changes: list[Change]) -> list[Finding]:
     ]
 
 
-def fail(ctx: Context, batch: str, number: int, cause: str) -> None:
-    """A pack's message ended in the dead letters: the batch stops with the cause, and can be retried."""
-    held = load_batch(ctx, batch)
-    if held.batch.status in OPEN and staging.load_pack(ctx, batch, number).state == "STAGED":
-        text = f"pack {number} could not be checked: {cause or 'no cause was noted'}. Mend it, then `penstock retry {batch}`."
-        advance(ctx, Move(held, Status.FAILED, "engine", {"error": text}))
+def fail(ctx: Context, batch: str, number: int) -> bool:
+    """A pack's message ended in the dead letters: the batch stops, names the cause, and can be retried. False where the pack was
+    dealt with after all."""
+    held, pack = load_batch(ctx, batch), staging.load_pack(ctx, batch, number)
+    waiting = {"STAGED": OPEN, "CHECKED": DECIDED}.get(pack.state, frozenset())
+    if held.batch.status not in waiting:
+        return False
+    verb = "checked" if pack.state == "STAGED" else "promoted"
+    cause = pack.fields.get("error") or "no cause was noted"
+    text = f"Pack {number} could not be {verb}: {cause} Mend it, then `penstock retry {batch}`."
+    advance(ctx, Move(held, Status.FAILED, "engine", {"error": text}, {"pack": number}))
+    return True
 
 
 def note_failure(ctx: Context, batch: str, number: int, cause: str) -> None:
     """Keep why a pack could not be checked or promoted, for whoever meets it in the dead letters."""
-    ctx.store.commit([Update(layout.pack(batch, number), {"error": cause[:500]}, (("error",),))])
+    ctx.store.commit([Update(layout.pack(batch, number), {"error": cause[:500]}, (("error",),), EXISTS)])

@@ -1,0 +1,117 @@
+"""What the outbox pays: each effect can be caused twice and shows once, because what it causes carries the id of its fact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from penstock.core import layout, tokens
+from penstock.core.batch import DECIDED, Status
+from penstock.core.packs import decode_findings
+from penstock.core.plan import Batch
+from penstock.core.promotion import refusal
+from penstock.core.records import EXISTS, Set, Update
+from penstock.core.tokens import Grant
+from penstock.core.values import Data
+from penstock.ports import Message
+from penstock.use_cases import outbox, staging
+from penstock.use_cases.context import Context, LostRace, Move, advance, load_batch
+from penstock.use_cases.finish import finish
+from penstock.use_cases.opening import write_report
+from penstock.use_cases.outbox import Effect
+from penstock.use_cases.promote import promote_pack, start
+from penstock.use_cases.reviewing import rows_of
+
+CHECK, PROMOTE, CAPTURE = "penstock-check", "penstock-promote", "penstock-capture"
+INLINE = 500  # a batch of so many approved changes is promoted within the approver's request
+
+
+def ask_checks(ctx: Context, fact: str, data: Data) -> None:
+    send_packs(ctx, CHECK, data["batch"], range(data["packs"]))
+    held = load_batch(ctx, data["batch"])
+    if held.batch.status is Status.STAGED:
+        try:
+            advance(ctx, Move(held, Status.CHECKING, "engine"))
+        except LostRace:
+            return  # the checks were quicker, and opened the review
+
+
+def send_packs(ctx: Context, topic: str, batch: str, numbers: Iterable[int]) -> None:
+    ctx.ports.publisher.publish(topic, [{"batch": batch, "pack": str(number)} for number in numbers])
+
+
+def mail_review(ctx: Context, fact: str, data: Data) -> None:
+    """The mail to one approver. The token is made again from what it is bound to; the database knows its hash alone."""
+    batch = load_batch(ctx, data["batch"]).batch
+    link = ctx.store.get([layout.token(data["token"])])[0].fields
+    if batch.status is not Status.UNDER_REVIEW or link["state"] != "open":
+        return
+    grant = Grant(link["target"], link["batch"], link["digest"], link["recipient"], link["purpose"], link["serial"])
+    facts = {
+        "batch": batch,
+        "title": ctx.pipeline.title,
+        "link": f"{ctx.ports.base_url}/{ctx.id}/{tokens.token(ctx.ports.keys, link['key_id'], grant)}",
+        "code": tokens.code(ctx.ports.keys, link["key_id"], grant),
+        "recipient": link["recipient"],
+        "expires": link["expires_at"],
+        "worst": decode_findings(data["worst"]),
+    }
+    subject, text, html = ctx.ports.pages.mail("locked" if data["locked"] else "review", facts)
+    ctx.ports.mailer.send(Message(fact, link["recipient"], subject, text, html))
+
+
+def promote(ctx: Context, fact: str, data: Data) -> None:
+    """Start the promotion. A small batch is done at once; a larger one goes on over Pub/Sub, pack by pack."""
+    batch = start(ctx, data["batch"])
+    if batch.status not in DECIDED:
+        return
+    if batch.approved > INLINE:
+        send_packs(ctx, PROMOTE, batch.id, range(batch.packs))
+        return
+    for number in range(batch.packs):
+        promote_pack(ctx, batch, number)
+    outbox.pay(ctx, finish(ctx, batch.id), EFFECTS)
+
+
+def report(ctx: Context, fact: str, data: Data) -> None:
+    """The report after a promotion, and where it lies, on the batch."""
+    batch = load_batch(ctx, data["batch"]).batch
+    kind = "rollback" if batch.kind == "rollback" else "post-sync"
+    rows = (row for pack in staging.packs_of(ctx, batch.id) for row in rows_of(pack, batch))
+    reports = {**batch.reports, **write_report(ctx, kind, batch, rows)}
+    ctx.store.commit([Update(layout.batch(batch.id), {"reports": reports}, (("reports",),), EXISTS)])
+
+
+def mail_done(ctx: Context, fact: str, data: Data) -> None:
+    batch = load_batch(ctx, data["batch"]).batch
+    subject, text, html = ctx.ports.pages.mail("done", {"batch": batch, "title": ctx.pipeline.title, "reports": batch.reports})
+    for number, recipient in enumerate(ctx.approvers):
+        ctx.ports.mailer.send(Message(f"{fact}-{number}", recipient, subject, text, html))
+
+
+def remember(ctx: Context, fact: str, data: Data) -> None:
+    """A batch was refused as a whole: keep what it proposed, so that it is not proposed again while its source stays as it is."""
+    batch: Batch = load_batch(ctx, data["batch"]).batch
+    for pack in staging.packs_of(ctx, batch.id):
+        if batch.kind != "rollback":
+            refused = {change.key: refusal(change) for change in pack.changes}
+            ctx.store.commit([staging.remember(ctx, batch.id, pack.number, refused)])
+
+
+def recheck(ctx: Context, fact: str, data: Data) -> None:
+    ctx.ports.publisher.publish(CAPTURE, [{"target": ctx.id, "mode": "recheck"}])
+
+
+EFFECTS: Mapping[str, Effect] = {
+    "check": ask_checks,
+    "review": mail_review,
+    "promote": promote,
+    "report": report,
+    "done": mail_done,
+    "remember": remember,
+    "recheck": recheck,
+}
+
+
+def pay(ctx: Context, owed: Iterable[Set]) -> list[str]:
+    """Cause what was just committed as owed; gives the failures in words, each noted for the sweep."""
+    return outbox.pay(ctx, owed, EFFECTS)

@@ -1,0 +1,113 @@
+"""The sweep brings to rest whatever was left behind: by a kill, a lost message, a dead mail server. Safe at any time, twice at once."""
+
+from __future__ import annotations
+
+from penstock.core import layout
+from penstock.core.batch import DECIDED, Status
+from penstock.core.codec import Recheck
+from penstock.core.errors import PenstockError
+from penstock.core.plan import Batch
+from penstock.core.records import Query, Where
+from penstock.core.values import Timestamp
+from penstock.use_cases import effects, outbox, staging
+from penstock.use_cases.capture import RESUMABLE_SECONDS, capture
+from penstock.use_cases.context import Context, Held, HeldTarget, LostRace, Move, advance, find_batch, load_batch, load_target
+from penstock.use_cases.finish import finish
+from penstock.use_cases.opening import open_review
+from penstock.use_cases.promote import start
+
+STALE_SECONDS = 120  # nobody moved it for so long: whoever had it is gone
+
+
+def sweep(ctx: Context) -> list[str]:
+    """One pass over one target. Gives what was done, and what could not be, in words."""
+    told = [f"owed and not paid: {failure}" for failure in outbox.pay_due(ctx, effects.EFFECTS)]
+    for step in (_resume_capture, _resume_checks, _expire, _resume_promotion, _drop_orphans):
+        try:
+            told += step(ctx, load_target(ctx))
+        except LostRace:
+            continue  # somebody else did it
+        except PenstockError as error:
+            told.append(f"{ctx.id}: {error}")
+    return told
+
+
+def _stale(ctx: Context, held: Held) -> bool:
+    return held.update_time is not None and held.update_time.plus(STALE_SECONDS) < ctx.ports.now()
+
+
+def _resume_capture(ctx: Context, target: HeldTarget) -> list[str]:
+    lease = target.state.lease
+    if lease is None or lease.until > ctx.ports.now() or target.state.paused:
+        return []
+    outcome = capture(ctx, lease.mode, lease.started_by)
+    effects.pay(ctx, outcome.owed)
+    return [f"{ctx.id}: a run that died was resumed ({outcome.batch or 'nothing to propose'})"]
+
+
+def _resume_checks(ctx: Context, target: HeldTarget) -> list[str]:
+    held = find_batch(ctx, target.state.open) if target.state.open else None
+    if held is None or held.batch.status not in {Status.STAGED, Status.CHECKING} or not _stale(ctx, held):
+        return []
+    waiting = [int(p.fields["number"]) for p in ctx.store.scan(staging.in_state(held.batch.id, "STAGED"))]
+    if not waiting:
+        effects.pay(ctx, open_review(ctx, held.batch.id))
+        return [f"{held.batch.id}: every pack was checked; the review was opened"]
+    effects.send_packs(ctx, effects.CHECK, held.batch.id, waiting)
+    return [f"{held.batch.id}: {len(waiting)} packs were sent to be checked again"]
+
+
+def _expire(ctx: Context, target: HeldTarget) -> list[str]:
+    held = find_batch(ctx, target.state.open) if target.state.open else None
+    if held is None or held.batch.status is not Status.UNDER_REVIEW:
+        return []
+    if held.batch.expires_at is None or held.batch.expires_at > ctx.ports.now():
+        return []
+    again = () if held.batch.kind == "rollback" else (Recheck(held.batch.id),)
+    fields = {"open": "", "recheck": (*target.state.recheck, *again)}
+    advance(ctx, Move(held, Status.EXPIRED, "engine"), target=target, target_fields=fields)
+    return [f"{held.batch.id}: expired undecided; the next run proposes it again"]
+
+
+def _resume_promotion(ctx: Context, target: HeldTarget) -> list[str]:
+    held = find_batch(ctx, target.state.applying) if target.state.applying else None
+    if held is None or held.batch.status not in DECIDED or not _stale(ctx, held):
+        return []
+    return [f"{held.batch.id}: {resume_promotion(ctx, held.batch)}"]
+
+
+def resume_promotion(ctx: Context, batch: Batch) -> str:
+    """Go on where a promotion stopped. Gives what was done, in words."""
+    batch = start(ctx, batch.id)
+    waiting = [int(p.fields["number"]) for p in ctx.store.scan(staging.in_state(batch.id, "CHECKED"))]
+    if not waiting:
+        effects.pay(ctx, finish(ctx, batch.id))
+        return "every pack was promoted; it was brought to its end"
+    effects.send_packs(ctx, effects.PROMOTE, batch.id, waiting)
+    return f"{len(waiting)} packs were sent to be promoted"
+
+
+def _drop_orphans(ctx: Context, target: HeldTarget) -> list[str]:
+    """Batches that a dead run began and no run can go on with: the moment they read at lies too far back."""
+    query = Query(
+        layout.BATCHES, (Where(("target",), "==", ctx.id), Where(("status",), "==", "CREATED")), select=(("read_time",),)
+    )
+    told = []
+    for found in list(ctx.store.scan(query)):
+        read_time: Timestamp = found.fields["read_time"]
+        if read_time.plus(RESUMABLE_SECONDS + STALE_SECONDS) < ctx.ports.now() and target.state.lease is None:
+            advance(ctx, Move(load_batch(ctx, found.id), Status.SUPERSEDED, "engine"))
+            told.append(f"{found.id}: was never finished and is dropped; nothing of it was proposed")
+    return told
+
+
+def retry(ctx: Context, batch: str, by: str) -> str:
+    """Go on with a batch that FAILED, after its cause was mended. Gives what was done, in words."""
+    held = load_batch(ctx, batch)
+    decided = held.batch.decided_at is not None
+    (held,) = advance(ctx, Move(held, Status.APPLYING if decided else Status.CHECKING, by, {"error": ""}))
+    if decided:
+        return resume_promotion(ctx, held.batch)
+    waiting = [int(p.fields["number"]) for p in ctx.store.scan(staging.in_state(batch, "STAGED"))]
+    effects.send_packs(ctx, effects.CHECK, batch, waiting)
+    return f"{len(waiting)} packs were sent to be checked"
