@@ -16,12 +16,13 @@ from grpc.experimental import ChannelOptions
 
 from penstock.adapters import firestore_errors as errors
 from penstock.adapters import firestore_proto as proto
+from penstock.adapters import firestore_wire as wire
 from penstock.adapters.meter import Meter
 from penstock.core import limits
 from penstock.core.errors import Incomplete, PenstockError
 from penstock.core.ordering import key
-from penstock.core.records import NAME, Bill, Cursor, Query, Snapshot, Write
-from penstock.core.values import FieldPath, Timestamp
+from penstock.core.records import NAME, Bill, Cursor, Query, Snapshot, Update, Write
+from penstock.core.values import FieldPath, Timestamp, Value
 
 HOST = "firestore.googleapis.com:443"
 SCOPES = ("https://www.googleapis.com/auth/datastore",)
@@ -81,7 +82,7 @@ class _Rpcs:
         self.batch_get = self._stream("BatchGetDocuments", proto.BatchGetDocumentsRequest, proto.BatchGetDocumentsResponse)
         self.commit: Any = self.channel.unary_unary(
             _SERVICE + "Commit",
-            request_serializer=proto.CommitRequest.SerializeToString,
+            request_serializer=None,  # the request is bytes already
             response_deserializer=proto.CommitResponse.FromString,
         )
 
@@ -248,11 +249,9 @@ class FirestoreStore:
     # writes ---------------------------------------------------------------------------------------------------------
 
     def commit(self, writes: Sequence[Write]) -> Timestamp:
-        limits.check_commit(writes)
-        request = proto.CommitRequest(database=self._database)
-        for write in writes:
-            proto.put_write(request.writes.add(), write, f"{self._documents}/{write.path}")
-        limits.check_request_size(request.ByteSize())
+        limits.check_writes(writes)
+        request = wire.commit(self._database, [self._encoded(write) for write in writes])
+        limits.check_request_size(len(request))
         subject = f"commit of {len(writes)} writes from {writes[0].path} on"
 
         def call() -> Any:
@@ -262,6 +261,10 @@ class FirestoreStore:
         answer = errors.attempt(call, errors.refused, lambda error: errors.commit_error(error, subject))
         self._meter.commit(writes)
         return proto.time_of(answer.commit_time)
+
+    def _encoded(self, write: Write) -> bytes:
+        mask = [proto.field_path(path) for path in write.mask] if isinstance(write, Update) else ()
+        return wire.write(write, f"{self._documents}/{write.path}".encode(), mask)
 
 
 def _route(name: str, resource: str) -> tuple[str, str]:
@@ -280,31 +283,35 @@ class _Page:
     """Reads one page after the other and holds the stream to its order: by the ordering field, then by name, never twice."""
 
     def __init__(self, query: Query, prefix: int) -> None:
-        self.last = query.after
         self._query = query
         self._prefix = prefix
         self._by_name = query.order_by == NAME
         self._hide = query.select is not None and not self._by_name and not proto.selects(query.select, query.order_by)
-        self._key = None if self.last is None else self._key_of(self.last)
+        self._value: Value
+        self._value, self._path = (query.after.value, query.after.path) if query.after else (None, "")
 
-    def _key_of(self, cursor: Cursor) -> Any:
-        return cursor.path if self._by_name else (key(cursor.value), cursor.path)
+    @property
+    def last(self) -> Cursor | None:
+        """Where to go on; None at the start."""
+        return Cursor(self._value, self._path) if self._path else None
 
     def read(self, call: Any) -> Iterator[Snapshot]:
-        value = None
+        prefix, by_name, order_by = self._prefix, self._by_name, self._query.order_by
+        before = key(self._value) if self._path and not by_name else ()
         for answer in call:
             document = answer.document
-            name = document.name
-            if not name:
+            path = document.name[prefix:]
+            if not path:
                 continue  # progress without a document
-            path = name[self._prefix :]
-            if not self._by_name:
-                value = proto.take_at(document.fields, self._query.order_by)
+            rising = path > self._path
+            if not by_name:
+                self._value = proto.take_at(document.fields, order_by)
+                here = key(self._value)
+                rising = here > before or (rising and here == before)
+                before = here
                 if self._hide:
-                    proto.drop_at(document.fields, self._query.order_by)
-            self.last = cursor = Cursor(value, path)
-            here = path if self._by_name else (key(value), path)
-            if self._key is not None and here <= self._key:
+                    proto.drop_at(document.fields, order_by)
+            if not rising:
                 raise Incomplete(f"{path} was answered out of order", subject=self._query.collection, remedy="Read again.")
-            self._key = here
-            yield proto.ProtoSnapshot(cursor.path, document)
+            self._path = path
+            yield proto.ProtoSnapshot(path, document)

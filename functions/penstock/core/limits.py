@@ -4,8 +4,8 @@ No value is ever quoted in an error: names of documents and fields are enough to
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NoReturn
 
@@ -21,18 +21,21 @@ MAX_NAME = 1500  # bytes of a document id, a field name or a field path
 MAX_VALUE = 1_048_487  # bytes of one text or byte string
 MAX_DIMENSIONS = 2048
 MAX_DISJUNCTIONS = 30
-MAX_PAGE = 10_000  # documents asked for at once by a scan: a page costs one round trip, and its documents stream
+MAX_PAGE = 50_000  # documents that a scan asks for at once; they stream, so a page is a matter of time and not of memory
 
-_RESERVED = re.compile(r"__.*__", re.DOTALL)
 _FIRST, _LAST = -62_135_596_800, 253_402_300_799  # the years 1 to 9999
 
 
-class _Broken(Exception):
+class Broken(Exception):
     """What is wrong and what to do; becomes InvalidInput once the document is known."""
 
 
 def _broken(what: str, remedy: str) -> NoReturn:
-    raise _Broken(what, remedy)
+    raise Broken(what, remedy)
+
+
+def _reserved(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__") and len(name) > 3
 
 
 def _bytes(text: str) -> int:
@@ -44,9 +47,11 @@ def _bytes(text: str) -> int:
         _broken("holds text with half a surrogate pair, which is not Unicode.", "Repair the text before it is stored.")
 
 
-def _name(name: str) -> int:
+@lru_cache(maxsize=4_096)
+def check_name(name: str) -> int:
+    """The bytes of a field's name; raises Broken where it cannot be one."""
     size = _bytes(name)
-    if not 0 < size <= MAX_NAME or _RESERVED.fullmatch(name):
+    if not 0 < size <= MAX_NAME or _reserved(name):
         _broken(f"has a field named {name[:60]!r}.", f"A field name is 1 to {MAX_NAME} bytes and not of the form __name__.")
     return size
 
@@ -118,7 +123,7 @@ def _map(value: Mapping[str, Value], depth: int) -> int:
         _broken(f"is nested more than {MAX_DEPTH} levels deep.", "Flatten it, or store it as text.")
     size = 0
     for name, inner in value.items():
-        size += _name(name) + 1 + SIZES[inner.__class__](inner, depth + 1)
+        size += check_name(name) + 1 + SIZES[inner.__class__](inner, depth + 1)
     return size
 
 
@@ -152,14 +157,14 @@ SIZES = ByClass(
 
 
 def _check_path(path: str) -> int:
-    """The size of a document's name; raises _Broken where it cannot be one."""
+    """The size of a document's name; raises Broken where it cannot be one."""
     segments = path.split("/")
     if len(segments) % 2:
         _broken("is no document path.", "A document path is collection/id, perhaps several times over.")
     size = 16
     for segment in segments:
         length = _bytes(segment)
-        if not 0 < length <= MAX_NAME or segment in (".", "..") or _RESERVED.fullmatch(segment):
+        if not 0 < length <= MAX_NAME or segment in (".", "..") or _reserved(segment):
             _broken("has an id that Firestore refuses.", f"An id is 1 to {MAX_NAME} bytes, not `.`, `..` or __id__.")
         size += length + 1
     return size
@@ -168,9 +173,9 @@ def _check_path(path: str) -> int:
 def check_field_path(path: FieldPath) -> None:
     """`InvalidInput` unless Firestore can address the field."""
     try:
-        if not path or sum(_name(segment) + 1 for segment in path) - 1 > MAX_NAME:
+        if not path or sum(check_name(segment) + 1 for segment in path) - 1 > MAX_NAME:
             _broken(f"is longer than {MAX_NAME} bytes, or empty.", "Use shorter field names.")
-    except _Broken as broken:
+    except Broken as broken:
         raise InvalidInput(broken.args[0], subject=f"field path {'.'.join(path)[:80]!r}", remedy=broken.args[1]) from None
 
 
@@ -181,13 +186,16 @@ def document_size(path: str, data: Mapping[str, Value]) -> int:
         if size > MAX_DOCUMENT:
             _broken(f"is {size:,} bytes; a document has at most {MAX_DOCUMENT:,}.", "Split it or leave fields out.")
         return size
-    except _Broken as broken:
+    except Broken as broken:
         raise InvalidInput(broken.args[0], subject=path[:200], remedy=broken.args[1]) from None
 
 
 def check_document_path(path: str) -> None:
     """`InvalidInput` unless the path can be a document's."""
-    document_size(path, {})
+    try:
+        _check_path(path)
+    except Broken as broken:
+        raise InvalidInput(broken.args[0], subject=path[:200], remedy=broken.args[1]) from None
 
 
 def masked(write: Update) -> Data:
@@ -220,14 +228,14 @@ def _check_mask(write: Update) -> None:
             _refuse(write.path, f"has the field {dotted(longer)[:80]!r} twice in its mask.", "Name it once, whole or in parts.")
 
 
-def check_commit(writes: Sequence[Write]) -> int:
-    """The bytes of the documents to be written; `InvalidInput`, naming the document, if Firestore would refuse them, or if two
-    writes meet one document: what a precondition means then is not the same everywhere."""
+def check_writes(writes: Sequence[Write]) -> None:
+    """Everything about a commit but the content of its documents. `InvalidInput`, naming the document, if Firestore would refuse
+    it, or if two writes meet one document: what a precondition means then is not the same everywhere."""
     if not 0 < len(writes) <= MAX_WRITES:
         _refuse("the commit", f"has {len(writes)} writes; Firestore takes 1 to {MAX_WRITES}.", "Commit fewer at once.")
-    size = 0
     seen: set[str] = set()
     for write in writes:
+        check_document_path(write.path)
         given = write.precondition
         if given is not None and given.update_time is not None and given.exists is False:
             _refuse(write.path, "is to be absent and to have an update time.", "Give one precondition or the other.")
@@ -236,6 +244,14 @@ def check_commit(writes: Sequence[Write]) -> int:
         seen.add(write.path)
         if isinstance(write, Update):
             _check_mask(write)
+
+
+def check_commit(writes: Sequence[Write]) -> int:
+    """The bytes of the documents to be written; `InvalidInput`, naming the document, if Firestore would refuse them."""
+    check_writes(writes)
+    size = 0
+    for write in writes:
+        if isinstance(write, Update):
             size += document_size(write.path, masked(write))
         else:
             size += document_size(write.path, write.data if isinstance(write, Set) else {})

@@ -1,0 +1,127 @@
+"""The store's read and write paths against bare gRPC with ready-made protobuf, and against Google's client."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+from bench.measure import Ratio, alternate, faster, rate
+from penstock.adapters import firestore_proto as proto
+from penstock.adapters import firestore_wire as wire
+from penstock.adapters.firestore import OPTIONS, FirestoreStores
+from penstock.core.records import Query, Set
+from penstock.core.values import Data, Timestamp
+from penstock.local.emulators import FIRESTORE, clear_firestore, started_or_reused
+
+READ = 20_000  # documents
+WRITTEN = 6_000  # a round, 500 a commit
+ROUNDS = 7
+METADATA = (("authorization", "Bearer owner"),)
+
+
+def fields(n: int) -> Data:
+    """Twenty small fields."""
+    texts: Data = {f"field_{k}": f"value {k} of {n}" for k in range(12)}
+    return {
+        **texts,
+        "latitude": -26.2 + n / 1e6,
+        "longitude": 28.0 + n / 1e6,
+        "count": n,
+        "zone": n % 40,
+        "active": n % 2 == 0,
+        "nothing": None,
+        "stamp": Timestamp(1_750_000_000 + n),
+        "tags": ["one", "two"],
+    }
+
+
+def ratios() -> Iterator[Ratio]:
+    with tempfile.TemporaryDirectory() as folder:
+        emulator = started_or_reused(FIRESTORE, Path(folder))
+        stores = FirestoreStores(emulator.address)
+        channel = grpc.insecure_channel(emulator.address, options=OPTIONS)
+        try:
+            yield from _read(stores, emulator.address, channel)
+            yield from _write(stores, emulator.address, channel)
+        finally:
+            channel.close()
+            stores.close()
+            emulator.stop()
+
+
+def _read(stores: FirestoreStores, address: str, channel: grpc.Channel) -> Iterator[Ratio]:
+    from google.cloud.firestore import Client
+
+    project = f"demo-{uuid.uuid4().hex[:20]}"
+    store = stores.open(project, "(default)")
+    for start in range(0, READ, 500):
+        moment = store.commit([Set(f"c/{n:06d}", fields(n)) for n in range(start, start + 500)])
+    drain = channel.unary_stream(
+        "/google.firestore.v1.Firestore/RunQuery",
+        request_serializer=proto.RunQueryRequest.SerializeToString,
+        response_deserializer=proto.RunQueryResponse.FromString,
+    )
+    request = proto.RunQueryRequest(parent=f"projects/{project}/databases/(default)/documents")
+    request.structured_query.from_.add().collection_id = "c"
+    request.read_time.seconds, request.read_time.nanos = moment.seconds, moment.nanos
+    os.environ["FIRESTORE_EMULATOR_HOST"] = address
+    client: Any = Client(project=project)
+
+    def raw() -> None:
+        assert sum(1 for answer in drain(request, metadata=METADATA, timeout=300)) >= READ
+
+    def ours() -> None:
+        assert len({s.fingerprint for s in store.scan(Query("c"), moment)}) == READ
+
+    def decoded() -> None:
+        assert sum(len(s.fields) for s in store.scan(Query("c"), moment)) == 20 * READ
+
+    def stock() -> None:
+        assert sum(len(s.to_dict()) for s in client.collection("c").stream()) == 20 * READ
+
+    took = alternate(ROUNDS, {"raw": raw, "ours": ours, "decoded": decoded, "stock": stock})
+    client.close()
+    clear_firestore(address, project)
+    detail = ", ".join(rate(took, name, READ) for name in took)
+    yield Ratio("scan with fingerprints / raw gRPC drain", faster(took, "ours", "raw"), 0.70, detail)
+    yield Ratio("scan with fingerprints / stream() + to_dict()", faster(took, "ours", "stock"), 2.0)
+    yield Ratio("scan with all fields decoded / stream() + to_dict()", faster(took, "decoded", "stock"), 1.0)
+
+
+def _write(stores: FirestoreStores, address: str, channel: grpc.Channel) -> Iterator[Ratio]:
+    project = f"demo-{uuid.uuid4().hex[:20]}"
+    store = stores.open(project, "(default)")
+    root = f"projects/{project}/databases/(default)"
+    send = channel.unary_unary(
+        "/google.firestore.v1.Firestore/Commit",
+        request_serializer=proto.CommitRequest.SerializeToString,
+        response_deserializer=proto.CommitResponse.FromString,
+    )
+    packs = [[Set(f"c/{n:06d}", fields(n)) for n in range(start, start + 500)] for start in range(0, WRITTEN, 500)]
+    ready = []
+    for pack in packs:
+        encoded = [wire.write(write, f"{root}/documents/{write.path}".encode()) for write in pack]
+        ready.append(proto.CommitRequest.FromString(wire.commit(root, encoded)))
+
+    def spread(threads: int, call: Callable[[Any], object], work: list[Any]) -> Callable[[], object]:
+        def run() -> None:
+            with ThreadPoolExecutor(threads) as pool:
+                assert len(list(pool.map(call, work))) == len(work)
+
+        return run
+
+    for threads in (1, 2, 4):
+        raw = spread(threads, lambda request: send(request, metadata=METADATA, timeout=60), ready)
+        took = alternate(
+            ROUNDS,
+            {"raw": raw, "ours": spread(threads, store.commit, packs)},
+            before=lambda: clear_firestore(address, project),
+        )
+        detail = ", ".join(rate(took, name, WRITTEN) for name in took)
+        yield Ratio(f"commits / ready-made protobuf commits, threads: {threads}", faster(took, "ours", "raw"), 0.85, detail)
