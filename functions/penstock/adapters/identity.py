@@ -48,11 +48,11 @@ def verify(
         )
     except (ValueError, KeyError, TypeError, AttributeError, exceptions.GoogleAuthError) as error:
         raise _refused(f"the token is not valid ({type(error).__name__})") from error
-    if claims.get("iss") not in issuers:
+    issuer, email = claims.get("iss"), claims.get("email")
+    if not isinstance(issuer, str) or issuer not in issuers:
         raise _refused("the token's issuer is another one")
     if claims.get("email_verified") is not True:
         raise _refused("the token's address is not verified")
-    email = claims.get("email")
     if not isinstance(email, str) or email not in accounts:
         raise _refused("the account may not call this endpoint")
     return email
@@ -63,13 +63,15 @@ def _refused(what: str) -> Refused:
 
 
 def _key(url: str, key_id: str) -> dict[str, Any]:
-    """The certificate of a key id, in the form google.auth takes; raises KeyError when the issuer has none."""
+    """The certificate of a key id, in the form google.auth takes."""
     with _lock:
         fetched, certs = _certs.get(url, (float("-inf"), {}))
         age = time.monotonic() - fetched
         if age > CERTS_LIVE_SECONDS or (key_id not in certs and age > CERTS_REST_SECONDS):
             certs = _fetch(url)
             _certs[url] = (time.monotonic(), certs)
+    if key_id not in certs:
+        raise _refused("the token's key is not one of the issuer's")
     return {key_id: certs[key_id]}
 
 

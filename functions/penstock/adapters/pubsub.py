@@ -24,23 +24,28 @@ class PubSubPublisher:
 
     @cached_property
     def _client(self) -> PublisherClient:
+        from google.api_core import exceptions, retry
         from google.cloud.pubsub_v1 import PublisherClient
-        from google.cloud.pubsub_v1.types import BatchSettings
+        from google.cloud.pubsub_v1.types import BatchSettings, PublisherOptions
 
-        return PublisherClient(batch_settings=BatchSettings(max_messages=500, max_bytes=5_000_000, max_latency=0.005))
+        passing = retry.if_exception_type(
+            exceptions.Aborted, exceptions.InternalServerError, exceptions.ResourceExhausted, exceptions.ServiceUnavailable
+        )
+        return PublisherClient(
+            batch_settings=BatchSettings(max_messages=500, max_bytes=5_000_000, max_latency=0.005),
+            # The library's own patience is ten minutes, longer than the request that waits for it.
+            publisher_options=PublisherOptions(retry=retry.Retry(passing, timeout=TIMEOUT_SECONDS), timeout=TIMEOUT_SECONDS),
+        )
 
     def publish(self, topic: str, messages: Sequence[Mapping[str, str]]) -> None:
         """Send all; returns when the service has each of them. `Unavailable`: some may have been sent, send all again."""
-        from google.api_core.exceptions import GoogleAPIError, RetryError
+        from google.api_core.exceptions import GoogleAPIError
 
         name = topic if topic.startswith("projects/") else f"projects/{self.project}/topics/{topic}"
         try:
-            sent = [
-                self._client.publish(name, json.dumps(dict(message), sort_keys=True).encode(), timeout=TIMEOUT_SECONDS)
-                for message in messages
-            ]
+            sent = [self._client.publish(name, json.dumps(dict(message), sort_keys=True).encode()) for message in messages]
             for future in sent:
                 future.result(timeout=TIMEOUT_SECONDS * 2)
-        except (GoogleAPIError, RetryError, TimeoutError) as error:
+        except (GoogleAPIError, TimeoutError) as error:
             remedy = "Send all of them again, they are safe to repeat; check that the topic exists and may be published to."
             raise Unavailable(f"Pub/Sub did not take the messages: {error}", subject=name, remedy=remedy) from error
