@@ -6,6 +6,7 @@ Google Cloud SDK, the Firebase CLI's cache."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -175,4 +176,29 @@ def clear_firestore(address: str, project: str, database: str = "(default)") -> 
     place = f"projects/{project}/databases/{urllib.parse.quote(database)}/documents"
     request = urllib.request.Request(f"http://{address}/emulator/v1/{place}", method="DELETE")
     with urllib.request.urlopen(request, timeout=60):  # noqa: S310 - an emulator
+        pass
+
+
+def export_firestore(address: str, project: str, database: str, folder: Path) -> None:
+    """Write one database of an emulator to `folder`, replacing what is there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    _admin(address, project, "export", database, {"export_directory": str(folder.resolve()), "export_name": _EXPORT})
+
+
+def import_firestore(address: str, project: str, database: str, folder: Path) -> None:
+    """Read back what `export_firestore` wrote, where it wrote anything. Every document gets a new update time."""
+    metadata = folder / _EXPORT / f"{_EXPORT}.overall_export_metadata"
+    if metadata.exists():
+        _admin(address, project, "import", database, {"export_directory": str(metadata.resolve())})
+
+
+_EXPORT = "firestore"
+
+
+def _admin(address: str, project: str, verb: str, database: str, body: dict[str, str]) -> None:
+    content = json.dumps({"database": f"projects/{project}/databases/{database}", **body}).encode()
+    url = f"http://{address}/emulator/v1/projects/{project}:{verb}"
+    request = urllib.request.Request(url, content, {"Content-Type": "application/json"}, method="POST")
+    with urllib.request.urlopen(request, timeout=600):  # noqa: S310 - an emulator
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -42,6 +43,11 @@ class Server(ThreadingHTTPServer):
         super().__init__((HOST, port), handler)
         self.url = f"http://{HOST}:{self.server_port}"
         threading.Thread(target=self.serve_forever, args=(0.05,), name=f"http-{self.server_port}", daemon=True).start()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is no error of ours; everything else is shown."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
     def stop(self) -> None:
         self.shutdown()
