@@ -78,8 +78,8 @@ def check(view: View, settings: Settings, change: Change) -> Iterable[Finding]:
             if place is not None:
                 near.append((key, distance(*old, *place), distance(*new, *place)))
         astray = bool(near) and all(then > now and then > settings.far for _, now, then in near)
-        said = listed(f"{metres(now)} from {key} and would be {metres(then)} from it" for key, now, then in near)
-        text += f" It is {said}." if near else ""
+        said = (f"{key} is {metres(now)} from the old place and {metres(then)} from the new one" for key, now, then in near)
+        text += f" Of its neighbours, {listed(said)}." if near else ""
     remedy = "Look at the map; approve only if the new place is right."
     yield about(change, NAME, "blocker" if astray else "warning", text, remedy, lat)
 
