@@ -17,7 +17,7 @@ from penstock.core.values import GeoPoint, Reference, Timestamp, Value, Vector
 
 _LARGE = limits.MAX_DOCUMENT // 4  # Firestore counts at most four bytes for one of ours: less than this cannot be too large
 _DOUBLE = struct.Struct("<d").pack
-_FIELDS_OF_DOCUMENT, _FIELDS_OF_MAP = b"\x12", b"\x0a"
+_SHORT = 125  # bytes; a shorter text needs one byte for each of its lengths
 
 
 class _Suspect(Exception):
@@ -35,7 +35,6 @@ def _varint(number: int) -> bytes:
 
 
 _SMALL = [_varint(n) for n in range(2_048)]
-_TEXT = [bytes([n + 3, 0x8A, 0x01, n]) for n in range(125)]  # value length, tag of string_value, text length
 
 
 _check_time = limits.SIZES[Timestamp]
@@ -111,7 +110,7 @@ def _refused(_value: Value, _depth: int) -> bytes:
 def _map(value: Mapping[str, Value], depth: int) -> bytes:
     if depth >= limits.MAX_DEPTH:
         raise _Suspect
-    return _delimited(b"\x32", _fields(_FIELDS_OF_MAP, value, depth))
+    return _delimited(b"\x32", _fields(_OF_MAPS, value, depth))
 
 
 def _vector(value: Vector, depth: int) -> bytes:
@@ -119,7 +118,7 @@ def _vector(value: Vector, depth: int) -> bytes:
     limits.SIZES[Vector](value, depth)
     kind = _delimited(b"\x0a", b"__type__") + _delimited(b"\x12", _str("__vector__", 0))
     doubles = _delimited(b"\x0a", b"value") + _delimited(b"\x12", _array_of([b"\x19" + _DOUBLE(inner) for inner in value.values]))
-    return _delimited(b"\x32", _delimited(_FIELDS_OF_MAP, kind) + _delimited(_FIELDS_OF_MAP, doubles))
+    return _delimited(b"\x32", _delimited(b"\x0a", kind) + _delimited(b"\x0a", doubles))
 
 
 _ENCODE = ByClass(
@@ -143,32 +142,60 @@ _ENCODE = ByClass(
 _IN_ARRAY = ByClass({**_ENCODE, list: _refused, Vector: _refused})
 
 
-class _Keys(dict[str, bytes]):
-    """The start of a field's entry, its name and the tag of its value, by name; a name is checked when it is first seen."""
+class _Field:
+    """What stands before the value of one field, by the value's size: made once, for it is the same in every document."""
 
-    def __missing__(self, name: str) -> bytes:
+    __slots__ = ("_key", "_tag", "texts", "values")
+
+    def __init__(self, tag: bytes, name: str) -> None:
         limits.check_name(name)
-        if len(self) >= 10_000:  # documents with ever new field names must not fill the memory
-            self.clear()
-        found = self[name] = _delimited(b"\x0a", name.encode()) + b"\x12"
+        self._tag = tag
+        self._key = _delimited(b"\x0a", name.encode())
+        self.texts: list[bytes | None] = [None] * _SHORT  # by the length of a text
+        self.values: list[bytes | None] = [None] * _SHORT  # by the length of an encoded value
+
+    def before(self, size: int) -> bytes:
+        """Before an encoded value of so many bytes."""
+        key = self._key + b"\x12" + _length(size)
+        return self._tag + _length(len(key) + size) + key
+
+    def before_value(self, size: int) -> bytes:
+        self.values[size] = found = self.before(size)
+        return found
+
+    def before_text(self, size: int) -> bytes:
+        self.texts[size] = found = self.before(size + 3) + b"\x8a\x01" + _length(size)
         return found
 
 
-_KEYS = _Keys()
+class _Fields(dict[str, _Field]):
+    """The fields met so far, by name, of documents or of maps."""
+
+    def __init__(self, tag: bytes) -> None:
+        self._tag = tag
+
+    def __missing__(self, name: str) -> _Field:
+        if len(self) >= 2_000:  # maps with ever new names must not fill the memory
+            self.clear()
+        found = self[name] = _Field(self._tag, name)
+        return found
 
 
-def _fields(tag: bytes, data: Mapping[str, Value], depth: int) -> bytes:
+_OF_DOCUMENTS, _OF_MAPS = _Fields(b"\x12"), _Fields(b"\x0a")
+
+
+def _fields(known: _Fields, data: Mapping[str, Value], depth: int) -> bytes:
     parts: list[bytes] = []
     for name, value in data.items():
-        key = _KEYS[name]
+        field = known[name]
         cls = value.__class__
-        if cls is str and len(body := value.encode()) < 125:  # the usual field, without a call
-            text = _TEXT[len(body)]
-            parts += (tag, _length(len(key) + len(text) + len(body)), key, text, body)
-        else:
-            body = _ENCODE[cls](value, depth + 1)
-            size = _length(len(body))
-            parts += (tag, _length(len(key) + len(size) + len(body)), key, size, body)
+        if cls is str and len(body := value.encode()) < _SHORT:  # the usual field, without a call
+            size = len(body)
+            parts += (field.texts[size] or field.before_text(size), body)
+            continue
+        body = _ENCODE[cls](value, depth + 1)
+        size = len(body)
+        parts += ((field.values[size] or field.before_value(size)) if size < _SHORT else field.before(size), body)
     return b"".join(parts)
 
 
@@ -184,12 +211,12 @@ def value(given: Value) -> bytes:
 def _document(name: bytes, path: str, data: Mapping[str, Value]) -> bytes:
     """`InvalidInput` if Firestore could not hold it."""
     try:
-        fields = _fields(_FIELDS_OF_DOCUMENT, data, -1)
+        fields = _fields(_OF_DOCUMENTS, data, -1)
         if len(fields) > _LARGE:
             raise _Suspect
     except (_Suspect, UnicodeEncodeError, limits.Broken):
         limits.document_size(path, data)  # raises, unless the document is just large
-        fields = _fields(_FIELDS_OF_DOCUMENT, data, -1)
+        fields = _fields(_OF_DOCUMENTS, data, -1)
     return b"\x0a%b%b%b" % (_length(len(name)), name, fields)
 
 
