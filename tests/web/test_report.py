@@ -274,3 +274,24 @@ def test_a_large_report_is_quick() -> None:
     start = time.perf_counter()
     WebPages().report("pre-sync", "t", reviews.batch(), rows)
     assert time.perf_counter() - start < 5
+
+
+def test_a_report_of_no_change_is_whole() -> None:
+    files = report(count=0, counts={})
+    assert table(files["csv"]) == []
+    assert json.loads(files["json"])["changes"] == []
+    assert "no changes" in words(files["html"]).lower()
+
+
+def test_a_rollback_report_speaks_of_taking_back() -> None:
+    batch = reviews.decided(kind="rollback", status=Status.APPLIED, applied=1_196, drifted=0)
+    text = words(WebPages().report("rollback", "Fibre network", batch, [])["html"])
+    assert "1,196 changes taken back, 8 rejected" in text
+
+
+def test_json_has_the_documented_fields() -> None:
+    from penstock.web import report as module
+
+    (change, *_) = (read := json.loads(report()["json"]))["changes"]
+    for name in (*read, *change, *change["diff"][0], *read["batch_findings"][0]):
+        assert f"`{name}`" in (module.__doc__ or "") or name == "schema"

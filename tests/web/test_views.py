@@ -67,6 +67,7 @@ def test_the_form_has_the_agreed_fields_and_posts_to_the_link() -> None:
     assert {"verdict", "code", "nonce", "note", "except", "rule.moved", "rule.too_many_drops", "mass.ponNumber"} <= found.names()
     assert {a["value"] for a in found.all("button") if a.get("name") == "verdict"} == {"approve", "reject"}
     assert {a["value"] for a in found.all("input") if a.get("name") == "rule.moved"} == {"approve", "reject", "each"}
+    assert {a["value"] for a in found.all("input") if a.get("name") == "mass.ponNumber"} == {"approve", "reject", "each"}
 
 
 def test_each_change_has_one_control_only() -> None:
@@ -255,6 +256,15 @@ def test_values_that_look_alike_tell_their_type() -> None:
     html = review_html(rows=(Row(reviews.updated(1, {"height": "7"}, height=7)),))
     assert "<small>(text)</small>" in html
     assert "<small>(number)</small>" in html
+
+
+def test_a_change_of_forty_thousand_fields_keeps_the_page_small() -> None:
+    change = reviews.updated(1, **{f"f{n}": "x" * 500 for n in range(40_000)})
+    found = tuple(reviews.finding(change, "moved", "warning", "x" * 20_000) for _ in range(500))
+    html = review_html(rows=(Row(change, found),))
+    assert len(html) < 700_000
+    assert "39,940 more fields" in html
+    assert "480 more findings" in html
 
 
 @pytest.mark.parametrize(

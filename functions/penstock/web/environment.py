@@ -28,6 +28,7 @@ def environment() -> Environment:
         show=text.show, prose=text.prose, visible=text.visible, n=text.number, moment=text.moment, time=text.time_tag,
         words=text.words, dotted=dotted, duration=text.duration, kind=text.kind, plain=text.plain,
     )  # fmt: skip
+    made.globals.update(fields_shown=60, findings_shown=20)  # of one change; documents may have 40,000 fields
     style = Markup(stylesheet())  # noqa: S704 - a file of the package
     made.globals.update(link=text.link, plural=text.plural, percent=text.percent, stylesheet=style)
     return made

@@ -18,7 +18,6 @@ def _policy(css: str) -> str:
             "frame-ancestors 'none'",
             "base-uri 'none'",
             "object-src 'none'",
-            "sandbox allow-forms allow-same-origin allow-top-navigation-by-user-activation",
         ]
     )
 

@@ -1,4 +1,14 @@
-"""A report's files from one pass over the rows: CSV and JSON take every row, the picture page keeps what it shows."""
+"""A report's files from one pass over the rows: CSV and JSON take every row, the picture page keeps what it shows.
+
+CSV: one line a change, `COLUMNS`; UTF-8 with a byte order mark (spreadsheets ask for it), commas, CRLF.
+
+JSON, schema `penstock.report.v1`: `kind`, `title`, `batch`, `pipeline`, `target`, `batch_kind`, `status`, `digest`,
+`started_by`, `recommendation`; `times` (RFC 3339 or null); `numbers`; `counts` (`entity ACTION` → changes); `tallies` by
+entity, each with `skipped` by reason and `closes`; `production_before` and `production_after` (collection → documents);
+`findings` (rule → severity → how many); `batch_findings`; `decisions`; `bill`; `notes`; and `changes`: `key`, `entity`,
+`group`, `action`, `status`, `document`, `diff` (`field`, `before`, `after`, `passive`), `findings` (`rule`, `severity`,
+`field`, `text`, `remedy`, `table`), `note`. Values are in the exact text form of `core.values`. Fields may be added to a
+version, never changed or taken away."""
 
 from __future__ import annotations
 
@@ -27,24 +37,25 @@ _LEADING = ("\t", "\r", "\n")
 
 
 def report_files(kind: str, title: str, batch: Batch, rows: Iterable[Row]) -> dict[str, bytes]:
-    """`html`, `csv` (UTF-8 with a byte order mark, CRLF) and `json` (see `SCHEMA` and docs) of one batch."""
+    """The files `html`, `csv` and `json` of one batch. `rows` is read once; memory grows by the two files' bytes alone."""
     if kind not in KINDS:
         raise InvalidInput("is no kind of report", subject=kind, remedy=f"Kinds: {', '.join(KINDS)}.")
     gathered = Gathered()
-    table = io.StringIO(newline="")
-    writer = csv.writer(table)
+    table, listed = io.BytesIO(b"\xef\xbb\xbf"), bytearray(dumps(_head(kind, title, batch))[:-1].encode(errors="replace"))
+    table.seek(0, io.SEEK_END)
+    lines = io.TextIOWrapper(table, "utf-8", errors="replace", newline="")
+    writer = csv.writer(lines)
     writer.writerow(COLUMNS)
-    entries: list[str] = []
+    joint = b',"changes":[\n'
     for row in rows:
         gathered.add(row)
         writer.writerow(_cells(row))
-        entries.append(dumps(_entry(row)))
-    head, listed = dumps(_head(kind, title, batch)), ",\n".join(entries)
-    return {
-        "html": report_page(kind, title, batch, gathered).encode(),
-        "csv": b"\xef\xbb\xbf" + table.getvalue().encode(errors="replace"),
-        "json": f'{head[:-1]},"changes":[{listed}]}}\n'.encode(errors="replace"),
-    }
+        listed += joint
+        listed += dumps(_entry(row)).encode(errors="replace")
+        joint = b",\n"
+    listed += b"]}\n" if gathered.rows else b',"changes":[]}\n'
+    lines.flush()
+    return {"html": report_page(kind, title, batch, gathered).encode(), "csv": table.getvalue(), "json": bytes(listed)}
 
 
 def cell(text: str) -> str:

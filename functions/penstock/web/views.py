@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock.core.batch import OPEN, Status
@@ -92,7 +92,7 @@ def outcome(batch: Batch) -> str:
     match batch.status:
         case Status.APPLIED | Status.PARTIALLY_APPLIED:
             took = summary.seconds(batch)
-            parts = [f"{plural(batch.applied, 'change')} applied"]
+            parts = [f"{plural(batch.applied, 'change')} {'taken back' if batch.kind == 'rollback' else 'applied'}"]
             parts += [f"{batch.rejected:,} rejected"] if batch.rejected else []
             parts += [f"{batch.drifted:,} set aside because production had moved"] if batch.drifted else []
             return ", ".join(parts) + (f"; it took {duration(took)}." if took is not None else ".")
@@ -147,7 +147,7 @@ def _blocker_groups(review: Review) -> list[_Group]:
     for rule, by in review.batch.findings.items():  # rules whose changes did not fit on the page
         if by.get("blocker") and rule not in found and not any(f.rule == rule for f in review.batch.batch_findings):
             found[rule] = _Group(rule, by["blocker"], [], [])
-    return sorted(found.values(), key=lambda g: -g.count)
+    return sorted((replace(g, count=max(g.count, len(g.rows) + len(g.also))) for g in found.values()), key=lambda g: -g.count)
 
 
 def _anchors(review: Review) -> dict[str, str]:
