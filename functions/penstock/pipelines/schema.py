@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -24,6 +24,14 @@ from penstock.pipelines.models import EntityModel, FieldModel, PipelineModel, So
 from penstock.pipelines.suggest import meant
 
 FOLDER = Path(__file__).parent
+
+_HARMLESS: Mapping[Hashable, str] = {  # stand in for required values that are missing or wrong, while the rest is judged
+    **dict.fromkeys(("name", "title", "project", "collection", "approvers"), "x"),
+    **dict.fromkeys(("overlap", "backups", "staging", "rollback_window"), "2 days"),
+    "schedule": "0 0 * * *",
+    "time_zone": "UTC",
+    "kind": "timestamp",
+}
 
 
 def load_all(folder: Path = FOLDER) -> dict[str, Pipeline]:
@@ -62,7 +70,7 @@ def load(path: Path) -> Pipeline:
             for target, field in entity.fields.items():
                 _options(field, ("entities", entity_name, "fields", target), mistakes)
         mistakes += combinations.mistakes(model, {name: s for name, s in rules.items() if s is not None})
-        if model.name != path.stem:
+        if model.name != path.stem and located.data.get("name") == model.name:
             mistakes.append(Mistake(("name",), f"is `{model.name}` in a file called {path.name}. Make the two alike."))
     if mistakes or model is None:
         raise _refusal(path, located, mistakes)
@@ -77,7 +85,7 @@ def _refusal(path: Path, located: Located, mistakes: list[Mistake]) -> InvalidIn
 
 
 def _structure(located: Located) -> tuple[PipelineModel | None, list[Mistake]]:
-    """The file's model. What is wrong by itself is taken out and told, so that the rest can be judged too."""
+    """The file's model. What is wrong by itself is told and mended for now, so that the rest can be judged too."""
     mistakes = list(located.mistakes)
     data = located.data
     try:
@@ -85,7 +93,7 @@ def _structure(located: Located) -> tuple[PipelineModel | None, list[Mistake]]:
     except ValidationError as error:
         for found in error.errors():
             mistakes.append(Mistake(found["loc"], _explain(found)))
-            data = _without(data, found["loc"])
+            data = _mended(data, found["loc"])
     try:
         return PipelineModel.model_validate(data), mistakes
     except ValidationError:
@@ -122,12 +130,15 @@ def _model_at(place: Place) -> type[BaseModel]:
     return model
 
 
-def _without(data: Any, place: Place) -> Any:
-    """A copy of the data that lacks one place."""
-    if not place or not isinstance(data, dict) or place[0] not in data:
+def _mended(data: Any, place: Place) -> Any:
+    """A copy of the data with something harmless in one place, or nothing."""
+    if not place or not isinstance(data, dict):
         return data
-    rest = {key: value for key, value in data.items() if key != place[0]}
-    return rest if len(place) == 1 else {**data, place[0]: _without(data[place[0]], place[1:])}
+    first, rest = place[0], place[1:]
+    if rest:
+        return {**data, first: _mended(data.get(first), rest)}
+    others = {key: value for key, value in data.items() if key != first}
+    return others | {first: _HARMLESS[first]} if first in _HARMLESS else others
 
 
 def _settings(kind: str, known: Mapping[str, Any], name: str, raw: Mapping[str, Any], at: Place, mistakes: list[Mistake]) -> Any:

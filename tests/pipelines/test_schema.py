@@ -1,0 +1,200 @@
+import dataclasses
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from penstock.core.declaration import ChangeCursor, Compare
+from penstock.core.errors import InvalidInput
+from penstock.core.projection import Projector
+from penstock.core.records import Snapshot
+from penstock.core.values import GeoPoint, Reference, Timestamp
+from penstock.pipelines.schema import FOLDER, load, load_all
+
+LIBRARY = Path(__file__).parent / "library_loans.yaml"
+FIBRE = FOLDER / "fibre_network.yaml"
+
+
+def spoiled(tmp_path, original, *edits):
+    """The error of a pipeline file with some of its text replaced; each text must be there."""
+    text = original.read_text()
+    for old, new in edits:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    path = tmp_path / original.name
+    path.write_text(text)
+    with pytest.raises(InvalidInput) as caught:
+        load(path)
+    return str(caught.value), text
+
+
+def test_the_fibre_network_is_the_allow_list_that_was_agreed():
+    fibre = load_all()["fibre_network"]
+    assert {f.source[0] for e in fibre.entities for f in e.fields} == {
+        "Pole Number", "Drop Number", "Latitude", "Longitude", "Location Address", "PONs", "Sections", "Site", "Status",
+        "Flow Name Groups", "Property ID", "lst_mod_dt", "date_status_changed",
+    }  # fmt: skip
+    assert [(e.name, e.collection, e.key_field.target) for e in fibre.entities] == [
+        ("poles", "planned-poles", ("poleNumber",)),
+        ("drops", "drops", ("dropNumber",)),
+    ]
+    assert (fibre.schedule, fibre.time_zone) == ("0 2 * * *", "Africa/Johannesburg")
+    assert fibre.sources["onemap"].cursor == ChangeCursor(("lst_mod_dt",), "text", dt.timedelta(days=2))
+
+
+def test_the_longitude_is_compared_as_its_latitude_says():
+    latitude, longitude = load(FIBRE).entity("poles").fields[1:3]
+    assert latitude.compare == Compare("metres", 5.0, ("location", "longitude"))
+    assert longitude.compare == Compare("metres", 5.0, ("location", "latitude"))
+
+
+def test_the_key_is_required_without_saying_so():
+    assert all(e.key_field.required for e in load(FIBRE).entities)
+
+
+def test_a_pipeline_of_single_documents_maps_every_type():
+    library = load(LIBRARY)
+    row = {
+        "loan_number": 7.0, "reader_card": "R1", "book": {"title": "Mensagem"}, "renewals": "2", "fine": "1.50",
+        "due": "2025-03-30 12:00", "shelf": Reference("projects/x/databases/(default)/documents/shelves/a"),
+        "changed_at": Timestamp(9, 7000), "note": "canary",
+    }  # fmt: skip
+    root = "projects/live/databases/(default)/documents/branches/south/"
+    (found,) = Projector(library, "catalogue", root).project([Snapshot("loans/x", row, Timestamp(1))]).projected
+    assert (found.key, found.group, found.sources) == ("7", "7", ("x",))
+    assert {".".join(p): v for p, v in found.values.items()} == {
+        "number": "7", "reader": "R1", "title": "Mensagem", "renewals": 2, "fine": 1.5,
+        "due": Timestamp.parse("2025-03-30T11:00:00Z"), "shelf": Reference(root + "shelves/a"), "changedAt": Timestamp(9, 7000),
+    }  # fmt: skip
+    person = {
+        "card_number": "R1",
+        "language": "Portuguese",
+        "interests": "maps; ships",
+        "active": True,
+        "home": GeoPoint(38.7, -9.1),
+    }
+    (reader,) = Projector(library, "people").project([Snapshot("readers/r", person, Timestamp(1))]).projected
+    assert reader.values[("language",)] == "pt"
+    assert reader.values[("interests",)] == ["maps", "ships"]
+
+
+def test_targets_schedule_and_gate_are_read():
+    library = load(LIBRARY)
+    assert [dataclasses.astuple(t) for t in library.targets] == [
+        ("north", "branches", "north", ""),
+        ("south", "branches", "(default)", "branches/south/"),
+    ]
+    assert (library.gate.approvals, library.gate.expires) == (2, dt.timedelta(days=3))
+    assert library.rules[0][1].fields == ("title",)
+
+
+CASES = [
+    ("    group_by: Pole Number", "    grup_by: Pole Number", "entities.poles.grup_by", "Did you mean `group_by`?"),
+    ("title: Fibre network, OneMap to FibreFlow", "titel: x", "titel", "Did you mean `title`?"),
+    ("title: Fibre network, OneMap to FibreFlow", "titel: x", "title", "is missing"),
+    ('"0 2 * * *"', '"0 25 * * *"', "schedule", "'25' for the hour"),
+    ('"0 2 * * *"', '"0 2 * *"', "schedule", "five fields"),
+    ("Johannesburg\n\n", "Johanesburg\n\n", "time_zone", "Did you mean `Africa/Johannesburg`?"),
+    ("overlap: 2 days", "overlap: 2 hours", "sources.onemap.cursor.overlap", "Make it `1 day` or more"),
+    ("overlap: 2 days", "overlap: soon", "sources.onemap.cursor.overlap", "Write it like `2 days`"),
+    ("kind: text", "kind: txt", "sources.onemap.cursor.kind", "'text' or 'timestamp'"),
+    ("    source: onemap", "    source: onemapp", "entities.poles.source", "Did you mean `onemap`?"),
+    ("    key: poleNumber", "    key: poleNumbr", "entities.poles.key", "Did you mean `poleNumber`?"),
+    ("{metres: 5, partner: location.longitude}", "{metres: 5}", "location.latitude.compare", "as its `partner`"),
+    ("    convert: latitude\n", "    convert: lattitude\n", "location.latitude.convert", "Did you mean `latitude`?"),
+    ("pattern: '.*\\d.*'", "pattern: '('", "poleNumber.options.pattern", "no regular expression"),
+    ("pattern: '.*\\d.*'", "patern: '.*'", "poleNumber.options.patern", "Did you mean `pattern`?"),
+    ("pick: distinct, compare: union", "compare: union", "statusHistory.compare", "Add `pick: distinct`"),
+    ("    compare: earliest", "    compare: passive\n        blanc: 1", "firstPermissionAt.blanc", "is no"),
+    ("importStatus: {from: Status", "location: {from: Status", "location.latitude", "lies inside `location`"),
+    ("importStatus: {from: Status", "penstock.by: {from: Status", "penstock.by", "Map it elsewhere"),
+    ("  poles:\n    source: onemap", "  pools:\n    source: onemap", "entities.drops.parent.entity", "Put parents first"),
+    ("field: poleNumber}", "field: pole}", "entities.drops.parent.field", "Add it to `fields`"),
+    ("  child_moves:", "  child_move:", "rules.child_move", "Did you mean `child_moves`?"),
+    ("most: 12", "moost: 12", "rules.too_many_children.moost", "Did you mean `most`?"),
+    ("most: 12", "most: a dozen", "rules.too_many_children.most", "valid integer"),
+    ("entity: drops, most", "entity: poles, most", "rules.too_many_children.entity", "is no entity with a parent"),
+    ("50, fields: [ponNumber", "50, fields: [ponNumbr", "rules.records_disagree.fields", "Did you mean `ponNumber`?"),
+    ("  fibreflow: {project: fibreflow}", "  a: {project: p}\n  b: {project: p}", "targets.b", "same place as `a`"),
+    ("{project: fibreflow}", "{project: fibreflow, prefix: tenants/x}", "targets.fibreflow.prefix", "slash"),
+    ("collection: planned-poles", "collection: planned-poles/", "entities.poles.collection", "is no collection"),
+    ("changed_share: 0.5", "changed_share: 50", "brakes.changed_share", "less than or equal to 1"),
+    ("approvals: 1", "approvals: 0", "gate.approvals", "greater than or equal to 1"),
+    ("    key: dropNumber", "    key: dropNumber\n    key: poleNumber", "entities.drops.key", "stands twice"),
+    ("name: fibre_network", "name: fiber_network", "name", "a file called fibre_network.yaml"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "place", "remedy"), CASES)
+def test_a_mistake_is_told_with_its_line_its_place_and_what_to_do(tmp_path, old, new, place, remedy):
+    told, text = spoiled(tmp_path, FIBRE, (old, new))
+    line = next(part for part in told.splitlines() if place in part and remedy in part)
+    assert line.startswith("  line ")
+    number = int(line.split()[1].rstrip(","))
+    last_word = place.rpartition(".")[2]
+    near = "\n".join(text.splitlines()[number - 1 : number])
+    assert last_word in near or remedy == "is missing"
+
+
+def test_a_key_cannot_be_optional_and_latest_needs_a_cursor(tmp_path):
+    told, _ = spoiled(
+        tmp_path, FIBRE,
+        ("poleNumber: {from: Pole Number, ", "poleNumber: {from: Pole Number, required: false, "),
+        ("    cursor: {field: lst_mod_dt, kind: text, overlap: 2 days}\n", ""),
+    )  # fmt: skip
+    assert "is the key: it is always required" in told
+    assert "has no cursor to tell it by" in told
+
+
+def test_every_mistake_of_a_file_is_told_at_once(tmp_path):
+    edits = [
+        ("    group_by", "    grup_by", "entities.poles.grup_by"),
+        ('"0 2', '"0 77', "schedule"),
+        ("kind: text", "kind: t", "sources.onemap.cursor.kind"),
+        ("child_moves", "child_mooves", "rules.child_mooves"),
+        ("    key: dropNumber", "    key: dropnumber", "entities.drops.key"),
+        ("{metres: 5, partner: location.longitude}", "{metres: 5}", "entities.poles.fields.location.latitude.compare"),
+        ("title: Fibre network, OneMap to FibreFlow", "", "title"),
+        ("approvers: fibre_approvers, ", "", "gate.approvers"),
+        ("options: {pattern: '.*", "options: {patern: '.*", "entities.poles.fields.poleNumber.options.patern"),
+    ]  # fmt: skip
+    told, _ = spoiled(tmp_path, FIBRE, *((old, new) for old, new, _ in edits))
+    places = {line.split(", ")[1].split(": ")[0] for line in told.splitlines() if line.startswith("  line ")}
+    # the pattern that was misspelled is missing, too
+    assert places == {place for *_, place in edits} | {"entities.poles.fields.poleNumber.options.pattern"}
+
+
+def test_what_is_no_yaml_no_file_or_no_pipeline_is_told(tmp_path):
+    path = tmp_path / "x.yaml"
+    with pytest.raises(InvalidInput, match=r"cannot be read"):
+        load(path)
+    path.write_text("a: [1\nb: 2")
+    with pytest.raises(InvalidInput, match=r"x\.yaml: is no YAML in line 2"):
+        load(path)
+    for text in ("", "- a", "just words"):
+        path.write_text(text)
+        with pytest.raises(InvalidInput, match=r"holds no pipeline"):
+            load(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InvalidInput, match=r"is no YAML"):
+        load(path)
+
+
+def test_a_folder_tells_the_mistakes_of_all_its_files(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text("name: c\n")
+    with pytest.raises(InvalidInput, match=r"(?s)a\.yaml: .*b\.yaml: "):
+        load_all(tmp_path)
+
+
+@pytest.mark.parametrize("cron", ["*/5 * * * *", "0 2 * * mon-fri", "0,30 1-5/2 1 jan,jul *", "59 23 31 12 7"])
+def test_schedules_of_five_fields_are_taken(tmp_path, cron):
+    path = tmp_path / "fibre_network.yaml"
+    path.write_text(FIBRE.read_text().replace("0 2 * * *", cron))
+    assert load(path).schedule == cron
+
+
+@pytest.mark.parametrize(
+    "cron", ["60 * * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "a b c d e", "5-1 * * * *", "*/0 * * * *", "@daily"]
+)
+def test_schedules_that_never_fire_are_refused(tmp_path, cron):
+    assert "schedule: " in spoiled(tmp_path, FIBRE, ("0 2 * * *", cron))[0]
