@@ -35,7 +35,7 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class Context:
     """What converting depends on besides the value. `target_root` is the resource name that the target's paths begin with,
-    `projects/p/databases/d/documents/` and perhaps a prefix; only `reference` needs it."""
+    `projects/p/databases/d/documents` and perhaps a prefix, with or without a slash behind it; only `reference` needs it."""
 
     source: Source
     target_root: str = ""
@@ -274,12 +274,12 @@ class Link:
     into the source."""
 
     def build(self, context: Context) -> Convert:
-        root = context.target_root
+        root = context.target_root.rstrip("/")
 
         def convert(raw: Value) -> Value:
             path = raw.name.partition("/documents/")[2] if isinstance(raw, Reference) else raw
             whole = isinstance(path, str) and path.count("/") % 2 == 1 and all(path.split("/"))
-            return Reference(root + path) if root and whole else Problem(mask(raw))
+            return Reference(f"{root}/{path}") if root and whole else Problem(mask(raw))
 
         return convert
 

@@ -19,7 +19,7 @@ class Subject:
     group: str
     action: str
     path: str
-    fields: frozenset[str]
+    fields: frozenset[str]  # that would replace another value
     rules: frozenset[str]
     blockers: frozenset[str]  # the rules among them that block
 
@@ -101,17 +101,24 @@ def admit(batch: Batch, decision: Decision, approvers: Sequence[str]) -> None:
         )
 
 
+def _spoken_of(found: Finding, decision: Decision) -> bool:
+    """A mass change needs a word for its field, whichever; a brake can only be approved knowingly."""
+    if found.field:
+        return f"mass:{found.field}" in decision.groups
+    return decision.groups.get(f"rule:{found.rule}") == "approve"
+
+
 def demand_complete(subjects: Iterable[Subject], decision: Decision, of_batch: Iterable[Finding] = ()) -> None:
     """Every blocker has a word, every named change exists, and no two approved changes write one document."""
     silent: list[str] = []
     if decision.verdict == "approve":
-        blocking = {f.rule for f in of_batch if f.severity == "blocker" and not f.key}
-        if held := sorted(rule for rule in blocking if decision.groups.get(f"rule:{rule}") != "approve"):
-            raise InvalidInput(
-                f"the whole batch is held by {', '.join(held)}",
-                subject="decision",
-                remedy="Nothing was decided. Approve what holds it by name, or reject the batch.",
-            )
+        for f in of_batch:
+            if f.severity == "blocker" and not f.key and not _spoken_of(f, decision):
+                raise InvalidInput(
+                    f"the whole batch is held by {f.rule}: {f.text}",
+                    subject="decision",
+                    remedy="Nothing was decided. Give it a word of its own, or reject the batch.",
+                )
     known: set[str] = set()
     written: dict[str, str] = {}
     for subject in subjects:

@@ -133,7 +133,9 @@ def encode_findings(findings: Iterable[Finding]) -> str:
 
 
 def decode_findings(text: str) -> list[Finding]:
-    return [Finding(*item[:7], tuple((old, new, many) for old, new, many in item[7])) for item in json.loads(text)]
+    names = ("rule", "severity", "key", "group", "text", "remedy", "field")
+    found = json.loads(text)
+    return [Finding(**dict(zip(names, item, strict=False)), table=tuple(map(tuple, item[7]))) for item in found]
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,7 +262,7 @@ class Run:
         parents = matches.get(entity.parent.entity, {}) if entity.parent else {}
         parent = parents.get(str(p.values.get(entity.parent.field))) if entity.parent else None
         change = plan(
-            entity, p if entity.group_by else replace(p, group=p.sources[0]), match.snapshot, declined=declined.get(key, {}),
+            entity, p if entity.group_by else replace(p, group=p.sources[0]), match.snapshot, declined=declined.get(f"{key}#{claim + 1}" if claim else key, {}),
             matched_by=match.by or "id", near=match.near, rival_of=first if claim else "",
             parent_exists=parent is not None and parent.snapshot.exists, claim=claim + 1,
         )  # fmt: skip
@@ -315,7 +315,7 @@ class Run:
             "tallies": tallies,
             "counts": dict(counts),
             "production_before": held,
-            "batch_findings": tripped(ctx.pipeline.brakes, counts, held),
+            "batch_findings": tripped(ctx.pipeline.brakes, counts, held) if state.manifest else (),  # a first run touches all
             "notes": tuple(note for look in looks for note in look.reading.notes),
             "supersedes": before.batch.id if before else "",
         }

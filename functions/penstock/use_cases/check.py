@@ -30,9 +30,10 @@ def check_pack(ctx: Context, batch: str, number: int) -> tuple[Set, ...]:
 
 def _judge(ctx: Context, pack: Pack) -> None:
     changes = pack.changes
-    found = _look_up(ctx, lookups(ctx.pipeline, ctx.target.prefix, changes))
-    findings = check(ctx.pipeline, ctx.target.prefix, changes, found) + later_edits(changes)
-    fields = staging.findings_fields(findings, gather(ctx.pipeline, changes)) | {"state": "CHECKED", "error": ""}
+    proposed = [change for change in changes if "undoes" not in change.facts]  # what is taken back was judged when it came
+    found = _look_up(ctx, lookups(ctx.pipeline, ctx.target.prefix, proposed))
+    findings = check(ctx.pipeline, ctx.target.prefix, proposed, found) + later_edits(changes)
+    fields = staging.findings_fields(findings, gather(ctx.pipeline, proposed)) | {"state": "CHECKED", "error": ""}
     assert pack.snapshot.update_time is not None
     mask = tuple((name,) for name in fields)
     try:

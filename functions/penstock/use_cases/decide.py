@@ -21,10 +21,9 @@ from penstock.use_cases.staging import Pack
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a person fills in. `digest` is that of the page they saw."""
+    """What a person fills in."""
 
     verdict: Verdict
-    digest: str
     groups: Mapping[str, Verdict] = field(default_factory=dict)
     changes: Mapping[str, Verdict] = field(default_factory=dict)
     note: str = ""
@@ -62,7 +61,9 @@ def decide_by_link(ctx: Context, token: str, code: str, said: Said) -> tuple[Bat
     """Decide with a mailed link and the code beside it. Gives the batch as it then stands, and what is owed."""
     link = find_link(ctx, token)
     held = load_batch(ctx, link.grant.batch)
-    decision = Decision(link.recipient, ctx.ports.now(), said.digest, said.verdict, said.groups, said.changes, said.note[:2_000])
+    decision = Decision(
+        link.recipient, ctx.ports.now(), link.grant.digest, said.verdict, said.groups, said.changes, said.note[:2_000]
+    )
     _admit_link(ctx, link, held, decision)
     if not tokens.same_code(code, tokens.code(ctx.ports.keys, link.key_id, link.grant)):
         raise _wrong_code(ctx, link, held.batch)
@@ -76,10 +77,10 @@ def decide_by_link(ctx: Context, token: str, code: str, said: Said) -> tuple[Bat
     return _decide(ctx, held, decision, [used])
 
 
-def decide(ctx: Context, batch: str, by: str, said: Said) -> tuple[Batch, tuple[Set, ...]]:
-    """Decide as a person whose identity the caller has proved: the CLI's operator, a signed-in console user."""
+def decide(ctx: Context, batch: str, digest: str, by: str, said: Said) -> tuple[Batch, tuple[Set, ...]]:
+    """Decide as a person whose identity the caller has proved: the CLI's operator. `digest` is that of what they were shown."""
     held = load_batch(ctx, batch)
-    decision = Decision(by, ctx.ports.now(), said.digest or held.batch.digest, said.verdict, said.groups, said.changes, said.note)
+    decision = Decision(by, ctx.ports.now(), digest, said.verdict, said.groups, said.changes, said.note)
     admit(held.batch, decision, ctx.approvers)
     return _decide(ctx, held, decision, [])
 

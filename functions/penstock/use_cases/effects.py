@@ -25,7 +25,7 @@ CHECK, PROMOTE, CAPTURE = "penstock-check", "penstock-promote", "penstock-captur
 INLINE = 500  # a batch of so many approved changes is promoted within the approver's request
 
 
-def ask_checks(ctx: Context, fact: str, data: Data) -> None:
+def ask_checks(ctx: Context, _: str, data: Data) -> None:
     send_packs(ctx, CHECK, data["batch"], range(data["packs"]))
     held = load_batch(ctx, data["batch"])
     if held.batch.status is Status.STAGED:
@@ -59,7 +59,7 @@ def mail_review(ctx: Context, fact: str, data: Data) -> None:
     ctx.ports.mailer.send(Message(fact, link["recipient"], subject, text, html))
 
 
-def promote(ctx: Context, fact: str, data: Data) -> None:
+def promote(ctx: Context, _: str, data: Data) -> None:
     """Start the promotion. A small batch is done at once; a larger one goes on over Pub/Sub, pack by pack."""
     batch = start(ctx, data["batch"])
     if batch.status not in DECIDED:
@@ -72,7 +72,7 @@ def promote(ctx: Context, fact: str, data: Data) -> None:
     outbox.pay(ctx, finish(ctx, batch.id), EFFECTS)
 
 
-def report(ctx: Context, fact: str, data: Data) -> None:
+def report(ctx: Context, _: str, data: Data) -> None:
     """The report after a promotion, and where it lies, on the batch."""
     batch = load_batch(ctx, data["batch"]).batch
     kind = "rollback" if batch.kind == "rollback" else "post-sync"
@@ -88,7 +88,7 @@ def mail_done(ctx: Context, fact: str, data: Data) -> None:
         ctx.ports.mailer.send(Message(f"{fact}-{number}", recipient, subject, text, html))
 
 
-def remember(ctx: Context, fact: str, data: Data) -> None:
+def remember(ctx: Context, _: str, data: Data) -> None:
     """A batch was refused as a whole: keep what it proposed, so that it is not proposed again while its source stays as it is."""
     batch: Batch = load_batch(ctx, data["batch"]).batch
     for pack in staging.packs_of(ctx, batch.id):
@@ -97,7 +97,7 @@ def remember(ctx: Context, fact: str, data: Data) -> None:
             ctx.store.commit([staging.remember(ctx, batch.id, pack.number, refused)])
 
 
-def recheck(ctx: Context, fact: str, data: Data) -> None:
+def recheck(ctx: Context, _: str, __: Data) -> None:
     ctx.ports.publisher.publish(CAPTURE, [{"target": ctx.id, "mode": "recheck"}])
 
 

@@ -144,8 +144,7 @@ def changes(look: Look, at: Timestamp, known: Manifest, again: set[Value]) -> It
         low = overlap_start(cursor, state.watermark)
         left = sum(1 for r in newer if (old := before.get(r.id)) and within(old.stamp, low, state.watermark))
         if look.in_window != state.window - left:
-            query = _window(plan, state.watermark)
-            newer = newer + list(store.scan(Query(query.collection, query.where, cursor.field, plan.select), at))
+            newer = newer + list(store.scan(_window(plan, state.watermark), at))
             reading.notes.append(f"{plan.source.name}: the overlap window was read again; its count was not the one expected.")
     touched = set(again)
     for record in newer:
@@ -217,4 +216,5 @@ def _window(plan: Plan, watermark: Value) -> Query:
     cursor = plan.source.cursor
     assert cursor is not None
     low = overlap_start(cursor, watermark)
-    return Query(plan.source.collection, (Where(cursor.field, ">=", low), Where(cursor.field, "<=", watermark)))
+    between = (Where(cursor.field, ">=", low), Where(cursor.field, "<=", watermark))
+    return Query(plan.source.collection, between, cursor.field, plan.select)

@@ -1,5 +1,5 @@
-"""Rollback is a batch like any other: it is planned from the ledgers, checked, reviewed, decided, promoted and reported; and it can be
-rolled back itself."""
+"""Rollback is a batch like any other: planned from the ledgers, checked, reviewed, decided, promoted and reported; and it can
+be rolled back itself."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def findings_by_key(pack: Pack, of_batch: tuple[Finding, ...]) -> dict[str, list
 
 
 def subject(change: Change, findings: dict[str, list[Finding]]) -> Subject:
-    fields = (dotted(d.path) for d in change.diff)
+    fields = (dotted(d.path) for d in change.diff if d.before is not None)
     found = findings.get(change.key, ())
     return subject_of(change.key, change.entity, change.group, change.action.value, change.path, fields, found)
 

@@ -1,4 +1,4 @@
-"""The sweep brings to rest whatever was left behind: by a kill, a lost message, a dead mail server. Safe at any time, twice at once."""
+"""The sweep brings to rest whatever a kill, a lost message or a dead mail server left behind. Safe at any time, twice at once."""
 
 from __future__ import annotations
 

@@ -1,0 +1,127 @@
+"""The public function: the page behind a mailed link. GET and HEAD look; a POST with nonce, cookie and code decides."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import secrets
+from dataclasses import replace
+
+from flask import Request, Response
+
+from penstock import wiring
+from penstock.core import tokens
+from penstock.core.errors import InvalidInput, PenstockError, Refused
+from penstock.core.plan import Review, Verdict
+from penstock.entrypoints.http import status_of
+from penstock.entrypoints.logs import log
+from penstock.use_cases import effects
+from penstock.use_cases.context import Context, load_batch
+from penstock.use_cases.decide import Said, WrongCode, decide_by_link, parse_verdict
+from penstock.use_cases.reviewing import review_by_link
+from penstock.web import views
+from penstock.web.headers import SECURITY_HEADERS
+
+COOKIE = "penstock_session"
+MAX_FORM = 256 * 1024
+MAX_CHOICES = 2_000
+
+
+def review(request: Request) -> Response:
+    """`GET /{target}/{token}` shows, `POST` decides. Nothing else is served."""
+    try:
+        ctx, token = _address(request)
+        if request.method in ("GET", "HEAD"):
+            return _show(request, ctx, token)
+        if request.method == "POST":
+            return _decide(request, ctx, token)
+        return _html(views.error_page(InvalidInput("is not served here", subject=request.method, remedy="Open the link.")), 405)
+    except PenstockError as error:
+        log(logging.WARNING, type(error).__name__, what=error.what)
+        return _html(views.error_page(error), status_of(error))
+
+
+def _address(request: Request) -> tuple[Context, str]:
+    parts = request.path.strip("/").split("/")
+    unknown = Refused("is not known", subject="This link", remedy="Open the newest mail about this batch and use its link.")
+    if len(parts) != 2:
+        raise unknown
+    try:
+        return wiring.contexts().target(parts[0]), parts[1]
+    except PenstockError:
+        raise unknown from None
+
+
+def _show(request: Request, ctx: Context, token: str) -> Response:
+    page = request.args.get("page", "1")
+    shown = review_by_link(ctx, token, int(page) if page.isdecimal() and len(page) < 7 else 1)
+    session = request.cookies.get(COOKIE, "")
+    fresh = "" if _is_session(session) else secrets.token_urlsafe(32)
+    return _page(ctx, token, shown, fresh or session, fresh)
+
+
+def _page(ctx: Context, token: str, shown: Review, session: str, fresh: str, status: int = 200) -> Response:
+    shown = replace(shown, nonce=_nonce(ctx, session, token))
+    answer = _html(views.review_page(shown, f"{ctx.ports.base_url}/{ctx.id}/{token}"), status)
+    if fresh:
+        secure = ctx.ports.base_url.startswith("https:")
+        answer.set_cookie(COOKIE, fresh, httponly=True, secure=secure, samesite="Strict", max_age=12 * 3600)
+    return answer
+
+
+def _decide(request: Request, ctx: Context, token: str) -> Response:
+    if (request.content_length or 0) > MAX_FORM or request.mimetype != "application/x-www-form-urlencoded":
+        raise InvalidInput("is not the page's own form", subject="request", remedy="Nothing was decided. Open the link again.")
+    session = request.cookies.get(COOKIE, "")
+    if not _is_session(session) or not hmac.compare_digest(request.form.get("nonce", ""), _nonce(ctx, session, token)):
+        raise Refused(
+            "was not made in this browser, or is older than a day",
+            subject="This form",
+            remedy="Nothing was decided. Load the page again.",
+        )
+    try:
+        batch, owed = decide_by_link(ctx, token, request.form.get("code", "")[:40], _said(request))
+    except (InvalidInput, WrongCode) as error:
+        if isinstance(error, WrongCode):
+            effects.pay(ctx, error.owed)
+        shown = replace(review_by_link(ctx, token), form=dict(request.form), error=str(error))
+        return _page(ctx, token, shown, session, "", status_of(error))
+    for failure in effects.pay(ctx, owed):
+        log(logging.WARNING, failure, target=ctx.id)
+    now = load_batch(ctx, batch.id).batch
+    return _html(views.done_page(now, ctx.pipeline.title))
+
+
+def _said(request: Request) -> Said:
+    """The form as a decision. The nonce belongs to the token, and the token to the digest that the page showed."""
+    form = request.form
+    groups: dict[str, Verdict] = {}
+    changes: dict[str, Verdict] = {}
+    if len(form) > MAX_CHOICES:
+        raise InvalidInput(
+            f"has more than {MAX_CHOICES} choices", subject="form", remedy="Decide by rule, or leave changes out by key."
+        )
+    for name, value in form.items():
+        kind, dot, rest = name.partition(".")
+        if not dot or value in ("", "each"):
+            continue
+        if kind in ("rule", "mass"):
+            groups[f"{kind}:{rest}"] = parse_verdict(value)
+        elif kind == "change":
+            changes[rest] = parse_verdict(value)
+    for line in form.get("except", "").splitlines():
+        if key := line.strip():
+            changes[key] = "reject"
+    return Said(parse_verdict(form.get("verdict", "")), groups, changes, form.get("note", ""))
+
+
+def _nonce(ctx: Context, session: str, token: str) -> str:
+    return tokens.nonce(next(iter(ctx.ports.keys.values())), session, token)
+
+
+def _is_session(text: str) -> bool:
+    return 40 <= len(text) <= 64 and text.isascii()
+
+
+def _html(body: str, status: int = 200) -> Response:
+    return Response(body, status, headers=SECURITY_HEADERS, content_type="text/html; charset=utf-8")

@@ -1,0 +1,121 @@
+"""The private functions: what schedules and Pub/Sub call."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask import Request, Response
+
+from penstock import wiring
+from penstock.core.errors import InvalidInput, PenstockError
+from penstock.entrypoints.http import private
+from penstock.entrypoints.logs import log
+from penstock.use_cases import check as checking
+from penstock.use_cases import effects
+from penstock.use_cases.capture import capture as run_capture
+from penstock.use_cases.context import Context, load_batch
+from penstock.use_cases.finish import finish
+from penstock.use_cases.promote import promote_pack
+from penstock.use_cases.sweep import sweep as run_sweep
+
+MODES = ("changes", "full", "recheck")
+
+
+def capture(request: Request) -> Response:
+    """`{"pipeline": …}` or `{"target": …}`, with an optional `mode` (changes, full, recheck) and `started_by`."""
+    return private(request, _capture)
+
+
+def _capture(body: dict[str, Any]) -> list[dict[str, str]]:
+    mode = body.get("mode", "changes")
+    if mode not in MODES:
+        raise InvalidInput(f"is no mode: {str(mode)[:40]!r}", subject="mode", remedy=f"Modes: {', '.join(MODES)}.")
+    known = wiring.contexts()
+    targets = [known.target(str(body["target"]))] if "target" in body else known.of_pipeline(str(body.get("pipeline", "")))
+    results, last_error = [], None
+    for ctx in targets:
+        try:
+            outcome = run_capture(ctx, mode, str(body.get("started_by", "schedule")))
+        except PenstockError as error:  # one failing target never stops the others
+            log(logging.ERROR, str(error), target=ctx.id)
+            results.append({"target": ctx.id, "error": str(error)})
+            last_error = error
+            continue
+        log(logging.INFO, "captured", target=ctx.id, batch=outcome.batch, mode=outcome.mode)
+        told(ctx, effects.pay(ctx, outcome.owed))
+        results.append({"target": ctx.id, "batch": outcome.batch})
+    if last_error is not None and all("error" in result for result in results):
+        raise last_error
+    return results
+
+
+def check(request: Request) -> Response:
+    """`{"batch": …, "pack": …}` by push: judge one pack."""
+    return private(request, _check)
+
+
+def _check(body: dict[str, Any]) -> str:
+    ctx, batch, number = _pack(body)
+    try:
+        owed = checking.check_pack(ctx, batch, number)
+    except PenstockError as error:
+        checking.note_failure(ctx, batch, number, str(error))
+        raise
+    told(ctx, effects.pay(ctx, owed))
+    return batch
+
+
+def promote(request: Request) -> Response:
+    """`{"batch": …, "pack": …}` by push: promote one pack of a decided batch, and end the batch with its last."""
+    return private(request, _promote)
+
+
+def _promote(body: dict[str, Any]) -> str:
+    ctx, batch, number = _pack(body)
+    try:
+        promote_pack(ctx, load_batch(ctx, batch).batch, number)
+        owed = finish(ctx, batch)
+    except PenstockError as error:
+        checking.note_failure(ctx, batch, number, str(error))
+        raise
+    told(ctx, effects.pay(ctx, owed))
+    return batch
+
+
+def dead_letter(request: Request) -> Response:
+    """A push that failed too often: its batch stops and names the cause."""
+    return private(request, _dead_letter)
+
+
+def _dead_letter(body: dict[str, Any]) -> str:
+    if "pack" not in body:
+        log(logging.ERROR, "a message ended in the dead letters", delivery=body.get("delivery", ""))
+        return "logged"
+    ctx, batch, number = _pack(body)
+    stopped = checking.fail(ctx, batch, number)
+    log(logging.ERROR, "a pack ended in the dead letters", batch=batch, pack=number, stopped=stopped)
+    return batch
+
+
+def sweep(request: Request) -> Response:
+    """Bring to rest whatever was left behind, on every target."""
+    return private(request, _sweep)
+
+
+def _sweep(_: dict[str, Any]) -> list[str]:
+    return [line for ctx in wiring.contexts().all() for line in told(ctx, run_sweep(ctx))]
+
+
+def _pack(body: dict[str, Any]) -> tuple[Context, str, int]:
+    try:
+        batch, number = str(body["batch"]), int(body["pack"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise InvalidInput("names no pack of a batch", subject="message", remedy="It is not taken again.") from error
+    return wiring.contexts().of_batch(batch), batch, number
+
+
+def told(ctx: Context, lines: list[str]) -> list[str]:
+    for line in lines:
+        log(logging.WARNING, line, target=ctx.id)
+    return lines

@@ -1,0 +1,106 @@
+"""The environment, read once. Everything that a deployment differs in is here, under names that begin with PENSTOCK_."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from penstock.core.errors import InvalidInput
+
+EMULATORS = ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
+
+
+class Settings(BaseModel):
+    """`projects` and `people` are what pipelines mean by the names in them. Of `keys` the first signs, all verify."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    projects: dict[str, str]
+    people: dict[str, tuple[str, ...]]
+    keys: dict[str, bytes]
+    google_project: str = ""
+    bucket: str = ""
+    base_url: str = ""
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_security: Literal["none", "starttls", "tls"] = "starttls"
+    smtp_user: str = ""
+    smtp_password: str = ""
+    mail_from: str = ""
+    audience: str = ""  # of the private endpoint that this process serves
+    accounts: frozenset[str] = frozenset()  # who may call it
+    certs_url: str = ""  # "" for Google's
+    issuer: str = ""
+    pipelines: Path | None = None  # None: those in the bundle
+    threads: int = 8
+    firestore_emulator: str | None = None
+
+    @field_validator("keys")
+    @classmethod
+    def _long_enough(cls, keys: dict[str, bytes]) -> dict[str, bytes]:
+        for name, key in keys.items():
+            if len(key) < 32 or len(set(key)) < 8:
+                raise ValueError(f"key `{name}` is weak: 32 random bytes are needed, as 64 hex digits (openssl rand -hex 32)")
+        return keys
+
+
+def read(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Raises `InvalidInput` that names the variable. Refuses emulators in production, where they would be somebody's trap."""
+    if "K_REVISION" in environ and (set_here := [name for name in EMULATORS if environ.get(name)]):
+        raise InvalidInput("is set in production", subject=set_here[0], remedy="Remove it from the service; nothing was started.")
+    given: dict[str, object] = {
+        "projects": dict(_named(environ, "PENSTOCK_PROJECT_")),
+        "people": {name: _list(value) for name, value in _named(environ, "PENSTOCK_PEOPLE_")},
+        "keys": _keys(environ.get("PENSTOCK_KEYS", "")),
+        "google_project": environ.get("GOOGLE_CLOUD_PROJECT", ""),
+        "accounts": _list(environ.get("PENSTOCK_ACCOUNTS", "")),
+        "firestore_emulator": environ.get("FIRESTORE_EMULATOR_HOST") or None,
+    }
+    plain = (
+        "bucket",
+        "base_url",
+        "smtp_host",
+        "smtp_port",
+        "smtp_security",
+        "smtp_user",
+        "smtp_password",
+        "mail_from",
+        "audience",
+    )
+    for name in (*plain, "certs_url", "issuer", "pipelines", "threads"):
+        if value := environ.get(f"PENSTOCK_{name.upper()}"):
+            given[name] = value
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = "PENSTOCK_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise InvalidInput(first["msg"], subject=name, remedy="Mend this setting; nothing was started.") from None
+
+
+def _named(environ: Mapping[str, str], prefix: str) -> list[tuple[str, str]]:
+    return [(name.removeprefix(prefix).lower(), value) for name, value in environ.items() if name.startswith(prefix) and value]
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _keys(text: str) -> dict[str, bytes]:
+    """`new:64 hex digits,old:64 hex digits`"""
+    found: dict[str, bytes] = {}
+    for part in _list(text):
+        name, _, digits = part.partition(":")
+        try:
+            found[name] = bytes.fromhex(digits)
+        except ValueError:
+            raise InvalidInput(
+                f"key `{name[:20]}` is no hexadecimal number",
+                subject="PENSTOCK_KEYS",
+                remedy="Make one with openssl rand -hex 32.",
+            ) from None
+    return found

@@ -1,0 +1,148 @@
+"""A whole Penstock in one process, on the memory adapters: messages are delivered when asked for, mails lie in a list."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from penstock.adapters.memory import MemoryStores
+from penstock.adapters.memory_services import MemoryBlobs, MemoryMailer, MemoryPublisher
+from penstock.core.plan import Batch
+from penstock.core.records import Query, Set
+from penstock.core.values import Data, Timestamp
+from penstock.pipelines.schema import FOLDER, load
+from penstock.ports import Message, Ports, Store, Stores
+from penstock.use_cases import check, effects
+from penstock.use_cases.capture import Mode, Outcome, capture
+from penstock.use_cases.context import Context, load_batch
+from penstock.use_cases.decide import Said, decide_by_link, find_link
+from penstock.use_cases.finish import finish
+from penstock.use_cases.promote import promote_pack
+from penstock.web.pages import WebPages
+from penstock.wiring import Contexts
+
+KEYS = {"k1": bytes(range(32))}
+APPROVER = "thandi@example.org"
+
+
+class Clock:
+    """Moves by a millisecond with each look, and by as much as it is told."""
+
+    def __init__(self) -> None:
+        self.time = Timestamp(1_790_000_000)
+
+    def __call__(self) -> Timestamp:
+        self.time = self.time.plus(0.001)
+        return self.time
+
+    def forward(self, seconds: float) -> None:
+        self.time = self.time.plus(seconds)
+
+
+class World:
+    """`pump` delivers every message there is; `approve` plays the approver with the mail's link and code."""
+
+    def __init__(
+        self,
+        pipeline: Path = FOLDER / "fibre_network.yaml",
+        *,
+        stores: Stores | None = None,
+        people: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        self.clock = Clock()
+        ids = (f"{n:020x}" for n in itertools.count(1))
+        self.blobs, self.publisher, self.mailer = MemoryBlobs(), MemoryPublisher(), MemoryMailer()
+        loaded = load(pipeline)
+        projects = {s.project for s in loaded.sources.values()} | {t.project for t in loaded.targets}
+        self.ports = Ports(
+            stores=stores or MemoryStores(self.clock),
+            blobs=self.blobs,
+            publisher=self.publisher,
+            mailer=self.mailer,
+            pages=WebPages(),
+            now=self.clock,
+            new_id=lambda: next(ids),
+            keys=KEYS,
+            base_url="https://review.example.org",
+            each=lambda do, items: [do(item) for item in items],
+            project_ids={name: f"demo-{name}" for name in projects},
+            people=people or {loaded.gate.approvers: (APPROVER,)},
+        )
+        self.contexts = Contexts(self.ports, {loaded.name: loaded})
+        self.ctx: Context = self.contexts.all()[0]
+        self.delivered = 0
+
+    @property
+    def production(self) -> Store:
+        return self.ctx.store
+
+    @property
+    def source(self) -> Store:
+        return self.ctx.source_store(next(iter(self.ctx.pipeline.sources.values())))
+
+    def put(self, store: Store, collection: str, documents: Iterable[tuple[str, Data]]) -> None:
+        todo = [Set(f"{collection}/{id}", data) for id, data in documents]
+        for start in range(0, len(todo), 400):
+            store.commit(todo[start : start + 400])
+
+    def documents(self, collection: str) -> dict[str, Any]:
+        return {s.id: s.data for s in self.production.scan(Query(collection))}
+
+    def run(self, mode: Mode = "changes", started_by: str = "schedule") -> Outcome:
+        outcome = capture(self.ctx, mode, started_by)
+        assert effects.pay(self.ctx, outcome.owed) == []
+        self.pump()
+        return outcome
+
+    def pump(self) -> None:
+        """Deliver messages until none is left."""
+        while self.delivered < len(self.publisher.messages):
+            topic, message = self.publisher.messages[self.delivered]
+            self.delivered += 1
+            self.deliver(topic, message)
+
+    def deliver(self, topic: str, message: Mapping[str, str]) -> None:
+        if topic == effects.CAPTURE:
+            ctx = self.contexts.target(message["target"])
+            outcome = capture(ctx, message["mode"])  # type: ignore[arg-type]
+            effects.pay(ctx, outcome.owed)
+            return
+        ctx, number = self.contexts.of_batch(message["batch"]), int(message["pack"])
+        if topic == effects.CHECK:
+            effects.pay(ctx, check.check_pack(ctx, message["batch"], number))
+        else:
+            promote_pack(ctx, load_batch(ctx, message["batch"]).batch, number)
+            effects.pay(ctx, finish(ctx, message["batch"]))
+
+    def batch(self, id: str) -> Batch:
+        return load_batch(self.contexts.of_batch(id), id).batch
+
+    def mail(self, to: str = APPROVER) -> Message:
+        return [m for m in self.mailer.sent if (m.to == to and "/fibre" in m.text) or (m.to == to and "https://review" in m.text)][-1]
+
+    def link(self, to: str = APPROVER) -> tuple[str, str]:
+        """(token, code) out of the last mail."""
+        mail = self.mail(to)
+        token = re.search(r"https://review\.example\.org/[^/\s]+/(\S+)", mail.text)
+        code = re.search(r"\b[2-9A-HJ-NP-Z]{6}\b", mail.text.split("ode", 1)[1])
+        assert token and code, mail.text
+        return token[1], code[0]
+
+    def decide(self, said: Said, to: str = APPROVER) -> Batch:
+        token, code = self.link(to)
+        batch, owed = decide_by_link(self.ctx, token, code, said)
+        assert effects.pay(self.ctx, owed) == []
+        self.pump()
+        return self.batch(batch.id)
+
+    def approve(self, blockers: str = "reject", to: str = APPROVER) -> Batch:
+        token, _ = self.link(to)
+        batch = self.batch(find_link(self.ctx, token).grant.batch)
+        blocking = {rule for rule, of in batch.findings.items() if "blocker" in of}
+        words = {f"rule:{rule}": blockers for rule in blocking}
+        words |= {f"mass:{f.field}": "approve" for f in batch.batch_findings if f.field}
+        words |= {f"rule:{f.rule}": "approve" for f in batch.batch_findings if not f.field and not f.key}
+        return self.decide(Said("approve", words), to)  # type: ignore[arg-type]
