@@ -21,7 +21,7 @@ def _number(value: float) -> Key:
 
 def _signed(value: float) -> Key:
     """Within places and vectors -0.0 comes before 0.0; between numbers they are equal."""
-    return (*_number(value), math.copysign(1, value))
+    return (*_number(value), math.copysign(1, value) if value == value else 0)
 
 
 _KEYS: dict[type, Callable[[Any], Key]] = ByClass(
