@@ -117,6 +117,10 @@ def test_an_unreadable_value_is_a_problem(name, raw):
     assert isinstance(convert(name, raw), Problem)
 
 
+def test_a_target_root_needs_no_slash_behind_it():
+    assert build("reference", {}, Context(SOURCE, ROOT.rstrip("/")))("shelves/a") == Reference(ROOT + "shelves/a")
+
+
 def test_a_reference_without_a_target_to_point_into_is_a_problem():
     assert isinstance(build("reference", {}, Context(SOURCE))("shelves/a"), Problem)
 
