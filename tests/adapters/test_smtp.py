@@ -105,6 +105,12 @@ def test_a_subject_cannot_begin_another_header(server: Controller, box: Box, bre
         "A <a@example.com>",
         "a b@example.com",
         "a@\x00example.com",
+        "a@example.com\u2028",
+        "(comment)a@example.com",
+        "@example.com",
+        "a@b@c",
+        "a@",
+        "\u202ea@example.com",
     ],
 )
 def test_what_is_not_one_plain_address_is_refused(server: Controller, box: Box, address: str) -> None:

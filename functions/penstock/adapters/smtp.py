@@ -5,6 +5,7 @@ from __future__ import annotations
 import smtplib
 import ssl
 from dataclasses import dataclass
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate
@@ -77,13 +78,14 @@ def compose(message: Message, sender: str, sender_name: str = "Penstock") -> Ema
 
 
 def _mailbox(address: str) -> Address:
+    remedy = "Correct the address in the settings or on the target."
     try:
-        if not address.isprintable() or " " in address:
-            raise ValueError("control characters or spaces")
-        return Address(addr_spec=address)
-    except (ValueError, IndexError) as error:
-        remedy = "Correct the address in the settings or on the target."
+        found = Address(addr_spec=address)
+    except (ValueError, IndexError, MessageError) as error:  # what the standard library's parser is known to raise
         raise InvalidInput("is not one plain mail address", subject=repr(address), remedy=remedy) from error
+    if found.addr_spec != address:  # a comment, a quoted name or a separator that the parser took off
+        raise InvalidInput("is not one plain mail address", subject=repr(address), remedy=remedy)
+    return found
 
 
 def _text(reason: bytes | str) -> str:

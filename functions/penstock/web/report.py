@@ -41,21 +41,20 @@ def report_files(kind: str, title: str, batch: Batch, rows: Iterable[Row]) -> di
     if kind not in KINDS:
         raise InvalidInput("is no kind of report", subject=kind, remedy=f"Kinds: {', '.join(KINDS)}.")
     gathered = Gathered()
-    table, listed = io.BytesIO(b"\xef\xbb\xbf"), bytearray(dumps(_head(kind, title, batch))[:-1].encode(errors="replace"))
-    table.seek(0, io.SEEK_END)
+    table, listed = io.BytesIO(), io.BytesIO()
+    table.write(b"\xef\xbb\xbf")
     lines = io.TextIOWrapper(table, "utf-8", errors="replace", newline="")
     writer = csv.writer(lines)
     writer.writerow(COLUMNS)
-    joint = b',"changes":[\n'
+    listed.write(dumps(_head(kind, title, batch))[:-1].encode(errors="replace") + b',"changes":[')
     for row in rows:
+        listed.write(b",\n" if gathered.rows else b"\n")
         gathered.add(row)
         writer.writerow(_cells(row))
-        listed += joint
-        listed += dumps(_entry(row)).encode(errors="replace")
-        joint = b",\n"
-    listed += b"]}\n" if gathered.rows else b',"changes":[]}\n'
+        listed.write(dumps(_entry(row)).encode(errors="replace"))
+    listed.write(b"]}\n")
     lines.flush()
-    return {"html": report_page(kind, title, batch, gathered).encode(), "csv": table.getvalue(), "json": bytes(listed)}
+    return {"html": report_page(kind, title, batch, gathered).encode(), "csv": table.getvalue(), "json": listed.getvalue()}
 
 
 def cell(text: str) -> str:
