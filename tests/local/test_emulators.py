@@ -80,6 +80,13 @@ def test_a_gcloud_that_is_a_wrapper_is_asked_for_its_sdk(bare: Path, monkeypatch
     assert emulators.find_jar(FIRESTORE) == bare / "sdk/platform/cloud-firestore-emulator/cloud-firestore-emulator.jar"
 
 
+def test_an_sdk_that_was_installed_but_is_not_on_the_path_is_found(bare: Path) -> None:
+    jar = bare / "google-cloud-sdk/platform/pubsub-emulator/lib/cloud-pubsub-emulator-0.8.20-all.jar"
+    jar.parent.mkdir(parents=True)
+    jar.touch()
+    assert emulators.find_jar(PUBSUB) == jar
+
+
 def test_a_named_emulator_that_is_not_there_is_an_error_and_not_a_fallback(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENSTOCK_FIRESTORE_EMULATOR", str(bare / "gone.jar"))
     with pytest.raises(NotFound, match="PENSTOCK_FIRESTORE_EMULATOR"):

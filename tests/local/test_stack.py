@@ -19,9 +19,10 @@ import pytest
 from google.cloud.firestore import Client
 from google.cloud.pubsub_v1 import PublisherClient
 from penstock.core.errors import InvalidInput, NotFound, Refused, Unavailable
-from penstock.local import scheduler, supervisor
-from penstock.local.stack import Stack
+from penstock.local import scheduler, stack_table, supervisor
+from penstock.local.stack import Service, Stack
 from penstock.local.stack_spec import FunctionSpec, ScheduleSpec, StackSpec, TopicSpec
+from rich.console import Console
 
 pytestmark = pytest.mark.emulator
 SOURCE = Path(__file__).parent / "fixtures" / "main.py"
@@ -231,6 +232,32 @@ def test_the_daemon_starts_once_outlives_its_starter_keeps_data_and_ends_only_it
             client.close()
     finally:
         supervisor.down(folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only the Linux kernel ends a child with its parent")
+def test_nothing_is_left_when_the_daemon_is_killed_and_it_starts_again(tmp_path: Path) -> None:
+    small = StackSpec(PROJECT, SOURCE, (FunctionSpec("review", "surroundings"),))
+    first = supervisor.up(tmp_path, small)
+    psutil.Process(first.supervisor[0]).kill()
+    eventually(lambda: all(gone(pid) for pid, _ in first.processes))
+    assert supervisor.read(tmp_path) is None
+    second = supervisor.up(tmp_path, small)
+    assert all(service.healthy for service in supervisor.status(tmp_path))
+    assert second.supervisor != first.supervisor
+    supervisor.down(tmp_path)
+
+
+def test_the_table_shows_what_is_up_where_and_what_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    services = (
+        Service("review", "http://127.0.0.1:8080", True, 7, "/x/logs/review.log"),
+        Service("worker", "http://127.0.0.1:8081", False, 8, "/x/logs/worker.log"),
+    )
+    Console(width=100, no_color=True).print(stack_table.table(services))
+    shown = capsys.readouterr().out
+    assert "review" in shown
+    assert "http://127.0.0.1:8080" in shown
+    assert [line.split()[1] for line in shown.splitlines() if "worker" in line or "review" in line] == ["up", "down"]
+    assert "/x/logs/worker.log" in shown
 
 
 def test_a_daemon_that_cannot_start_says_why(tmp_path: Path) -> None:

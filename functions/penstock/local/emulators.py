@@ -159,10 +159,12 @@ def _firebase_caches() -> list[Path]:
 
 
 def _sdk_root() -> Path | None:
-    """The Google Cloud SDK's folder. `gcloud` lies in its `bin`; only where that is a wrapper is gcloud asked, for a second."""
+    """The Google Cloud SDK's folder. `gcloud` lies in its `bin`; only where that is a wrapper is gcloud asked, for a second.
+    Where it is not on PATH, the place where its installer puts it is looked at."""
     gcloud = shutil.which("gcloud")
     if gcloud is None:
-        return None
+        home = Path.home() / "google-cloud-sdk"
+        return home if home.is_dir() else None
     root = Path(gcloud).resolve().parent.parent
     if (root / "lib" / "googlecloudsdk").is_dir():
         return root
