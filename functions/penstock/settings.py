@@ -34,7 +34,6 @@ class Settings(BaseModel):
     audience: str = ""  # of the private endpoint that this process serves
     accounts: frozenset[str] = frozenset()  # who may call it
     certs_url: str = ""  # "" for Google's
-    issuer: str = ""
     pipelines: Path | None = None  # None: those in the bundle
     threads: int = 8
     firestore_emulator: str | None = None
@@ -71,7 +70,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         "mail_from",
         "audience",
     )
-    for name in (*plain, "certs_url", "issuer", "pipelines", "threads"):
+    for name in (*plain, "certs_url", "pipelines", "threads"):
         if value := environ.get(f"PENSTOCK_{name.upper()}"):
             given[name] = value
     try:

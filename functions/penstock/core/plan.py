@@ -64,7 +64,7 @@ class Batch:
     counts: Mapping[str, int] = field(default_factory=dict)  # `drops CREATE` → how many changes
     pack_digests: tuple[str, ...] = ()  # of each pack's changes and findings, in order; `digest` is over them
     digest: str = ""  # what the approvers see and decide on: every pack and every finding
-    findings: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # rule → severity → how many
+    findings: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # rule → severity → how many records carry it
     batch_findings: tuple[Finding, ...] = ()  # those about the batch: mass changes, brakes
     folded: tuple[str, ...] = ()  # fields whose single findings are told by a mass change
     decisions: tuple[Decision, ...] = ()

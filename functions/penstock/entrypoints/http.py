@@ -56,8 +56,8 @@ def private(request: Request, do: Callable[[dict[str, Any]], Any]) -> Response:
     schedule that need not come again, and says so; what may go through later is a 503, and comes again."""
     settings = wiring.settings()
     try:
-        certs = {"certs_url": settings.certs_url, "issuers": frozenset({settings.issuer})} if settings.certs_url else {}
-        identity.verify(request.headers.get("Authorization"), settings.audience, settings.accounts, **certs)  # type: ignore[arg-type]
+        certs = settings.certs_url or identity.GOOGLE_CERTS
+        identity.verify(request.headers.get("Authorization"), settings.audience, settings.accounts, certs)
     except Refused as error:
         return problem(error, 401)
     try:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from penstock.core import layout
 from penstock.core.batch import DECIDED, OPEN, Status
 from penstock.core.changes import Change, Finding
 from penstock.core.errors import Conflict, OutcomeUnknown
-from penstock.core.records import EXISTS, Query, Set, Snapshot, Update, Where, unchanged_since
+from penstock.core.records import EXISTS, Query, Set, Snapshot, Update, unchanged_since
 from penstock.core.rules import Count, Lookup, check, gather, lookups
 from penstock.core.values import dotted
 from penstock.use_cases import staging
@@ -31,7 +31,9 @@ def check_pack(ctx: Context, batch: str, number: int) -> tuple[Set, ...]:
 def _judge(ctx: Context, pack: Pack) -> None:
     changes = pack.changes
     proposed = [change for change in changes if "undoes" not in change.facts]  # what is taken back was judged when it came
-    found = _look_up(ctx, lookups(ctx.pipeline, ctx.target.prefix, proposed))
+    found: dict[Lookup, Snapshot | int] = {}
+    while asked := lookups(ctx.pipeline, ctx.target.prefix, proposed, found):  # a rule may ask further, once it knows more
+        found |= _look_up(ctx, asked)
     findings = check(ctx.pipeline, ctx.target.prefix, proposed, found) + later_edits(changes)
     fields = staging.findings_fields(findings, gather(ctx.pipeline, proposed)) | {"state": "CHECKED", "error": ""}
     assert pack.snapshot.update_time is not None
@@ -43,12 +45,12 @@ def _judge(ctx: Context, pack: Pack) -> None:
             raise  # nobody wrote it, ourselves included: the message comes again
 
 
-def _look_up(ctx: Context, asked: list[Lookup]) -> Mapping[Lookup, Snapshot | int]:
+def _look_up(ctx: Context, asked: Sequence[Lookup]) -> dict[Lookup, Snapshot | int]:
     counts = [a for a in asked if isinstance(a, Count)]
     gets = [a for a in asked if not isinstance(a, Count)]
 
     def count(a: Count) -> int:
-        return ctx.store.count(Query(a.collection, (Where(a.field, "==", a.value),)))
+        return ctx.store.count(Query(a.collection, (a.where,)))
 
     found: dict[Lookup, Snapshot | int] = dict(zip(counts, ctx.ports.each(count, counts), strict=True))
     if gets:

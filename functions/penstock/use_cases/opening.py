@@ -67,10 +67,12 @@ def _totals(ctx: Context, batch: Batch) -> dict[str, int]:
 
 
 def _count(packs: list[Pack], of_batch: tuple[Finding, ...], folded: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    """rule → severity → how many records carry it. The claims of rivals on one record are one."""
+    every = (*(f for pack in packs for f in pack.findings), *of_batch)
+    told = {(f.rule, f.severity, f.key.partition("#")[0] or f.field) for f in every if not is_folded(f, folded)}
     counted: dict[str, Counter[str]] = {}
-    for finding in (*(f for pack in packs for f in pack.findings), *of_batch):
-        if not is_folded(finding, folded):
-            counted.setdefault(finding.rule, Counter())[finding.severity] += 1
+    for rule, severity, _ in told:
+        counted.setdefault(rule, Counter())[severity] += 1
     return {rule: dict(of_rule) for rule, of_rule in sorted(counted.items())}
 
 

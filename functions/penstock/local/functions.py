@@ -1,0 +1,86 @@
+"""Penstock's own functions, topics and schedules, as a local stack: what infra/ deploys, on one machine."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from penstock.core.declaration import Pipeline
+from penstock.local.stack_spec import FunctionSpec, ScheduleSpec, StackSpec, TopicSpec
+from penstock.pipelines.schema import FOLDER, load_all
+from penstock.use_cases.effects import CAPTURE, CHECK, PROMOTE
+
+SOURCE = Path(__file__).resolve().parents[2] / "main.py"
+NAMES = ("capture", "check", "promote", "dead_letter", "sweep", "review")
+DEAD = "penstock-dead"
+APPROVER = "approver@penstock.example"
+PROJECT = "demo-penstock"
+SWEEP_CRON = "*/5 * * * *"
+
+
+def project_of(name: str) -> str:
+    """The local project id of a project that a pipeline names. `demo-` tells Google's tools that it is none of theirs."""
+    return f"demo-{name.replace('_', '-')}"
+
+
+def spec(folder: Path, pipelines: Path = FOLDER) -> StackSpec:
+    """Every pipeline's schedule, and the functions with an environment like the deployed one's."""
+    loaded = load_all(pipelines)
+    return StackSpec(
+        project=PROJECT,
+        source=SOURCE,
+        functions=tuple(FunctionSpec(name, name) for name in NAMES),
+        topics=(
+            TopicSpec(CHECK, "check", dead_letter=DEAD),
+            TopicSpec(PROMOTE, "promote", dead_letter=DEAD),
+            TopicSpec(CAPTURE, "capture", dead_letter=DEAD),
+            TopicSpec(DEAD, "dead_letter"),
+        ),
+        schedules=(*(_schedule(p) for p in loaded.values()), ScheduleSpec("sweep", SWEEP_CRON, "Etc/UTC", "sweep")),
+        env=_env(folder, loaded, pipelines),
+        keep=tuple(sorted(_databases(loaded))),
+    )
+
+
+def _schedule(pipeline: Pipeline) -> ScheduleSpec:
+    body = f'{{"pipeline": "{pipeline.name}"}}'
+    return ScheduleSpec(pipeline.name, pipeline.schedule, pipeline.time_zone, "capture", body, retries=3)
+
+
+def _env(folder: Path, loaded: Mapping[str, Pipeline], pipelines: Path) -> dict[str, str]:
+    projects = {project for project, _ in _named(loaded)}
+    return {
+        **{f"PENSTOCK_PROJECT_{name.upper()}": project_of(name) for name in projects},
+        **{f"PENSTOCK_PEOPLE_{p.gate.approvers.upper()}": APPROVER for p in loaded.values()},
+        "PENSTOCK_KEYS": f"local:{_key(folder)}",
+        "PENSTOCK_BUCKET": "{bucket}",
+        "PENSTOCK_BASE_URL": "{url_review}",
+        "PENSTOCK_SMTP_HOST": "{smtp_host}",
+        "PENSTOCK_SMTP_PORT": "{smtp_port}",
+        "PENSTOCK_SMTP_SECURITY": "none",
+        "PENSTOCK_MAIL_FROM": "penstock@penstock.example",
+        "PENSTOCK_AUDIENCE": "{audience}",
+        "PENSTOCK_ACCOUNTS": "{account}",
+        "PENSTOCK_CERTS_URL": "{certs}",
+        "PENSTOCK_PIPELINES": str(pipelines),
+    }
+
+
+def _key(folder: Path) -> str:
+    """The token key of this stack: the same again, so that yesterday's links still work."""
+    path = folder / "token.key"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(32))
+    return path.read_text().strip()
+
+
+def _named(loaded: Mapping[str, Pipeline]) -> set[tuple[str, str]]:
+    sources = {(s.project, s.database) for p in loaded.values() for s in p.sources.values()}
+    return sources | {(t.project, t.database) for p in loaded.values() for t in p.targets}
+
+
+def _databases(loaded: Mapping[str, Pipeline]) -> set[tuple[str, str]]:
+    return {(project_of(project), database) for project, database in _named(loaded)}
