@@ -1,0 +1,38 @@
+# Reports, prior images and manifests.
+resource "google_storage_bucket" "penstock" {
+  name                        = local.bucket
+  location                    = var.region
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+
+  # Prior images and reports go when a pipeline's retention ends. Manifests stay: the newest one is needed however long nothing
+  # changes, and age does not tell which that is. They hold keys and fingerprints, no values.
+  dynamic "lifecycle_rule" {
+    for_each = local.kept_days
+    content {
+      action {
+        type = "Delete"
+      }
+      condition {
+        age            = lifecycle_rule.value
+        matches_prefix = ["backups/${lifecycle_rule.key}", "reports/${lifecycle_rule.key}"]
+      }
+    }
+  }
+}
+
+resource "google_storage_bucket" "bundles" {
+  name                        = "${local.bucket}-bundles"
+  location                    = var.region
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+    condition {
+      age = 90 # a bundle is built once; the image is what runs
+    }
+  }
+}

@@ -1,0 +1,47 @@
+# What the pipelines declare, read from the same files that the functions load. No resource is named here or in any other local:
+# so all of this can be evaluated, and tested, without a provider.
+
+locals {
+  pipelines = {
+    for file in fileset("${path.module}/../functions/penstock/pipelines", "*.yaml") :
+    trimsuffix(file, ".yaml") => yamldecode(file("${path.module}/../functions/penstock/pipelines/${file}"))
+  }
+
+  project_names = toset(flatten([
+    for pipeline in local.pipelines : [
+      [for source in pipeline.sources : source.project],
+      [for target in pipeline.targets : target.project],
+    ]
+  ]))
+  people_names = toset([for pipeline in local.pipelines : pipeline.gate.approvers])
+
+  # A database is `project name/database`.
+  source_databases = toset(flatten([
+    for pipeline in local.pipelines : [for source in pipeline.sources : "${source.project}/${try(source.database, "(default)")}"]
+  ]))
+  target_databases = toset(flatten([
+    for pipeline in local.pipelines : [for target in pipeline.targets : "${target.project}/${try(target.database, "(default)")}"]
+  ]))
+
+  unit_days = { minute = 1 / 1440, hour = 1 / 24, day = 1, week = 7 }
+
+  # Whole days, rounded up, by the beginning of the names of a pipeline's targets.
+  kept_days = {
+    for name, pipeline in local.pipelines :
+    "${name}." => ceil(tonumber(split(" ", pipeline.retention.backups)[0]) * local.unit_days[trimsuffix(split(" ", pipeline.retention.backups)[1], "s")])
+  }
+
+  schedules = merge(
+    {
+      for name, pipeline in local.pipelines : "penstock-capture-${replace(name, "_", "-")}" => {
+        function  = "capture"
+        cron      = pipeline.schedule
+        time_zone = pipeline.time_zone
+        body      = { pipeline = name }
+      }
+    },
+    {
+      penstock-sweep = { function = "sweep", cron = "*/5 * * * *", time_zone = "Etc/UTC", body = {} }
+    },
+  )
+}

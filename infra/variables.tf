@@ -1,0 +1,51 @@
+variable "project" {
+  type        = string
+  description = "Id of the project that the functions, topics, schedules and buckets live in."
+}
+
+variable "region" {
+  type    = string
+  default = "europe-west1"
+}
+
+variable "projects" {
+  type        = map(string)
+  description = "Project ids by the names that pipelines use for them."
+
+  validation {
+    condition     = length(setsubtract(local.project_names, keys(var.projects))) == 0
+    error_message = "A pipeline names a project without an id here: ${join(", ", setsubtract(local.project_names, keys(var.projects)))}."
+  }
+}
+
+variable "people" {
+  type        = map(list(string))
+  description = "Addresses by the names that pipelines use for groups of approvers."
+
+  validation {
+    condition     = alltrue([for name in local.people_names : length(lookup(var.people, name, [])) > 0])
+    error_message = "A pipeline's gate names approvers without an address here. Needed: ${join(", ", local.people_names)}."
+  }
+}
+
+variable "keys_secret" {
+  type        = string
+  default     = "penstock-keys"
+  description = "Secret Manager secret with the token keys: `id:64 hex digits`, newest first, with commas between. Made by hand, so that no key is in Terraform's state."
+}
+
+variable "smtp" {
+  type = object({
+    host            = string
+    port            = optional(number, 587)
+    security        = optional(string, "starttls")
+    user            = optional(string, "")
+    password_secret = optional(string, "") # Secret Manager secret; "" for a server that asks for none
+    from            = string
+  })
+
+  validation {
+    condition     = contains(["none", "starttls", "tls"], var.smtp.security)
+    error_message = "smtp.security is none, starttls or tls."
+  }
+}
