@@ -144,7 +144,7 @@ def test_a_closed_page_says_why_and_has_no_form(status: Status, why: str, link: 
     assert why in html
     assert not found.all("form")
     assert not {"input", "select", "textarea", "button"} & {tag for tag, _ in found.elements}
-    assert (f'href="{link}"' in html) if link else True
+    assert (f'href="{link}">Go to the batch that takes its place</a>' in html) == bool(link)
 
 
 def test_decisions_so_far_are_shown_when_two_must_approve() -> None:
