@@ -139,7 +139,7 @@ def test_a_killed_function_is_seen_and_comes_back_on_its_port(stack: Stack, monk
     before = fetch(stack.url("review"))["pid"]
     stack.kill("review")
     assert [service.name for service in stack.services() if not service.healthy] == ["review"]
-    assert gone(before)
+    eventually(lambda: gone(before), 5)
     stack.restart("review")
     assert fetch(stack.url("review"))["pid"] != before
 
