@@ -62,6 +62,11 @@ def test_every_record_has_159_columns_all_of_them_text(rows: list[dict[str, str]
     assert all(type(value) is str for row in rows for value in row.values())
 
 
+def test_without_blanks_only_empty_unmapped_columns_are_left_out(first_day: Sample, rows: list[dict[str, str]]) -> None:
+    for whole, (_, row) in zip(rows, first_day.records(blanks=False), strict=True):
+        assert row == {column: value for column, value in whole.items() if value or column in MAPPED}
+
+
 def test_every_value_outside_the_map_carries_the_canary_and_none_inside_does(rows: list[dict[str, str]]) -> None:
     for row in rows:
         for column, value in row.items():
