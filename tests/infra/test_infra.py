@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import math
 import re
+import runpy
 from typing import Any
 
 import pytest
@@ -144,6 +145,11 @@ def test_every_database_gets_every_index_and_exemption(local: Locals) -> None:
 def test_a_missing_setting_is_named_before_anything_is_planned(infra: Infra, name: str, value: object, told: str) -> None:
     assert infra.refusal(VARIABLES) == ""
     assert told in infra.refusal({**VARIABLES, name: value})
+
+
+def test_the_bundle_deployed_is_the_bundle_tested(local: Locals) -> None:
+    tested = runpy.run_path(str(ROOT / "tests" / "bundle" / "bundle.py"))["files"]()
+    assert sorted(local["bundle_files"]) == tested
 
 
 def test_locals_name_no_resource() -> None:

@@ -1,0 +1,121 @@
+"""functions/ alone, with its requirements alone, serves."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bundle import FUNCTIONS, ROOT, files
+
+ENTRY_POINTS = ["capture", "check", "promote", "dead_letter", "sweep", "review"]
+UNWANTED = [
+    "google.cloud.scheduler_v1",
+    "rich",
+    "aiosmtpd",
+    "croniter",
+    "psutil",
+    "pytest",
+    "hypothesis",
+    "penstock.local",
+    "penstock.cli",
+]
+LARGEST_MEGABYTES = 1.0
+
+IMPORT = """
+import json, sys, time
+start = time.perf_counter()
+import main
+seconds = time.perf_counter() - start
+print(json.dumps({"seconds": seconds, "modules": sorted(sys.modules), "file": main.__file__}))
+"""
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """(the bundle's folder, a Python that has the bundle's requirements and nothing else)."""
+    folder = tmp_path_factory.mktemp("bundle")
+    for name in files():
+        (folder / "functions" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(FUNCTIONS / name, folder / "functions" / name)
+    uv = Path(sys.executable).with_name("uv")
+    subprocess.run([uv, "venv", "-q", "--python", sys.executable, folder / "venv"], check=True)
+    python = folder / "venv" / "bin" / "python"
+    requirements = folder / "functions" / "requirements.txt"
+    command = [uv, "pip", "install", "-q", "--python", python, "--require-hashes", "-r", requirements]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / "functions", python
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Nothing of this machine's settings but the way to its programs."""
+    return {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **more}
+
+
+def run(alone: tuple[Path, Path], code: str) -> subprocess.CompletedProcess[str]:
+    folder, python = alone
+    return subprocess.run([python, "-c", code], cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def imported(alone: tuple[Path, Path]) -> dict[str, object]:
+    """What importing main.py did, in a process of its own, the second time (the first one compiles)."""
+    for _ in range(2):
+        done = run(alone, IMPORT)
+        assert done.returncode == 0, done.stderr
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+def test_main_is_imported_from_the_bundle_alone(alone: tuple[Path, Path], imported: dict[str, object]) -> None:
+    assert imported["file"] == str(alone[0] / "main.py")
+
+
+def test_nothing_of_the_developers_machine_is_imported(imported: dict[str, object]) -> None:
+    modules = imported["modules"]
+    assert isinstance(modules, list)
+    assert "penstock.entrypoints.review" in modules
+    assert [name for name in modules if name in UNWANTED or name.startswith(tuple(f"{u}." for u in UNWANTED))] == []
+
+
+def test_no_client_of_a_service_is_imported_before_it_is_used(imported: dict[str, object]) -> None:
+    modules = imported["modules"]
+    assert isinstance(modules, list)
+    clients = ("google.cloud.firestore", "google.cloud.pubsub", "google.cloud.storage", "firebase_admin", "grpc")
+    assert [name for name in modules if name.startswith(clients)] == []
+
+
+@pytest.mark.parametrize("name", ENTRY_POINTS)
+def test_every_entry_point_is_served_from_the_bundle_alone(alone: tuple[Path, Path], name: str) -> None:
+    """Through the framework that serves it in production, without any setting: it answers and does not fall over."""
+    code = f"""
+import functions_framework
+client = functions_framework.create_app({name!r}, "main.py", "http").test_client()
+answer = client.get("/fibre_network.fibreflow/no-such-link" if {name!r} == "review" else "/")
+print(answer.status_code, answer.content_type)
+"""
+    done = run(alone, code)
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.strip().splitlines()[-1]
+    status, content_type = told.split(" ", 1)
+    assert content_type.startswith("text/html" if name == "review" else "application/problem+json"), done.stdout
+    assert status in {"401", "404", "409", "422"}, done.stdout
+
+
+def test_the_bundle_is_small(alone: tuple[Path, Path]) -> None:
+    size = sum(path.stat().st_size for path in alone[0].rglob("*") if path.is_file())
+    assert size < LARGEST_MEGABYTES * 1_000_000
+
+
+def test_the_bundle_holds_what_it_needs_and_no_more() -> None:
+    names = files()
+    assert {"main.py", "requirements.txt", "penstock/web/static/penstock.css", "penstock/pipelines/fibre_network.yaml"} <= set(
+        names
+    )
+    assert [name for name in names if name.startswith(("penstock/local", "penstock/cli")) or name.endswith(".pyc")] == []
+    assert (ROOT / "infra" / "bundle.tf").is_file()
