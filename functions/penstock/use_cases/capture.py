@@ -261,8 +261,9 @@ class Run:
         match = matches[p.entity][p.key]
         parents = matches.get(entity.parent.entity, {}) if entity.parent else {}
         parent = parents.get(str(p.values.get(entity.parent.field))) if entity.parent else None
+        said = declined.get(f"{key}#{claim + 1}" if claim else key, {})
         change = plan(
-            entity, p if entity.group_by else replace(p, group=p.sources[0]), match.snapshot, declined=declined.get(f"{key}#{claim + 1}" if claim else key, {}),
+            entity, p if entity.group_by else replace(p, group=p.sources[0]), match.snapshot, declined=said,
             matched_by=match.by or "id", near=match.near, rival_of=first if claim else "",
             parent_exists=parent is not None and parent.snapshot.exists, claim=claim + 1,
         )  # fmt: skip
