@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
+WARM_UP = 2  # rounds; the emulator is a JVM
+
 
 @dataclass(frozen=True)
 class Ratio:
@@ -32,16 +34,16 @@ class Ratio:
 def alternate(
     rounds: int, cases: Mapping[str, Callable[[], object]], before: Callable[[], object] = lambda: None
 ) -> dict[str, list[float]]:
-    """Seconds of each case in each round; every round runs all of them, in turn forwards and backwards. A first round warms up
-    and does not count. `before` runs before each case, off the clock."""
+    """Seconds of each case in each round; every round runs all of them, in turn forwards and backwards. The first rounds warm
+    up and do not count. `before` runs before each case, off the clock."""
     seconds: dict[str, list[float]] = {name: [] for name in cases}
-    for number in range(rounds + 1):
+    for number in range(-WARM_UP, rounds):
         for name, case in list(cases.items())[:: 1 if number % 2 else -1]:
             before()
             gc.collect()
             start = time.perf_counter()
             case()
-            if number:
+            if number >= 0:
                 seconds[name].append(time.perf_counter() - start)
     return seconds
 
@@ -51,5 +53,6 @@ def faster(seconds: Mapping[str, list[float]], one: str, other: str) -> float:
     return median(b / a for a, b in zip(seconds[one], seconds[other], strict=True))
 
 
-def rate(seconds: Mapping[str, list[float]], name: str, things: int) -> str:
-    return f"{name} {things / median(seconds[name]):,.0f}/s"
+def rates(seconds: Mapping[str, list[float]], things: int) -> str:
+    """Things a second of each case, by its median."""
+    return ", ".join(f"{name} {things / median(taken):,.0f}/s" for name, taken in seconds.items())

@@ -35,9 +35,7 @@ def _varint(number: int) -> bytes:
 
 
 _SMALL = [_varint(n) for n in range(2_048)]
-
-
-_check_time = limits.SIZES[Timestamp]
+_SHORT_TEXTS = [bytes((0x0A, n + 3, 0x8A, 0x01, n)) for n in range(_SHORT)]  # before a text in an array
 
 
 def _length(size: int) -> bytes:
@@ -71,13 +69,20 @@ def _bytes(value: bytes, _depth: int) -> bytes:
 
 def time(value: Timestamp) -> bytes:
     """The body of a google.protobuf.Timestamp."""
-    seconds = b"\x08" + _varint(value.seconds & (2**64 - 1))
-    return seconds + b"\x10" + _varint(value.nanos) if value.nanos else seconds
+    seconds = value.seconds
+    if 2**28 <= seconds < 2**35:  # 1978 to 3058: five bytes
+        low, high = seconds & 127 | 128, seconds >> 28
+        body = bytes((8, low, seconds >> 7 & 127 | 128, seconds >> 14 & 127 | 128, seconds >> 21 & 127 | 128, high))
+    else:
+        body = b"\x08" + _varint(seconds & (2**64 - 1))
+    return body + b"\x10" + _varint(value.nanos) if value.nanos else body
 
 
-def _time(value: Timestamp, depth: int) -> bytes:
-    _check_time(value, depth)
-    return _delimited(b"\x52", time(value))
+def _time(value: Timestamp, _depth: int) -> bytes:
+    if not (limits.FIRST_SECOND <= value.seconds <= limits.LAST_SECOND and 0 <= value.nanos < 10**9):
+        raise _Suspect
+    body = time(value)
+    return b"\x52" + _SMALL[len(body)] + body
 
 
 def _reference(value: Reference, depth: int) -> bytes:
@@ -100,7 +105,14 @@ def _array_of(bodies: Sequence[bytes]) -> bytes:
 def _array(value: Sequence[Value], depth: int) -> bytes:
     if depth >= limits.MAX_DEPTH:
         raise _Suspect
-    return _array_of([_IN_ARRAY[inner.__class__](inner, depth + 1) for inner in value])
+    parts: list[bytes] = []
+    for inner in value:
+        if inner.__class__ is str and len(body := inner.encode()) < _SHORT:
+            parts += (_SHORT_TEXTS[len(body)], body)
+        else:
+            body = _IN_ARRAY[inner.__class__](inner, depth + 1)
+            parts += (b"\x0a", _length(len(body)), body)
+    return _delimited(b"\x4a", b"".join(parts))
 
 
 def _refused(_value: Value, _depth: int) -> bytes:
@@ -192,6 +204,9 @@ def _fields(known: _Fields, data: Mapping[str, Value], depth: int) -> bytes:
         if cls is str and len(body := value.encode()) < _SHORT:  # the usual field, without a call
             size = len(body)
             parts += (field.texts[size] or field.before_text(size), body)
+            continue
+        if cls is float:
+            parts += (field.values[9] or field.before_value(9), b"\x19" + _DOUBLE(value))
             continue
         body = _ENCODE[cls](value, depth + 1)
         size = len(body)

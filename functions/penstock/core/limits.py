@@ -23,7 +23,7 @@ MAX_DIMENSIONS = 2048
 MAX_DISJUNCTIONS = 30
 MAX_PAGE = 50_000  # documents that a scan asks for at once; they stream, so a page is a matter of time and not of memory
 
-_FIRST, _LAST = -62_135_596_800, 253_402_300_799  # the years 1 to 9999
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # the years 1 to 9999
 
 
 class Broken(Exception):
@@ -80,7 +80,7 @@ def _integer(value: int, _depth: int) -> int:
 
 
 def _time(value: Timestamp, _depth: int) -> int:
-    if not (_FIRST <= value.seconds <= _LAST and 0 <= value.nanos < 10**9):
+    if not (FIRST_SECOND <= value.seconds <= LAST_SECOND and 0 <= value.nanos < 10**9):
         _broken("holds a time outside the years 1 to 9999.", "Correct the time.")
     return 8
 
