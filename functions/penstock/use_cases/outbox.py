@@ -72,7 +72,9 @@ def _pay(ctx: Context, path: str, fact: Data, claimed: Timestamp | None, effects
         wait = BACKOFF_SECONDS[min(attempts, len(BACKOFF_SECONDS)) - 1]
         _note(ctx, path, {"attempts": attempts, "error": str(error)[:500], "due": ctx.ports.now().plus(wait)}, claimed)
         return f"{path.rpartition('/')[2]}: {error}"
-    _note(ctx, path, {"state": "paid", "paid_at": ctx.ports.now(), "error": ""}, claimed)
+    now = ctx.ports.now()
+    purge_at = now.plus(ctx.pipeline.staging_retention.total_seconds())  # what is still owed is never purged
+    _note(ctx, path, {"state": "paid", "paid_at": now, "purge_at": purge_at, "error": ""}, claimed)
     return ""
 
 
