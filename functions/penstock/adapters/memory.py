@@ -5,8 +5,9 @@ Every version of every document is kept, so that a read at a past time sees what
 from __future__ import annotations
 
 import threading
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from penstock.adapters.meter import Meter
@@ -204,11 +205,16 @@ class MemoryStore:
             path, version = page[-1]
             after = Cursor(None if query.order_by == NAME else get_in(version.data or {}, query.order_by), path)
 
-    def _found(self, query: Query, read_time: Timestamp | None, start: int = 0) -> Iterator[tuple[str, _Version]]:
-        """What the query finds among the paths from `start` on, by name."""
+    def _found(self, query: Query, read_time: Timestamp | None, after: str = "") -> Iterator[tuple[str, _Version]]:
+        """What the query finds behind the path `after`, by name."""
         paths = self._paths.get(query.collection, [])
-        for at in range(start, len(paths)):
-            path = paths[at]
+        low, high = bisect_right(paths, after), len(paths)
+        for where in query.where:
+            if where.field == NAME and where.op in (">", ">="):
+                low = max(low, bisect_left(paths, where.value))
+            elif where.field == NAME and where.op in ("<", "<="):
+                high = min(high, bisect_right(paths, where.value))
+        for path in paths[low:high]:
             version = self._version(path, read_time)
             if version is None or (query.order_by != NAME and version.key(query.order_by) is None):
                 continue
@@ -217,13 +223,7 @@ class MemoryStore:
 
     def _page(self, query: Query, read_time: Timestamp | None, after: Cursor | None, want: int) -> list[tuple[str, _Version]]:
         if query.order_by == NAME:
-            start = 0 if after is None else bisect_right(self._paths.get(query.collection, []), after.path)
-            page = []
-            for found in self._found(query, read_time, start):
-                page.append(found)
-                if len(page) == want:
-                    break
-            return page
+            return list(islice(self._found(query, read_time, after.path if after else ""), want))
 
         def place(found: tuple[str, _Version]) -> Any:
             return found[1].key(query.order_by), found[0]
