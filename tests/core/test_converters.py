@@ -44,7 +44,7 @@ def test_a_stamp_is_cut_to_the_microsecond_that_firestore_keeps():
 
 
 @pytest.mark.parametrize(
-    "text", ["2025-02-30", "28/06/2025", "2025-06-28 25:00", "2025-06-28 10:61:00", "soon", "2025-6-1", "20250601"]
+    "text", ["2025-02-30", "28/06/2025", "2025-06-28 24:00Z", "2025-06-28 10:61:00", "soon", "2025-6-1", "20250601"]
 )
 def test_what_is_no_stamp_is_a_problem_and_not_a_crash(text):
     assert convert("timestamp", text) == Problem(mask(text))

@@ -196,10 +196,10 @@ def test_what_was_promoted_is_not_proposed_again(source, held):
 def test_a_change_writes_its_masked_fields_and_nothing_else(source, held):
     before = copy.deepcopy(held)
     change = plan(ANY, source, stands("things/1", held))
-    assert held == before or repr(held) == repr(before)  # planning alters nothing; NaN is not equal to itself
     if change is None:
         return
     again = result_of(change, STAMP)
+    assert repr(held) == repr(before)  # the prior image is what will be restored
     for d in change.diff:
         assert repr(get_in(again, d.path)) == repr(d.after)
         set_in(again, d.path, "same")

@@ -24,10 +24,10 @@ def test_one_record_gives_its_pole_and_its_drop():
 
 
 def test_the_latest_record_wins_by_its_moment_and_not_by_the_text_of_its_stamp():
-    early = record("1", lst_mod_dt="2025-06-28 10:30:00+02", PONs="early")
-    late = record("2", lst_mod_dt="2025-06-28T09:00:00Z", PONs="late")
+    early = record("2", lst_mod_dt="2025-06-28 10:30:00+02", PONs="early")
+    late = record("1", lst_mod_dt="2025-06-28T09:00:00Z", PONs="late")
     assert pole(early, late).values[("ponNumber",)] == "late"
-    assert pole(early, late).sources == ("1", "2")
+    assert pole(early, late).sources == ("2", "1")
 
 
 def test_records_of_one_moment_are_ordered_by_their_id():

@@ -192,6 +192,21 @@ def test_a_pole_far_from_both_neighbours_is_a_blocker_and_one_in_line_with_them_
     assert only(findings([change], {}, rule="moved")).severity == "warning"
 
 
+def test_a_far_move_towards_the_neighbours_is_a_warning():
+    held = document(pole(record(Latitude="-26.4884")))
+    change = planned(pole(record(Latitude="-26.3884")), held)
+    where = {"location": {"latitude": -26.3785, "longitude": 28.8083}}
+    assert only(findings([change], {"planned-poles/LAW.P.A006": where}, rule="moved")).severity == "warning"
+
+
+def test_a_neighbour_that_goes_with_this_pack_is_none():
+    change = planned(pole(record(Latitude="-26.3884")), document(pole(record())))
+    stays = planned(pole(record("2", Pole_Number="LAW.P.A006")), None)
+    going = replace(stays, action=Action.DELETE, before=stays.after, after=None)
+    assert only(findings([change, stays], rule="moved")).severity == "blocker"
+    assert only(findings([change, going], rule="moved")).severity == "warning"
+
+
 def test_a_neighbour_in_the_pack_counts_where_it_will_stand():
     change = planned(pole(record(Latitude="-26.3884")), document(pole(record())))
     beside = [planned(pole(record("2", Pole_Number=f"LAW.P.A00{n}", Latitude="-26.3885")), None) for n in (6, 8)]

@@ -9,6 +9,7 @@ def test_case_spaces_punctuation_and_leading_zeros_do_not_make_another_thing():
 
 def test_numbers_that_punctuation_keeps_apart_stay_two_things():
     assert folded("A1.01") != folded("A10.1")
+    assert folded("A1.1") != folded("A11")
     assert folded("A100") != folded("A10")
     assert folded("A0") == folded("A000") != folded("A")
 

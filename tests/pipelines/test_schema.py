@@ -77,6 +77,14 @@ def test_a_pipeline_of_single_documents_maps_every_type():
     assert reader.values[("interests",)] == ["maps", "ships"]
 
 
+def test_two_records_never_share_a_list():
+    projector = Projector(load(LIBRARY), "people")
+    people = [Snapshot(f"readers/{n}", {"card_number": str(n), "interests": "maps; ships"}, Timestamp(1)) for n in range(2)]
+    one, other = (projector.project([p]).projected[0].values[("interests",)] for p in people)
+    assert one == other
+    assert one is not other
+
+
 def test_targets_schedule_and_gate_are_read():
     library = load(LIBRARY)
     assert [dataclasses.astuple(t) for t in library.targets] == [
