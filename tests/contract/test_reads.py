@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from penstock.core import limits
 from penstock.core.errors import InvalidInput, PenstockError
@@ -176,6 +178,16 @@ def test_names_sort_by_their_utf8_bytes(store: Store) -> None:
     names = ["!", "LAW.P.A001", "LAW.P.A01", "a", "a b", "b", "é", "\uffff", "🙂"]
     store.commit([Set(f"c/{name}", {}) for name in reversed(names)])
     assert [s.id for s in store.scan(Query("c"))] == names
+
+
+def test_many_threads_read_at_once(store: Store) -> None:
+    store.commit([Set(f"c/{n:03d}", {"v": n}) for n in range(300)])
+
+    def read(_n: int) -> list[int]:
+        return [s.fields["v"] for s in store.scan(Query("c"))] + [len(store.get([f"c/{n:03d}" for n in range(300)]))]
+
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(read, range(24))) == [[*range(300), 300]] * 24
 
 
 # conditions

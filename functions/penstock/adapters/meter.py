@@ -34,9 +34,6 @@ class Meter:
             self._bill.reads += reads
             self._bill.by_collection[collection] = self._bill.by_collection.get(collection, 0) + reads
 
-    def query(self, collection: str, documents: int) -> None:
-        self.reads(collection, max(1, documents))
-
     def count(self, collection: str, entries: int) -> None:
         self.reads(collection, max(1, -(-entries // ENTRIES_PER_READ)))
 
