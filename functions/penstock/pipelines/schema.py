@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -32,6 +32,16 @@ _HARMLESS: Mapping[Hashable, str] = {  # stand in for required values that are m
     "time_zone": "UTC",
     "kind": "timestamp",
 }
+
+
+class Mistaken(InvalidInput):
+    """A pipeline file holds mistakes. `mistakes` has all of them: (line, dotted place, what is wrong and what to do)."""
+
+    def __init__(self, subject: str, mistakes: Sequence[tuple[int, str, str]]) -> None:
+        self.mistakes = tuple(mistakes)
+        told = [f"\n  line {line}, {place or 'the file'}: {text}" for line, place, text in mistakes]
+        count = "1 mistake" if len(told) == 1 else f"{len(told)} mistakes"
+        super().__init__(f"has {count}.{''.join(told)}", subject=subject, remedy="\nNothing was loaded from this file.")
 
 
 def load_all(folder: Path = FOLDER) -> dict[str, Pipeline]:
@@ -77,11 +87,8 @@ def load(path: Path) -> Pipeline:
     return _pipeline(model, rules)
 
 
-def _refusal(path: Path, located: Located, mistakes: list[Mistake]) -> InvalidInput:
-    lines = sorted({(located.line(m.place), ".".join(map(str, m.place)), m.text) for m in mistakes})
-    told = [f"\n  line {line}, {place or 'the file'}: {text}" for line, place, text in lines]
-    count = "1 mistake" if len(told) == 1 else f"{len(told)} mistakes"
-    return InvalidInput(f"has {count}.{''.join(told)}", subject=path.name, remedy="\nNothing was loaded from this file.")
+def _refusal(path: Path, located: Located, mistakes: list[Mistake]) -> Mistaken:
+    return Mistaken(path.name, sorted({(located.line(m.place), ".".join(map(str, m.place)), m.text) for m in mistakes}))
 
 
 def _structure(located: Located) -> tuple[PipelineModel | None, list[Mistake]]:
