@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -10,7 +10,8 @@ from itertools import islice
 from penstock.core import layout
 from penstock.core.batch import OPEN, Status
 from penstock.core.codec import TargetState, from_data
-from penstock.core.plan import Batch, Row
+from penstock.core.decisions import admit, demand_complete, verdict
+from penstock.core.plan import Batch, Decision, Row, Verdict
 from penstock.core.records import NAME, Query, Where
 from penstock.core.values import Timestamp
 from penstock.use_cases import staging
@@ -89,3 +90,14 @@ def rows_with_findings(ctx: Context, batch: Batch, page: int = 1) -> tuple[list[
     start = (max(page, 1) - 1) * PAGE
     found = list(islice(rows, start, start + PAGE + 1))
     return found[:PAGE], len(found) > PAGE
+
+
+def foresee(ctx: Context, batch: Batch, decision: Decision) -> Counter[Verdict]:
+    """What a decision would say of how many changes. Raises as deciding would, and decides nothing."""
+    admit(batch, decision, ctx.approvers)
+    subjects = []
+    for pack in staging.packs_of(ctx, batch.id):
+        findings = staging.findings_by_key(pack, batch.batch_findings)
+        subjects += [staging.subject(change, findings) for change in pack.changes]
+    demand_complete(subjects, decision, batch.batch_findings)
+    return Counter(said for subject in subjects if (said := verdict(subject, decision)) is not None)
