@@ -127,3 +127,4 @@ class Ports:
     each: Callable[[Callable[[A], B], Iterable[A]], list[B]]  # map, perhaps in parallel threads; order kept
     project_ids: Mapping[str, str] = field(default_factory=dict)  # project ids by the names that pipelines use
     people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # addresses by the names that pipelines use
+    stale_seconds: float = 120.0  # who has not moved a thing on for so long is taken for dead, and the sweep takes over

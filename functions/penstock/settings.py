@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from penstock.core.errors import InvalidInput
 
@@ -36,6 +36,7 @@ class Settings(BaseModel):
     certs_url: str = ""  # "" for Google's
     pipelines: Path | None = None  # None: those in the bundle
     threads: int = 8
+    stale_seconds: float = Field(default=120.0, gt=0)  # how long a silent run or effect is left alone before the sweep takes over
     firestore_emulator: str | None = None
 
     @field_validator("keys")
@@ -70,7 +71,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         "mail_from",
         "audience",
     )
-    for name in (*plain, "certs_url", "pipelines", "threads"):
+    for name in (*plain, "certs_url", "pipelines", "threads", "stale_seconds"):
         if value := environ.get(f"PENSTOCK_{name.upper()}"):
             given[name] = value
     try:

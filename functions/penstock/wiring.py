@@ -95,6 +95,7 @@ def ports(settings: Settings) -> Ports:
         each=Threads(settings.threads),
         project_ids=settings.projects,
         people=settings.people,
+        stale_seconds=settings.stale_seconds,
     )
 
 

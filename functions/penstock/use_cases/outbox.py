@@ -13,7 +13,6 @@ from penstock.core.records import ABSENT, EXISTS, Query, Set, Snapshot, Update, 
 from penstock.core.values import Data, FieldPath, Timestamp
 from penstock.use_cases.context import Context
 
-CLAIM_SECONDS = 120  # the committer pays within this time, or the sweep may
 BACKOFF_SECONDS = (60, 300, 900, 3_600)
 
 Effect: TypeAlias = Callable[[Context, str, Data], None]  # (target's context, fact id, the fact)
@@ -28,7 +27,7 @@ def owe(ctx: Context, batch: str, kind: str, suffix: str = "", **payload: object
         "kind": kind,
         "state": "owed",
         "attempts": 0,
-        "due": ctx.ports.now().plus(CLAIM_SECONDS),
+        "due": ctx.ports.now().plus(ctx.ports.stale_seconds),  # the committer pays before this, or the sweep may
         "error": "",
         **payload,
     }
@@ -57,7 +56,7 @@ def pay_due(ctx: Context, effects: Mapping[str, Effect]) -> list[str]:
 
 def _claim(ctx: Context, found: Snapshot, now: Timestamp) -> Timestamp | None:
     assert found.update_time is not None
-    due = now.plus(CLAIM_SECONDS)
+    due = now.plus(ctx.ports.stale_seconds)
     try:
         return ctx.store.commit([Update(found.path, {"due": due}, (("due",),), unchanged_since(found.update_time))])
     except (Conflict, OutcomeUnknown):

@@ -16,8 +16,6 @@ from penstock.use_cases.finish import finish
 from penstock.use_cases.opening import open_review
 from penstock.use_cases.promote import start
 
-STALE_SECONDS = 120  # nobody moved it for so long: whoever had it is gone
-
 
 def sweep(ctx: Context) -> list[str]:
     """One pass over one target. Gives what was done, and what could not be, in words."""
@@ -33,7 +31,7 @@ def sweep(ctx: Context) -> list[str]:
 
 
 def _stale(ctx: Context, held: Held) -> bool:
-    return held.update_time is not None and held.update_time.plus(STALE_SECONDS) < ctx.ports.now()
+    return held.update_time is not None and held.update_time.plus(ctx.ports.stale_seconds) < ctx.ports.now()
 
 
 def _resume_capture(ctx: Context, target: HeldTarget) -> list[str]:
@@ -95,7 +93,7 @@ def _drop_orphans(ctx: Context, target: HeldTarget) -> list[str]:
     told = []
     for found in list(ctx.store.scan(query)):
         read_time: Timestamp = found.fields["read_time"]
-        if read_time.plus(RESUMABLE_SECONDS + STALE_SECONDS) < ctx.ports.now() and target.state.lease is None:
+        if read_time.plus(RESUMABLE_SECONDS + ctx.ports.stale_seconds) < ctx.ports.now() and target.state.lease is None:
             advance(ctx, Move(load_batch(ctx, found.id), Status.SUPERSEDED, "engine"))
             told.append(f"{found.id}: was never finished and is dropped; nothing of it was proposed")
     return told
