@@ -7,10 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from bundle import FUNCTIONS, ROOT, files
+from support.world import APPROVER, KEYS, World
 
 ENTRY_POINTS = ["capture", "check", "promote", "dead_letter", "sweep", "review"]
 UNWANTED = [
@@ -57,9 +60,11 @@ def environment(**more: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **more}
 
 
-def run(alone: tuple[Path, Path], code: str) -> subprocess.CompletedProcess[str]:
+def run(alone: tuple[Path, Path], code: str, **settings: str) -> subprocess.CompletedProcess[str]:
     folder, python = alone
-    return subprocess.run([python, "-c", code], cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [python, "-c", code], cwd=folder, env=environment(**settings), capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +110,45 @@ print(answer.status_code, answer.content_type)
     status, content_type = told.split(" ", 1)
     assert content_type.startswith("text/html" if name == "review" else "application/problem+json"), done.stdout
     assert status in {"401", "404", "409", "422"}, done.stdout
+
+
+@pytest.mark.emulator
+def test_the_page_behind_a_mailed_link_is_served_from_the_bundle_alone(
+    alone: tuple[Path, Path], firestore_emulator: str, request: pytest.FixtureRequest
+) -> None:
+    """With Google's client and the templates out of the bundle, on a batch that lies in Firestore."""
+    from penstock import wiring
+    from penstock.adapters.firestore import FirestoreStores
+
+    stores = FirestoreStores(firestore_emulator)
+    request.addfinalizer(stores.close)
+    world = World(stores=stores)
+    projects = {name: f"demo-{uuid.uuid4().hex[:20]}" for name in world.ports.project_ids}
+    world.ports = replace(world.ports, project_ids=projects, now=wiring.clock)
+    world.contexts = wiring.Contexts(world.ports, world.contexts.pipelines)
+    (world.ctx,) = world.contexts.all()
+    record = {"Pole Number": "LAW.P.A007", "Latitude": "-26.38", "Longitude": "27.81", "lst_mod_dt": "2026-03-01"}
+    world.put(world.source, "onemap-records", [("P1", record)])
+    world.run()
+    settings = {f"PENSTOCK_PROJECT_{name.upper()}": id for name, id in projects.items()} | {
+        "PENSTOCK_PEOPLE_FIBRE_APPROVERS": APPROVER,
+        "PENSTOCK_KEYS": ",".join(f"{name}:{key.hex()}" for name, key in KEYS.items()),
+        "PENSTOCK_BUCKET": "reports",
+        "PENSTOCK_BASE_URL": world.ports.base_url,
+        "PENSTOCK_SMTP_HOST": "localhost",
+        "PENSTOCK_MAIL_FROM": "penstock@example.org",
+        "GOOGLE_CLOUD_PROJECT": projects["fibreflow"],
+        "FIRESTORE_EMULATOR_HOST": firestore_emulator,
+    }
+    code = f"""
+import functions_framework
+client = functions_framework.create_app("review", "main.py", "http").test_client()
+answer = client.get("/{world.ctx.id}/{world.link()[0]}")
+print(answer.status_code, "LAW.P.A007" in answer.text, 'name="code"' in answer.text)
+"""
+    done = run(alone, code, **settings)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "200 True True", done.stdout + done.stderr
 
 
 def test_the_bundle_is_small(alone: tuple[Path, Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -31,6 +32,9 @@ def blocks(kind: str) -> dict[str, str]:
     return found
 
 
+ENVIRONMENT = {**os.environ, "CHECKPOINT_DISABLE": "1"}  # Terraform asks nobody for its newest version
+
+
 class Infra:
     """infra/ without its resources, beside what it reads, so that Terraform evaluates it without any provider."""
 
@@ -46,14 +50,14 @@ class Infra:
         (self.folder / "terraform.tfvars.json").write_text(json.dumps(VARIABLES))
         command = [self.terraform, "console", "-no-color"]
         return subprocess.run(
-            command, cwd=self.folder, input=expression, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=self.folder, env=ENVIRONMENT, input=expression, capture_output=True, text=True, timeout=120, check=False
         )
 
     def refusal(self, variables: dict[str, Any]) -> str:
         """What a plan says against these variables, in one line; "" if nothing."""
         (self.folder / "terraform.tfvars.json").write_text(json.dumps(variables))
         command = [self.terraform, "plan", "-no-color", "-input=false"]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, cwd=self.folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
         return " ".join(done.stderr.replace("│", " ").split()) if done.returncode else ""
 
     def value(self, expression: str) -> Any:
