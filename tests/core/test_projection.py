@@ -78,6 +78,12 @@ def test_first_permission_is_the_earliest_among_the_records_that_were_approved()
     assert found.values[("firstPermissionAt",)] == Timestamp.parse("2025-01-31T22:00:00Z")
 
 
+def test_the_property_of_a_pole_stays_the_same_whichever_record_is_touched():
+    one, other = record("100002"), record("100001", lst_mod_dt="2025-07-01")
+    assert pole(one, other).values[("propertyId",)] == "100001"
+    assert pole(record("100002", lst_mod_dt="2025-08-01"), other).values[("propertyId",)] == "100001"
+
+
 def test_every_status_is_kept_once():
     found = pole(record("1", Status="b"), record("2", Status="a"), record("3", Status="b"), record("4", Status=""))
     assert found.values[("statusHistory",)] == ["a", "b"]

@@ -113,6 +113,8 @@ CASES = [
     ("pattern: '.*\\d.*'", "patern: '.*'", "poleNumber.options.patern", "Did you mean `pattern`?"),
     ("pick: distinct, compare: union", "compare: union", "statusHistory.compare", "Add `pick: distinct`"),
     ("    compare: earliest", "    compare: passive\n        blanc: 1", "firstPermissionAt.blanc", "is no"),
+    ("        pick: smallest\n", "        pick: earliest\n", "firstPermissionAt.compare", "Add `pick: smallest`"),
+    ("{from: Longitude, ", "{from: Longitude, pick: smallest, ", "longitude.pick", "an order"),
     ("importStatus: {from: Status", "location: {from: Status", "location.latitude", "lies inside `location`"),
     ("importStatus: {from: Status", "penstock.by: {from: Status", "penstock.by", "Map it elsewhere"),
     ("  poles:\n    source: onemap", "  pools:\n    source: onemap", "entities.drops.parent.entity", "Put parents first"),

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from penstock.core.values import FieldPath
 
-Pick = Literal["latest", "earliest", "distinct", "count"]
+Pick = Literal["latest", "earliest", "smallest", "distinct", "count"]
 DeletePolicy = Literal["ignore", "flag", "deactivate", "remove"]
 
 
@@ -41,7 +41,7 @@ class Compare:
     """When two values count as equal. `exact`; `decimals`: numbers rounded to so many; `metres`: this field and its
     partner are one place, equal within so many metres; `folded`: texts equal but for case and spacing; `passive`: never makes
     a change by itself, is written along with one; `union`: a list that only grows, equal when nothing is new; `earliest`: a value
-    that only moves back, equal when production's is as early; of several records the earliest value is picked."""
+    that only moves back, equal when production's is as early."""
 
     how: Literal["exact", "decimals", "metres", "folded", "passive", "union", "earliest"] = "exact"
     amount: float = 0.0
@@ -56,7 +56,7 @@ class Field:
     source: FieldPath
     convert: str  # a converter's name
     options: Mapping[str, Any] = field(default_factory=dict)
-    pick: Pick = "latest"  # among the records of one key, by the source's cursor field
+    pick: Pick = "latest"  # among the records of one key; latest and earliest by the source's cursor field, smallest by value
     where: tuple[FieldPath, frozenset[str]] | None = None  # only from records whose (raw, trimmed) field is one of these
     compare: Compare = Compare()
     required: bool = False

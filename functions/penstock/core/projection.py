@@ -99,7 +99,7 @@ class _Slot:
         values = [v for r in self.allowed(rows) if (v := r.values[self.column]) is not ABSENT]
         problems = [v for v in values if isinstance(v, Problem)]
         match self.field.pick:
-            case "earliest" if self.field.compare.how == "earliest":  # the value itself, whenever it was written down
+            case "smallest":
                 return min((v for v in values if not isinstance(v, Problem)), default=ABSENT), problems
             case "latest" | "earliest":
                 found = values[-1 if self.field.pick == "latest" else 0] if values else ABSENT
@@ -139,7 +139,9 @@ class Projector:
 
     @staticmethod
     def _compile(entity: Entity, columns: Columns) -> _Plan:
-        slots = [_Slot(f, columns.add(f), f.where is None and f.pick in ("latest", "earliest")) for f in entity.fields]
+        slots = [
+            _Slot(f, columns.add(f), f.where is None and f.pick in ("latest", "earliest", "smallest")) for f in entity.fields
+        ]
         of: Callable[[FieldPath], _Slot] = lambda target: next(s for s in slots if s.field.target == target)  # noqa: E731
         pair = next(iter(pairs_of(entity)), None)
         return _Plan(

@@ -12,6 +12,8 @@ from penstock.pipelines.located import Mistake, Place
 from penstock.pipelines.models import EntityModel, FieldModel, PipelineModel
 from penstock.pipelines.suggest import meant
 
+_ORDERED = ("text", "identifier", "number", "integer", "timestamp", "enum")
+
 
 def mistakes(pipeline: PipelineModel, rules: Mapping[str, Any]) -> Iterator[Mistake]:
     """`rules` are the settings objects by name, as far as they could be made."""
@@ -76,8 +78,12 @@ def _field(targets: Mapping[FieldPath, FieldModel], path: FieldPath, field: Fiel
         yield Mistake((*at, "compare"), "says two things. Keep `how`, `decimals` or `metres`.")
     if compare.how == "union" and field.pick != "distinct" and field.convert != "list":
         yield Mistake((*at, "compare"), "`union` needs a list. Add `pick: distinct`, or convert to `list`.")
-    if compare.how == "earliest" and field.pick != "earliest":
-        yield Mistake((*at, "compare"), "`earliest` compares what `pick: earliest` picked. Add it.")
+    if compare.how == "earliest" and field.pick != "smallest":
+        yield Mistake((*at, "compare"), "`earliest` only moves back, so the smallest value must be picked. Add `pick: smallest`.")
+    if field.pick == "smallest" and field.convert not in _ORDERED:
+        yield Mistake(
+            (*at, "pick"), f"`smallest` needs values in an order: {', '.join(_ORDERED)}. Convert to one, or pick otherwise."
+        )
     if field.pick == "distinct" and field.convert == "list":
         yield Mistake((*at, "pick"), "would make a list of lists, which Firestore cannot hold. Pick `latest`.")
     if compare.metres is None:
