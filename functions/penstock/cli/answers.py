@@ -1,0 +1,382 @@
+"""What each command answers with `--json`: one JSON object on stdout, with exactly the fields of one of these classes.
+
+Moments are RFC 3339 in UTC, "" where there is none. Values of documents are in the exact text form of `core.values`: what JSON
+lacks is an object with one key, such as `{"$time": "2026-01-31T02:00:00Z"}`. Every answer has `next_steps`: the commands that
+make sense now, ready to be run. Fields are added in time; none is taken away or given another meaning.
+
+Exit codes: 0 done; 1 something was found or refused; 2 the command was wrong; 3 it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from penstock.core.values import Value
+
+Steps: TypeAlias = tuple[str, ...]
+Counts: TypeAlias = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """`kind` is the class of the error: InvalidInput, Refused, NotFound, Conflict, OutcomeUnknown, Unavailable, …"""
+
+    kind: str
+    what: str
+    subject: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Any command that was refused or failed."""
+
+    error: Error
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """`place` is dotted; `text` says what is wrong and what to do. `line` is 0 where the file as a whole is meant."""
+
+    line: int
+    place: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFile:
+    file: str
+    pipeline: str  # "" where the file holds mistakes
+    mistakes: tuple[Mistake, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """`penstock pipelines check`; exit code 1 where a file holds mistakes."""
+
+    files: tuple[CheckedFile, ...]
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineLine:
+    name: str
+    title: str
+    schedule: str  # cron, five fields
+    time_zone: str
+    sources: tuple[str, ...]
+    entities: tuple[str, ...]
+    targets: tuple[str, ...]  # target ids
+    rules: tuple[str, ...]
+    approvers: str  # the name that settings turn into addresses
+    approvals: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pipelines:
+    """`penstock pipelines list`"""
+
+    pipelines: tuple[PipelineLine, ...]
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class EntityTally:
+    """read = created + updated + deleted + unchanged + declined + held + merged + the sum of skipped."""
+
+    entity: str
+    read: int
+    created: int
+    updated: int
+    deleted: int
+    unchanged: int
+    declined: int
+    held: int
+    merged: int
+    skipped: Counts  # by reason
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRun:
+    """`batch` is "" where there was nothing to propose; `status` is that of the batch when the command ended."""
+
+    target: str
+    mode: str  # changes, full
+    read_time: str
+    batch: str
+    status: str
+    superseded: str  # the open batch that this one replaced
+    open: str  # the batch that is open on the target now, this one or one from before
+    tallies: tuple[EntityTally, ...]
+    notes: tuple[str, ...]
+    failures: tuple[str, ...]  # effects that are owed and could not be paid; the sweep tries again
+    error: Error | None  # why this target was not run
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """`penstock run`; exit code 1 where a target refused, 3 where one failed."""
+
+    runs: tuple[TargetRun, ...]
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLine:
+    batch: str
+    target: str
+    kind: str  # sync, followup, rollback
+    status: str
+    created_at: str
+    started_by: str
+    finished_at: str
+    changes: int
+    findings: Counts  # by severity
+    approved: int
+    rejected: int
+    applied: int
+    drifted: int
+    error: str  # why it FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """`penstock batches`, newest first."""
+
+    batches: tuple[BatchLine, ...]
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    field: str  # dotted
+    before: Value
+    after: Value
+
+
+@dataclass(frozen=True, slots=True)
+class FindingLine:
+    """`key` is "" for a finding about the whole batch. `table` is old → new → how many, of a mass change."""
+
+    rule: str
+    severity: str  # blocker, warning, notice
+    key: str
+    field: str
+    text: str
+    remedy: str
+    table: tuple[tuple[str, str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLine:
+    key: str
+    entity: str
+    group: str
+    path: str
+    action: str  # CREATE, UPDATE, DELETE
+    status: str
+    diff: tuple[FieldChange, ...]
+    findings: tuple[FindingLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionLine:
+    by: str
+    at: str
+    verdict: str
+    groups: Mapping[str, str]  # `rule:moved`, `mass:ponNumber` → approve, reject
+    changes: Mapping[str, str]  # change key → approve, reject
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """`penstock show`. `changes` are those of the page (or the one asked for by `--change`), `findings` count by rule and
+    severity, `digest` is what a decision is bound to."""
+
+    batch: BatchLine
+    digest: str
+    read_time: str
+    expires_at: str
+    counts: Counts  # `drops CREATE` → how many
+    tallies: tuple[EntityTally, ...]
+    findings: Mapping[str, Counts]
+    batch_findings: tuple[FindingLine, ...]
+    approvals: int  # how many different people must approve
+    decisions: tuple[DecisionLine, ...]
+    verified: int
+    mismatched: int
+    edited_since: int
+    supersedes: str
+    superseded_by: str
+    rolls_back: str
+    follows: str
+    reports: Mapping[str, str]  # `pre-sync.html` → where it is
+    notes: tuple[str, ...]
+    page: int
+    pages: int  # 0: unknown, and there are more
+    changes: tuple[ChangeLine, ...]
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """`penstock decide`. `missing` is how many more people must approve."""
+
+    batch: str
+    status: str
+    verdict: str
+    digest: str
+    by: str
+    approved: int
+    rejected: int
+    applied: int
+    drifted: int
+    missing: int
+    failures: tuple[str, ...]
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """`penstock promote`, `retry` and `rollback`: `batch` is the one moved on, or proposed; `done` says what was done."""
+
+    batch: str
+    status: str
+    done: str
+    applied: int
+    drifted: int
+    failures: tuple[str, ...]
+    error: str
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class SweptTarget:
+    target: str
+    done: tuple[str, ...]
+    owed_failing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """`penstock sweep`; exit code 1 where something is owed still and its last try failed."""
+
+    targets: tuple[SweptTarget, ...]
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """`penstock readback`; exit code 1 where records differ. `edited`: somebody wrote them since."""
+
+    batch: str
+    verified: int
+    edited: int
+    mismatched: tuple[str, ...]  # change keys
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class OwedLine:
+    fact: str
+    kind: str
+    batch: str
+    attempts: int
+    due: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    source: str
+    watermark: Value  # the highest change stamp that is durably staged
+    in_window: int  # documents in the overlap window behind it
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """`leased_until` is "" while nothing runs. `packs_left` of the open or applying batch are still to be dealt with."""
+
+    target: str
+    pipeline: str
+    paused: bool
+    leased_until: str
+    leased_by: str
+    open: BatchLine | None
+    applying: BatchLine | None
+    packs_left: int
+    failed: tuple[BatchLine, ...]
+    sources: tuple[SourceLine, ...]
+    last_run_at: str
+    last_run_mode: str
+    last_run_batch: str
+    rechecks: int  # batches of which something is to be planned again
+    owed: int
+    owed_failing: tuple[OwedLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusAnswer:
+    """`penstock status`; exit code 1 where a batch FAILED or something owed cannot be paid."""
+
+    targets: tuple[TargetStatus, ...]
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """`penstock pause` and `penstock resume`. `changed` is false where it was so already."""
+
+    target: str
+    paused: bool
+    changed: bool
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLine:
+    name: str
+    address: str
+    healthy: bool
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStack:
+    """`penstock local up`, `down` and `status`; exit code 1 where a part is down."""
+
+    folder: str
+    running: bool
+    services: tuple[ServiceLine, ...]
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """`penstock local load`"""
+
+    file: str
+    project: str  # the project id
+    database: str
+    collection: str
+    documents: int
+    seconds: float
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    name: str
+    file: str
+    lines: tuple[str, ...]  # the last ones
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """`penstock local logs`"""
+
+    logs: tuple[Log, ...]
+    next_steps: Steps

@@ -1,0 +1,132 @@
+"""`penstock status`, `sweep`, `pause` and `resume`: how targets stand, and what brings them to rest."""
+
+from __future__ import annotations
+
+import click
+
+from penstock.cli import answers, output
+from penstock.cli.app import App, as_option, pass_app
+from penstock.cli.command import DONE, FOUND, Command
+from penstock.cli.lines import batch_line, moment, steps_of
+from penstock.use_cases import listing, pausing
+from penstock.use_cases.context import Context
+from penstock.use_cases.listing import Standing
+from penstock.use_cases.sweep import sweep as sweep_target
+from penstock.web.text import plain
+
+
+@click.command(cls=Command)
+@click.argument("pipeline", required=False)
+@pass_app
+def status(app: App, pipeline: str | None) -> int:
+    """How every target stands, or those of PIPELINE: what runs, what waits, what is owed, what failed."""
+    contexts = app.contexts.of_pipeline(pipeline) if pipeline else app.contexts.all()
+    standings = app.contexts.ports.each(listing.standing, contexts)
+    found = tuple(_status(ctx, standing) for ctx, standing in zip(contexts, standings, strict=True))
+    steps = tuple(dict.fromkeys(step for standing in standings for step in _steps(standing)))
+    app.answer(answers.StatusAnswer(found, steps), lambda: _show(found))
+    return FOUND if any(t.failed or t.owed_failing for t in found) else DONE
+
+
+def _status(ctx: Context, s: Standing) -> answers.TargetStatus:
+    state, last = s.state, s.state.last_run
+    owed = tuple(answers.OwedLine(o.fact, o.kind, o.batch, o.attempts, moment(o.due), o.error) for o in s.owed if o.error)
+    return answers.TargetStatus(
+        target=ctx.id,
+        pipeline=ctx.pipeline.name,
+        paused=state.paused,
+        leased_until=moment(state.lease.until) if state.lease else "",
+        leased_by=state.lease.started_by if state.lease else "",
+        open=batch_line(s.open) if s.open else None,
+        applying=batch_line(s.applying) if s.applying else None,
+        packs_left=s.packs_left,
+        failed=tuple(map(batch_line, s.failed)),
+        sources=tuple(answers.SourceLine(name, of.watermark, of.window) for name, of in state.sources.items()),
+        last_run_at=moment(last.get("at")),
+        last_run_mode=last.get("mode", ""),
+        last_run_batch=last.get("batch", ""),
+        rechecks=len(state.recheck),
+        owed=len(s.owed),
+        owed_failing=owed,
+    )
+
+
+def _steps(s: Standing) -> tuple[str, ...]:
+    steps: tuple[str, ...] = (f"penstock resume {s.state.id}",) if s.state.paused else ()
+    for batch in (*s.failed, *filter(None, (s.applying, s.open))):
+        steps += steps_of(batch)
+    if any(o.error for o in s.owed):
+        steps += ("penstock sweep",)
+    pipeline = s.state.id.partition(".")[0]
+    return steps or (f"penstock run {pipeline} --target {s.state.id}",)
+
+
+def _show(found: tuple[answers.TargetStatus, ...]) -> None:
+    rows = []
+    for t in found:
+        doing = [f"running until {t.leased_until} by {t.leased_by}"] if t.leased_until else []
+        doing += ["paused"] if t.paused else []
+        for batch in filter(None, (t.applying, t.open)):
+            left = f", {t.packs_left} packs left" if t.packs_left else ""
+            doing.append(f"{batch.batch} {batch.status}{left}")
+        marks = "; ".join(f"{s.source} {plain(s.watermark)}" for s in t.sources if s.watermark is not None)
+        last = f"{t.last_run_at[:19]} {t.last_run_mode}".strip() or "never"
+        rows.append((t.target, "; ".join(doing) or "at rest", marks, last, t.owed, len(t.owed_failing), len(t.failed)))
+    output.table(("target", "now", "read up to", "last run (UTC)", "owed", "failing", "failed batches"), rows)
+    for t in found:
+        for failed in t.failed:
+            output.say(f"\n{failed.batch} FAILED: {failed.error}")
+        for o in t.owed_failing:
+            output.say(f"\n{o.fact} could not be paid in {o.attempts} tries, next after {o.due}: {o.error}")
+
+
+@click.command(cls=Command)
+@click.option("--target", metavar="T", help="One target; all otherwise.")
+@pass_app
+def sweep(app: App, target: str | None) -> int:
+    """Bring to rest what a kill, a lost message or a dead mail server left behind. Safe at any time."""
+    contexts = [app.find_target(target)] if target else app.contexts.all()
+    swept = tuple(_sweep(ctx) for ctx in contexts)
+
+    def people() -> None:
+        for one in swept:
+            for line in one.done or (f"{one.target}: everything is at rest",):
+                output.say(line)
+
+    app.answer(answers.Swept(swept, ("penstock status",)), people)
+    return FOUND if any(one.owed_failing for one in swept) else DONE
+
+
+def _sweep(ctx: Context) -> answers.SweptTarget:
+    done = tuple(sweep_target(ctx))
+    return answers.SweptTarget(ctx.id, done, sum(1 for o in listing.owed(ctx) if o.error))
+
+
+@click.command(cls=Command)
+@click.argument("target")
+@as_option
+@pass_app
+def pause(app: App, target: str, by: str) -> None:
+    """Start no more runs on TARGET. What is under review or being applied goes on."""
+    _set(app, target, by, paused=True)
+
+
+@click.command(cls=Command)
+@click.argument("target")
+@as_option
+@pass_app
+def resume(app: App, target: str, by: str) -> None:
+    """Let TARGET run again."""
+    _set(app, target, by, paused=False)
+
+
+def _set(app: App, target: str, by: str, *, paused: bool) -> None:
+    ctx = app.find_target(target)
+    changed = pausing.pause(ctx, by) if paused else pausing.resume(ctx, by)
+    step = f"penstock resume {ctx.id}" if paused else f"penstock run {ctx.pipeline.name} --target {ctx.id}"
+    word = "paused" if paused else "running by its schedule"
+    answer = answers.Paused(ctx.id, paused, changed, (step,))
+    app.answer(answer, lambda: output.say(f"{ctx.id} is {word}{'' if changed else ' already'}."))
+
+
+COMMANDS = (status, sweep, pause, resume)
