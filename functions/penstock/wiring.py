@@ -52,11 +52,22 @@ class Contexts:
         return self.target(layout.target_id(*layout.target_of(batch)))
 
 
-@cache
+_given: list[Contexts] = []
+
+
+def use(known: Contexts | None) -> None:
+    """Work on these from now on; None: on what the environment says. For tests, and for the demo without emulators."""
+    _given[:] = [known] if known else []
+
+
 def contexts() -> Contexts:
-    """What this process works on, from its environment."""
-    settings = read()
-    return Contexts(ports(settings), load_all(settings.pipelines or FOLDER))
+    """What this process works on."""
+    return _given[0] if _given else _from_environment()
+
+
+@cache
+def _from_environment() -> Contexts:
+    return Contexts(ports(settings()), load_all(settings().pipelines or FOLDER))
 
 
 @cache

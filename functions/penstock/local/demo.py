@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,18 +15,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from penstock import wiring
 from penstock.core.batch import Status
 from penstock.core.codec import TargetState
 from penstock.core.errors import PenstockError, Unavailable
 from penstock.core.plan import Batch
 from penstock.core.records import Query, Set
 from penstock.core.values import Data
-from penstock.local import approver, functions, scheduler, supervisor
+from penstock.local import approver, emulators, functions, scheduler, supervisor
 from penstock.local.sample import Sample
 from penstock.ports import Store
 from penstock.use_cases import staging
 from penstock.use_cases.context import Context, load_batch, load_target
-from penstock.wiring import Contexts
 
 T = TypeVar("T")
 PIPELINE = "fibre_network"
@@ -34,32 +35,72 @@ MOVED_ON = frozenset(Status) - {Status.CREATED, Status.STAGED, Status.CHECKING}
 AT_REST = frozenset({Status.APPLIED, Status.PARTIALLY_APPLIED, Status.REJECTED, Status.FAILED, Status.SUPERSEDED, Status.EXPIRED})
 
 
-def main(*, yes: bool = False, folder: Path | None = None) -> int:
-    """Run it; 0 when the batch came to rest as it should. Without `yes` the link waits for you."""
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where the demo plays."""
+
+    ctx: Context
+    mailbox: str
+    tick: Callable[[], None]
+    folder: Path
+
+
+def main(*, yes: bool = False, memory: bool = False, folder: Path | None = None) -> int:
+    """Run it; 0 when the batch came to rest as it should. Without `yes` the link waits for you. `memory`: without emulators,
+    as it is also done where there are none."""
     console = Console(highlight=False)
     folder = folder or supervisor.default_folder()
+    try:
+        if not memory:
+            emulators.find_java()
+            for kind in (emulators.FIRESTORE, emulators.PUBSUB):
+                emulators.find_jar(kind)
+    except PenstockError as missing:
+        console.print(f"[yellow]{missing}[/]\nUntil then the demo runs on the memory store.")
+        memory = True
+    if memory:
+        return _in_memory(console, yes, folder)
+    return _play(console, _on_emulators(console, folder), yes)
+
+
+def _on_emulators(console: Console, folder: Path) -> Stage:
     with _step(console, "Starting the emulators, storage, mailbox, scheduler and six functions"):
         state = supervisor.up(folder, functions.spec(folder))
     os.environ.update(state.env)
-    from penstock import wiring
-
-    known: Contexts = wiring.contexts()
-    ctx = known.of_pipeline(PIPELINE)[0]
+    ctx = wiring.contexts().of_pipeline(PIPELINE)[0]
     address = {service.name: service.address for service in state.services}
+    return Stage(ctx, address["mailbox"], lambda: tick(address["scheduler"], ctx), folder)
+
+
+def _in_memory(console: Console, yes: bool, folder: Path) -> int:
+    from penstock.local.embedded import Embedded
+
+    console.print("[yellow]On the memory store:[/] no emulator, one process, and nothing is left of it but mails and reports.")
+    embedded = Embedded(folder / "memory")
+    try:
+        ctx = embedded.contexts.of_pipeline(PIPELINE)[0]
+        stage = Stage(ctx, embedded.mailbox.url, lambda: embedded.tick(PIPELINE), folder)
+        return _play(console, stage, yes) or (_play(console, stage, yes) if yes else 0)
+    finally:
+        embedded.stop()
+
+
+def _play(console: Console, stage: Stage, yes: bool) -> int:
+    ctx, folder = stage.ctx, stage.folder
     sample = load_sample(console, ctx)
     before = load_target(ctx).state
     with _step(console, f"The scheduler ticks: {ctx.pipeline.schedule} {ctx.pipeline.time_zone}, now"):
-        tick(address["scheduler"], ctx)
+        stage.tick()
         after = wait(lambda: _ran(ctx, before), RUN_SECONDS, "the capture function", folder)
     if not after.last_run["batch"] and not after.open:
         console.print(f"[green]Nothing to do:[/] production agrees with the source since the last run. {_cost(after)}")
         return 0
     batch = reviewed(console, ctx, after.last_run["batch"] or after.open, folder)
     compare(console, sample, batch)
-    mail = wait(lambda: next(iter(approver.mails(address["mailbox"], batch.id)), None), 60, "the mail", folder)
+    mail = wait(lambda: next(iter(approver.mails(stage.mailbox, batch.id)), None), 60, "the mail", folder)
     link, code = approver.link_and_code(mail)
     console.print(
-        f"\nMail to {mail['to']}: [bold]{mail['subject']}[/]\n  mailbox  {address['mailbox']}\n  link     {link}", soft_wrap=True
+        f"\nMail to {mail['to']}: [bold]{mail['subject']}[/]\n  mailbox  {stage.mailbox}\n  link     {link}", soft_wrap=True
     )
     console.print(f"  code     {code}")
     if not yes:
@@ -202,9 +243,12 @@ def _step(console: Console, what: str) -> Iterator[None]:
 
 
 def entry(arguments: list[str]) -> int:
-    """`python -m penstock.local.demo [--yes]`"""
+    """`python -m penstock.local.demo [--yes] [--memory]`"""
+    if strange := set(arguments) - {"--yes", "--memory"}:
+        Console(stderr=True).print(f"Unknown: {' '.join(sorted(strange))}. Usage: scripts/demo [--yes] [--memory]")
+        return 2
     try:
-        return main(yes="--yes" in arguments)
+        return main(yes="--yes" in arguments, memory="--memory" in arguments)
     except PenstockError as error:
         Console(stderr=True).print(f"[red]{error}[/]")
         return 3
