@@ -60,7 +60,6 @@ resource "google_cloudfunctions2_function" "all" {
     timeout_seconds                  = each.value.seconds
     max_instance_count               = each.value.most
     max_instance_request_concurrency = each.value.concurrency
-    ingress_settings                 = each.value.public ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
     environment_variables            = merge(local.environment, { PENSTOCK_AUDIENCE = local.urls[each.key] })
 
     dynamic "secret_environment_variables" {
@@ -77,7 +76,8 @@ resource "google_cloudfunctions2_function" "all" {
   depends_on = [google_project_service.needed, google_secret_manager_secret_iam_member.readers, google_project_iam_member.build]
 }
 
-# Workers: only the account on whose behalf schedules and pushes call. The code checks audience and account once more.
+# Workers: reachable from everywhere, because Google lets schedules and pushes pass a closed door on a service's other address
+# alone; but only the account on whose behalf they call may invoke. The code checks audience and account once more.
 resource "google_cloud_run_v2_service_iam_member" "private" {
   for_each = { for name, function in local.functions : name => function if !function.public }
   name     = google_cloudfunctions2_function.all[each.key].name
