@@ -76,8 +76,8 @@ resource "google_cloudfunctions2_function" "all" {
   depends_on = [google_project_service.needed, google_secret_manager_secret_iam_member.readers, google_project_iam_member.build]
 }
 
-# Workers: reachable from everywhere, because Google lets schedules and pushes pass a closed door on a service's other address
-# alone; but only the account on whose behalf they call may invoke. The code checks audience and account once more.
+# Workers: only the account on whose behalf schedules and pushes call; the code checks audience and account once more. The
+# ingress stays open: closed, it lets those callers in by a service's run.app address alone, which is not known beforehand.
 resource "google_cloud_run_v2_service_iam_member" "private" {
   for_each = { for name, function in local.functions : name => function if !function.public }
   name     = google_cloudfunctions2_function.all[each.key].name
