@@ -5,7 +5,7 @@ from __future__ import annotations
 from penstock.core import layout
 from penstock.core.batch import DECIDED, Status
 from penstock.core.codec import Recheck
-from penstock.core.errors import PenstockError
+from penstock.core.errors import PenstockError, Refused
 from penstock.core.plan import Batch
 from penstock.core.records import Query, Where
 from penstock.core.values import Timestamp
@@ -75,8 +75,10 @@ def _resume_promotion(ctx: Context, target: HeldTarget) -> list[str]:
 
 
 def resume_promotion(ctx: Context, batch: Batch) -> str:
-    """Go on where a promotion stopped. Gives what was done, in words."""
+    """Go on where a promotion stopped. Gives what was done, in words; `Refused` for a batch that is not decided."""
     batch = start(ctx, batch.id)
+    if batch.status not in DECIDED:
+        raise Refused(f"is {batch.status}", subject=batch.id, remedy="Only an approved batch is promoted.")
     waiting = [int(p.fields["number"]) for p in ctx.store.scan(staging.in_state(batch.id, "CHECKED"))]
     if not waiting:
         effects.pay(ctx, finish(ctx, batch.id))
