@@ -4,9 +4,10 @@ checks, a mail arrives, its link is opened, the code typed, the batch promoted a
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -48,7 +49,7 @@ class Stage:
 def main(*, yes: bool = False, memory: bool = False, folder: Path | None = None) -> int:
     """Run it; 0 when the batch came to rest as it should. Without `yes` the link waits for you. `memory`: without emulators,
     as it is also done where there are none."""
-    console = Console(highlight=False)
+    console = Console(file=sys.stdout, highlight=False)
     folder = folder or supervisor.default_folder()
     try:
         if not memory:
@@ -76,13 +77,16 @@ def _in_memory(console: Console, yes: bool, folder: Path) -> int:
     from penstock.local.embedded import Embedded
 
     console.print("[yellow]On the memory store:[/] no emulator, one process, and nothing is left of it but mails and reports.")
-    embedded = Embedded(folder / "memory")
-    try:
-        ctx = embedded.contexts.of_pipeline(PIPELINE)[0]
-        stage = Stage(ctx, embedded.mailbox.url, lambda: embedded.tick(PIPELINE), folder)
-        return _play(console, stage, yes) or (_play(console, stage, yes) if yes else 0)
-    finally:
-        embedded.stop()
+    log = folder / "logs" / "memory.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as out, redirect_stdout(out):  # the functions log to standard output; the console keeps its own
+        embedded = Embedded(folder / "memory")
+        try:
+            ctx = embedded.contexts.of_pipeline(PIPELINE)[0]
+            stage = Stage(ctx, embedded.mailbox.url, lambda: embedded.tick(PIPELINE), folder)
+            return _play(console, stage, yes) or (_play(console, stage, yes) if yes else 0)
+        finally:
+            embedded.stop()
 
 
 def _play(console: Console, stage: Stage, yes: bool) -> int:
@@ -258,6 +262,4 @@ def entry(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    import sys
-
     raise SystemExit(entry(sys.argv[1:]))

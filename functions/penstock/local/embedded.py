@@ -9,14 +9,13 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import functions_framework
 from flask import Flask
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import WSGIRequestHandler
 
 from penstock import wiring
 from penstock.adapters.memory import MemoryStores
@@ -26,7 +25,7 @@ from penstock.local import functions
 from penstock.local.identity import Issuer
 from penstock.local.mailbox import Mailbox
 from penstock.local.processes import HOST
-from penstock.pipelines.schema import FOLDER, load_all
+from penstock.pipelines.schema import FOLDER
 from penstock.ports import Ports
 from penstock.use_cases.effects import CAPTURE, CHECK, PROMOTE
 from penstock.web.pages import WebPages
@@ -80,14 +79,8 @@ class Embedded:
         os.environ.update(
             PENSTOCK_AUDIENCE=AUDIENCE, PENSTOCK_ACCOUNTS=ACCOUNT, PENSTOCK_CERTS_URL=self._issuer.certs_url,
         )  # fmt: skip
-        self._apps: dict[str, Flask] = {n: functions_framework.create_app(n, str(functions.SOURCE)) for n in functions.NAMES}
-        self._server = make_server(HOST, 0, self._apps["review"], threaded=True, request_handler=_Quiet)
-        self._pool = ThreadPoolExecutor(4, thread_name_prefix="push")
-        spec = functions.spec(folder, pipelines)
-        loaded = load_all(pipelines)
-        named = {s.project for p in loaded.values() for s in p.sources.values()} | {
-            t.project for p in loaded.values() for t in p.targets
-        }
+        load: Callable[[str, str], Flask] = functions_framework.create_app
+        self._apps = {name: load(name, str(functions.SOURCE)) for name in functions.NAMES}
         ports = Ports(
             stores=MemoryStores(wiring.clock),
             blobs=FolderBlobs(folder / "storage"),
