@@ -81,6 +81,12 @@ class Embedded:
         )  # fmt: skip
         load: Callable[[str, str], Flask] = functions_framework.create_app
         self._apps = {name: load(name, str(functions.SOURCE)) for name in functions.NAMES}
+        self._server = make_server(HOST, 0, self._apps["review"], threaded=True, request_handler=_Quiet)
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="push")
+        spec = functions.spec(folder, pipelines)
+        loaded = load_all(pipelines)
+        named = {s.project for p in loaded.values() for s in p.sources.values()}
+        named |= {t.project for p in loaded.values() for t in p.targets}
         ports = Ports(
             stores=MemoryStores(wiring.clock),
             blobs=FolderBlobs(folder / "storage"),
