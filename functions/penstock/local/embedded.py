@@ -10,12 +10,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import functions_framework
 from flask import Flask
-from werkzeug.serving import WSGIRequestHandler
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from penstock import wiring
 from penstock.adapters.memory import MemoryStores
@@ -25,7 +26,7 @@ from penstock.local import functions
 from penstock.local.identity import Issuer
 from penstock.local.mailbox import Mailbox
 from penstock.local.processes import HOST
-from penstock.pipelines.schema import FOLDER
+from penstock.pipelines.schema import FOLDER, load_all
 from penstock.ports import Ports
 from penstock.use_cases.effects import CAPTURE, CHECK, PROMOTE
 from penstock.web.pages import WebPages
