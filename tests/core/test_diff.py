@@ -2,12 +2,12 @@ import copy
 from dataclasses import replace
 
 import pytest
-from fibre_records import APPROVED, DROPS, POLES, SEEN, document, drop, planned, pole, record, stands
+from fibre_records import APPROVED, DROPS, PIPELINE, POLES, SEEN, document, drop, planned, pole, record, stands
 from hypothesis import given
 from hypothesis import strategies as st
 from penstock.core.changes import Action
 from penstock.core.declaration import Compare, Entity, Field
-from penstock.core.diff import Declined, content_fingerprint, plan, result_of, value_fingerprint
+from penstock.core.diff import Declined, Older, content_fingerprint, plan, result_of, value_fingerprint
 from penstock.core.projection import Projected
 from penstock.core.values import Timestamp, get_in, set_in
 
@@ -220,3 +220,18 @@ def test_nothing_but_a_declared_blank_ever_erases(source, held):
 def test_a_values_fingerprint_is_sixteen_hex_digits_and_its_own(value):
     assert len(value_fingerprint(value)) == 16
     assert value_fingerprint(value) != value_fingerprint([value])
+
+
+def test_an_older_snapshot_never_moves_production_backwards():
+    now = document(pole(record(lst_mod_dt="2025-06-28 10:00:00+02", PONs="9")))
+    before = pole(record(lst_mod_dt="2025-06-27 10:00:00+02", PONs="4"))
+    stale = plan(POLES, before, stands("planned-poles/LAW.P.A007", now), version=PIPELINE.version_of(POLES))
+    assert stale == Older("poles", "LAW.P.A007")
+    assert plan(POLES, before, stands("planned-poles/LAW.P.A007", now)).after == {"ponNumber": "4"}
+
+
+def test_an_older_snapshot_may_add_to_history():
+    now = document(pole(record(lst_mod_dt="2025-06-28 10:00:00+02", PONs="9")))
+    before = pole(record(lst_mod_dt="2025-06-27 10:00:00+02", PONs="4", Status="Pole Permission: Declined"))
+    change = plan(POLES, before, stands("planned-poles/LAW.P.A007", now), version=PIPELINE.version_of(POLES))
+    assert change.after == {"statusHistory": [APPROVED, "Pole Permission: Declined"]}

@@ -135,5 +135,11 @@ class Pipeline:
     rollback_window: dt.timedelta
     readback_share: float = 0.02
 
+    def version_of(self, entity: Entity) -> FieldPath | None:
+        """The target field that holds a record's own change stamp, where it is mapped."""
+        cursor = self.sources[entity.source].cursor
+        stamps = (f.target for f in entity.fields if cursor and f.source == cursor.field and f.convert == "timestamp")
+        return next(stamps, None)
+
     def entity(self, name: str) -> Entity:
         return next(e for e in self.entities if e.name == name)

@@ -14,7 +14,7 @@ from penstock.core.declaration import Entity, Field
 from penstock.core.layout import STAMP
 from penstock.core.projection import Projected
 from penstock.core.records import Snapshot
-from penstock.core.values import Data, FieldPath, Value, dotted, dumps, get_in, set_in
+from penstock.core.values import Data, FieldPath, Timestamp, Value, dotted, dumps, get_in, set_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,14 @@ class Declined:
     entity: str
     key: str
     fields: tuple[str, ...]  # dotted; ("",) where the whole record was declined
+
+
+@dataclass(frozen=True, slots=True)
+class Older:
+    """The source's record is older than what production was last brought up to: it would move current state backwards."""
+
+    entity: str
+    key: str
 
 
 def value_fingerprint(value: Value) -> str:
@@ -47,16 +55,24 @@ def plan(
     rival_of: str = "",
     parent_exists: bool = False,
     claim: int = 1,
-) -> Change | Declined | None:
+    version: FieldPath | None = None,
+) -> Change | Declined | Older | None:
     """The change that makes `production` (present or absent, at the path to be written) say what the source says.
 
     None: they agree. `declined` maps dotted fields to the `value_fingerprint` of the new value that a person declined, and ""
     to the `Projected.fingerprint` of a whole record that was declined. `matched_by` is `key` where production holds the
     record under another document id; `near` is the path of a production document spelled alike; `rival_of` is the group that
-    claims the same record in this run, and `claim` the number of this claim; `parent_exists`: production holds the parent."""
+    claims the same record in this run, and `claim` the number of this claim; `parent_exists`: production holds the parent.
+    `version` is the target field that holds the record's own change stamp: of a record older than production's, only what
+    adds to history is proposed."""
     diff = _compare(entity, projected, production.fields)
     if all(d.passive for d in diff) and production.exists:
         return None
+    if version is not None and _is_older(projected.values.get(version), get_in(production.fields, version)):
+        history = {f.target for f in entity.fields if f.compare.how in ("union", "earliest")}
+        diff = [d for d in diff if d.path in history]
+        if not diff:
+            return Older(entity.name, projected.key)
     if declined.get("") == projected.fingerprint:
         return Declined(entity.name, projected.key, ("",))
     if declined and production.exists:
@@ -88,6 +104,10 @@ def plan(
         fingerprint=projected.fingerprint,
         facts=facts,
     )
+
+
+def _is_older(new: Value, held: Value) -> bool:
+    return isinstance(new, Timestamp) and isinstance(held, Timestamp) and new < held
 
 
 def changed_by_hand(entity: Entity, production: Snapshot) -> bool:

@@ -16,7 +16,7 @@ from penstock.core.brakes import tripped
 from penstock.core.changes import Change
 from penstock.core.codec import Lease, Mode, Recheck, SourceState, TargetState
 from penstock.core.declaration import Entity
-from penstock.core.diff import Declined, plan
+from penstock.core.diff import Declined, Older, plan
 from penstock.core.errors import Conflict, OutcomeUnknown, Refused, Unavailable
 from penstock.core.manifest import Manifest
 from penstock.core.packs import Draft, Packer
@@ -118,11 +118,13 @@ class Count:
     updated: int = 0
     unchanged: int = 0
     declined: int = 0
+    held: int = 0
+    unreadable: Counter[str] = field(default_factory=Counter)  # by field: projected without it
 
     def tally(self) -> Tally:
         return Tally(
             read=self.read, merged=self.merged, skipped=dict(self.skipped), created=self.created, updated=self.updated,
-            unchanged=self.unchanged, declined=self.declined,
+            unchanged=self.unchanged, declined=self.declined, held=self.held,
         )  # fmt: skip
 
 
@@ -228,6 +230,8 @@ class Run:
             self.counts[entity].merged += projection.merged.get(entity, 0)
         for (entity, reason), many in projection.skipped.items():
             self.counts[entity].skipped[reason] += many
+        for (entity, name), many in projection.unreadable.items():
+            self.counts[entity].unreadable[name] += many
 
     def _is_news(self, projected: Projected, again: bool) -> bool:
         """Whether this content was not dealt with before. A full run, and what is planned again, takes everything for news."""
@@ -266,6 +270,7 @@ class Run:
             entity, p if entity.group_by else replace(p, group=p.sources[0]), match.snapshot, declined=said,
             matched_by=match.by or "id", near=match.near, rival_of=first if claim else "",
             parent_exists=parent is not None and parent.snapshot.exists, claim=claim + 1,
+            version=self.ctx.pipeline.version_of(entity),
         )  # fmt: skip
         if isinstance(change, Change):
             count.created += change.action == "CREATE"
@@ -273,6 +278,7 @@ class Run:
             return change
         count.unchanged += change is None
         count.declined += isinstance(change, Declined)
+        count.held += isinstance(change, Older)
         return None
 
     def _stage(self, draft: Draft) -> None:
@@ -317,7 +323,7 @@ class Run:
             "counts": dict(counts),
             "production_before": held,
             "batch_findings": tripped(ctx.pipeline.brakes, counts, held) if state.manifest else (),  # a first run touches all
-            "notes": tuple(note for look in looks for note in look.reading.notes),
+            "notes": self._notes(looks),
             "supersedes": before.batch.id if before else "",
         }
         steps = [Move(self.batch, Status.STAGED, self.started_by, fields, {"packs": [digest for digest, _ in self.staged]})]
@@ -325,6 +331,16 @@ class Run:
             steps.append(Move(before, Status.SUPERSEDED, self.started_by, {"superseded_by": self.batch.batch.id}))
         owed = outbox.owe(ctx, self.batch.batch.id, "check", packs=len(self.staged))
         return self._conclude(steps, looks, self.batch.batch.id, owed=owed, open=self.batch.batch.id)
+
+    def _notes(self, looks: Sequence[Look]) -> tuple[str, ...]:
+        """What people should know of the reading: completeness, what could not be read, what is older than production."""
+        told = [note for look in looks for note in look.reading.notes]
+        for entity, count in self.counts.items():
+            if count.held:
+                told.append(f"{entity}: {count.held} are older in the source than in production, which stays as it is.")
+            for name, many in sorted(count.unreadable.items()):
+                told.append(f"{entity}: {many} were read without {name}, whose value could not be read.")
+        return tuple(told)
 
     def _same_as(self, open_batch: Batch) -> bool:
         there = sorted(str(pack.fields["digest"]) for pack in staging.packs_of(self.ctx, open_batch.id, payload=False))
@@ -343,7 +359,7 @@ class Run:
         self, steps: Sequence[Move], looks: Sequence[Look], batch: str, *, open: str, owed: Set | None = None
     ) -> Outcome:
         """One commit: the batches move, and the target knows how far it is."""
-        notes = tuple(note for look in looks for note in look.reading.notes)
+        notes = self._notes(looks)
         fields = {
             "lease": None,
             "open": open,
