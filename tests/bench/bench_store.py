@@ -115,7 +115,8 @@ def _write(stores: FirestoreStores, address: str, channel: grpc.Channel) -> Iter
 
         return run
 
-    for threads in (1, 2, 4):
+    # With more threads than cores the encoder and the emulator fight for one core, and the ratio tells of the machine alone.
+    for threads in (n for n in (1, 2, 4) if n <= (os.cpu_count() or 1)):
         raw = spread(threads, lambda request: send(request, metadata=METADATA, timeout=60), ready)
         took = alternate(
             15,

@@ -147,3 +147,11 @@ def test_five_hundred_writes_go_in_one_commit(store: Store) -> None:
 def test_a_path_that_names_no_document_cannot_be_read(store: Store, path: str) -> None:
     with pytest.raises(InvalidInput):
         store.get(["c/a", path])
+
+
+@pytest.mark.parametrize("field", [(), ("",), ("__x__",), ("x" * 1_501,), ("x" * 1_000, "y" * 600)])
+def test_a_field_that_cannot_be_cannot_be_selected(store: Store, field: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidInput):
+        store.get(["c/a"], select=(("v",), field))
+    with pytest.raises(InvalidInput):
+        store.scan(Query("c", select=(("v",), field)))

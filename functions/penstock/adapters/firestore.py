@@ -136,9 +136,7 @@ class FirestoreStore:
     def get(
         self, paths: Sequence[str], read_time: Timestamp | None = None, select: tuple[FieldPath, ...] | None = None
     ) -> list[Snapshot]:
-        limits.check_read_time(read_time)
-        for path in paths:
-            limits.check_document_path(path)
+        limits.check_get(paths, read_time, select)
         found: dict[str, Snapshot] = {}
         wanted = list(dict.fromkeys(paths))
         for start in range(0, len(wanted), GET_AT_ONCE):
@@ -217,9 +215,10 @@ class FirestoreStore:
 
     def _cut(self, query: Query, page: _Page, error: grpc.RpcError) -> PenstockError:
         failed = errors.read_error(error, f"query over {query.collection}")
-        if page.last is None or not errors.retriable_read(error):
+        if page.last == query.after or not errors.retriable_read(error):
             return failed
-        return Incomplete(f"broke off after {page.last.path}: {failed.what}", subject=failed.subject, remedy="Read again.")
+        what = f"broke off after {page.last.path}: {failed.what}" if page.last else failed.what
+        return Incomplete(what, subject=failed.subject, remedy="Read again.")
 
     def count(self, query: Query, read_time: Timestamp | None = None) -> int:
         limits.check_query(query)

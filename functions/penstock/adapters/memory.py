@@ -163,9 +163,7 @@ class MemoryStore:
     def get(
         self, paths: Sequence[str], read_time: Timestamp | None = None, select: tuple[FieldPath, ...] | None = None
     ) -> list[Snapshot]:
-        limits.check_read_time(read_time)
-        for path in paths:
-            limits.check_document_path(path)
+        limits.check_get(paths, read_time, select)
         found: dict[str, Snapshot] = {}
         wanted = list(dict.fromkeys(paths))
         for start in range(0, len(wanted), GET_AT_ONCE):

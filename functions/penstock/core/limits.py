@@ -265,6 +265,15 @@ def check_read_time(read_time: Timestamp | None) -> None:
         _refuse(f"read time {read_time}", "is finer than a microsecond.", "Cut it to microseconds.")
 
 
+def check_get(paths: Sequence[str], read_time: Timestamp | None, select: Sequence[FieldPath] | None) -> None:
+    """`InvalidInput` for a path, a field or a time that Firestore cannot be asked for."""
+    check_read_time(read_time)
+    for path in paths:
+        check_document_path(path)
+    for field in select or ():
+        check_field_path(field)
+
+
 def check_query(query: Query) -> None:
     """`InvalidInput` for a query that Firestore, or keyset paging, cannot answer."""
     subject = f"query over {query.collection[:200]}"
