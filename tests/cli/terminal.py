@@ -9,12 +9,11 @@ from typing import Any
 
 import click
 from click.testing import CliRunner
-from pydantic import TypeAdapter
-from support.world import World
-
 from penstock.cli import answers
 from penstock.cli.app import App
 from penstock.cli.main import cli
+from pydantic import TypeAdapter
+from support.world import World
 
 OPERATOR, APPROVER = "ops@example.org", "thandi@example.org"
 KINDS = {
@@ -51,7 +50,11 @@ class Terminal:
     def json(self, *words: str, **more: Any) -> Told:
         """Type a command with `--json`; its answer has exactly the fields that are documented for it."""
         told = self(*words, "--json", **more)
-        kind = answers.Failed if "error" in told.answer else KINDS[next(k for k in sorted(KINDS, reverse=True) if " ".join(words).startswith(k))]
+        kind = (
+            answers.Failed
+            if "error" in told.answer
+            else KINDS[next(k for k in sorted(KINDS, reverse=True) if " ".join(words).startswith(k))]
+        )
         adapter = TypeAdapter(kind)
         structured = adapter.validate_json(told.out, strict=True)
         assert adapter.dump_python(structured, mode="json") == told.answer
@@ -70,7 +73,7 @@ def understood(step: str) -> None:
     program, *words = shlex.split(step)
     assert program == "penstock"
     command: click.Command = cli
-    while isinstance(command, click.Group):
+    while isinstance(command, click.Group) and words[0] != "--help":
         command = command.commands[words.pop(0)]
     if words != ["--help"]:
         who = ["--as", OPERATOR] if any(parameter.name == "by" for parameter in command.params) else []

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from support.world import World
-from terminal import APPROVER, OPERATOR, Terminal
-
 from penstock.core.values import Timestamp
 from penstock.use_cases import effects
+from support.world import World
+from terminal import APPROVER, OPERATOR, Terminal
 
 
 @pytest.fixture
@@ -100,7 +99,11 @@ def test_only_a_failed_batch_is_retried(type_: Terminal, batch: str) -> None:
 
 def test_batches_are_listed_newest_first_by_target_and_status(type_: Terminal, world: World, batch: str) -> None:
     approved(type_, batch)
-    world.put(world.source, "onemap-records", [("000009", {**_source(world, "000009"), "PONs": "5", "lst_mod_dt": "2025-06-02 10:00:00+02"})])
+    world.put(
+        world.source,
+        "onemap-records",
+        [("000009", {**_source(world, "000009"), "PONs": "5", "lst_mod_dt": "2025-06-02 10:00:00+02"})],
+    )
     second = type_.json("run", "fibre_network").answer["runs"][0]["batch"]
     listed = type_.json("batches").answer["batches"]
     assert [b["batch"] for b in listed] == [second, batch]

@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from support.world import World
-from terminal import Terminal
-
 from penstock.cli import loading
 from penstock.core.records import Query
 from penstock.core.values import GeoPoint, Timestamp
+from support.world import World
+from terminal import Terminal
 
 
 @pytest.fixture
@@ -47,7 +46,9 @@ def test_loading_again_changes_nothing(type_: Terminal, world: World, file: Path
 
 def test_values_that_json_lacks_are_taken_in_their_exact_form(type_: Terminal, world: World, tmp_path: Path) -> None:
     path = tmp_path / "typed.jsonl"
-    path.write_text('\ufeff{"_id": 7, "at": {"$time": "2026-01-31T02:00:00Z"}, "place": {"$geo": [-26.3, 28.8]}, "n": 1.0, "m": null}\n')
+    path.write_text(
+        '\ufeff{"_id": 7, "at": {"$time": "2026-01-31T02:00:00Z"}, "place": {"$geo": [-26.3, 28.8]}, "n": 1.0, "m": null}\n'
+    )
     assert type_("local", "load", str(path), "--collection", "onemap-records").code == 0
     data = world.source.get(["onemap-records/7"])[0].data
     assert data == {"at": Timestamp(1_769_824_800), "place": GeoPoint(-26.3, 28.8), "n": 1.0, "m": None}
@@ -71,7 +72,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("line", "said"), BAD.items(), ids=[said for said in BAD.values()])
+@pytest.mark.parametrize(("line", "said"), BAD.items(), ids=list(BAD.values()))
 def test_a_bad_line_is_named_by_number_and_nothing_is_written(
     type_: Terminal, world: World, tmp_path: Path, line: str, said: str
 ) -> None:
@@ -80,7 +81,7 @@ def test_a_bad_line_is_named_by_number_and_nothing_is_written(
     told = type_.json("local", "load", str(path), "--collection", "onemap-records")
     assert told.code == 2
     assert "1 line cannot be loaded" in told.answer["error"]["what"]
-    assert f"line 3: " in told.answer["error"]["what"]
+    assert "line 3: " in told.answer["error"]["what"]
     assert said in told.answer["error"]["what"]
     assert world.source.count(Query("onemap-records")) == 60
 
@@ -135,15 +136,7 @@ def test_large_documents_are_written_a_few_at_a_time(type_: Terminal, world: Wor
 
 
 def test_nothing_is_loaded_where_no_emulator_is(file: Path, tmp_path: Path) -> None:
-    env = {
-        "PENSTOCK_BUCKET": "b", "PENSTOCK_BASE_URL": "https://x.example.org", "PENSTOCK_SMTP_HOST": "localhost",
-        "PENSTOCK_MAIL_FROM": "a@example.org", "GOOGLE_CLOUD_PROJECT": "demo-none", "PENSTOCK_KEYS": f"k:{bytes(range(32)).hex()}",
-        "FIRESTORE_EMULATOR_HOST": "",
-    }  # fmt: skip
-    from penstock import wiring
-
-    wiring.contexts.cache_clear()
+    env = {"PENSTOCK_BUCKET": "some-bucket", "FIRESTORE_EMULATOR_HOST": ""}
     told = Terminal(None).json("local", "load", str(file), "--collection", "onemap-records", **env)
-    wiring.contexts.cache_clear()
     assert (told.code, told.answer["error"]["kind"]) == (1, "Refused")
     assert told.answer["next_steps"] == ["penstock local up"]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
-from support.world import World
-from terminal import OPERATOR, Terminal
-
 from penstock.adapters.memory_services import MemoryMailer
 from penstock.core import audit
 from penstock.core.errors import Unavailable
 from penstock.core.records import Query
 from penstock.ports import Message
 from penstock.wiring import Contexts
+from support.world import World
+from terminal import OPERATOR, Terminal
 
 
 def test_a_target_that_never_ran_is_at_rest(type_: Terminal) -> None:
@@ -110,7 +110,7 @@ def test_the_audit_chain_goes_on_across_a_pause(type_: Terminal, world: World) -
     type_("run", "fibre_network", "--full")
     entries = [s.fields for s in world.production.scan(Query("penstock_audit"))]
     assert [e["sequence"] for e in entries] == list(range(1, len(entries) + 1))
-    assert all(later["previous"] == earlier["hash"] for earlier, later in zip(entries, entries[1:], strict=False))
+    assert all(later["previous"] == earlier["hash"] for earlier, later in itertools.pairwise(entries))
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["refused", "answer lost"])

@@ -30,7 +30,7 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Any command that was refused or failed."""
+    """Any command that was refused or failed; no other answer has `error` at its top."""
 
     error: Error
     next_steps: Steps
@@ -249,7 +249,7 @@ class Moved:
     applied: int
     drifted: int
     failures: tuple[str, ...]
-    error: str
+    cause: str  # why it FAILED, or what the read-back found
     next_steps: Steps
 
 

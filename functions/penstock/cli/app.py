@@ -32,32 +32,33 @@ class App:
         """Every target that the environment names, or that of the local stack which runs here."""
         if self._given is not None:
             return self._given
-        self._adopt_local_stack()
+        self._settle_environment()
         from penstock import wiring
 
         return wiring.contexts()
 
-    def _adopt_local_stack(self) -> None:
+    def _settle_environment(self) -> None:
+        """Where nothing names a deployment, the local stack that runs here is meant."""
         if any(name.startswith("PENSTOCK_") and name not in ALSO_WITH_A_STACK for name in os.environ):
             return
         from penstock.local import supervisor
 
         folder = supervisor.default_folder()
-        if state := supervisor.read(folder):
-            os.environ.update(state.env)
-            output.complain(f"Using the local stack in {folder}.")
-            return
-        raise InvalidInput(
-            f"no deployment is named by the environment, and no local stack runs in {folder}",
-            remedy="Start one: `penstock local up`. Or set the PENSTOCK_* variables of a deployment.",
-        )
+        state = supervisor.read(folder)
+        if state is None:
+            raise InvalidInput(
+                f"no deployment is named by the environment, and no local stack runs in {folder}",
+                remedy="Start one: `penstock local up`. Or set the PENSTOCK_* variables of a deployment.",
+            )
+        os.environ.update(state.env)
+        output.complain(f"Using the local stack in {folder}.")
 
     @property
     def emulated(self) -> bool:
         """Whether everything goes to emulators, and so can be filled at will."""
         if self._given is not None:
             return True
-        _ = self.contexts  # the environment is complete now
+        self._settle_environment()
         return bool(os.environ.get("FIRESTORE_EMULATOR_HOST"))
 
     def find_target(self, text: str, pipeline: str = "") -> Context:
