@@ -14,7 +14,8 @@ import grpc
 from bench.measure import Ratio, alternate, faster, rates
 from penstock.adapters import firestore_proto as proto
 from penstock.adapters import firestore_wire as wire
-from penstock.adapters.firestore import OPTIONS, FirestoreStores
+from penstock.adapters.firestore import FirestoreStores
+from penstock.adapters.firestore_channel import OPTIONS
 from penstock.core.records import Query, Set
 from penstock.core.values import Data, Timestamp
 from penstock.local.emulators import FIRESTORE, clear_firestore, started_or_reused

@@ -7,16 +7,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import google.auth
-import google.auth.exceptions
 import grpc
-from google.api_core import grpc_helpers
 from google.api_core.gapic_v1.routing_header import to_grpc_metadata
-from grpc.experimental import ChannelOptions
 
 from penstock.adapters import firestore_errors as errors
 from penstock.adapters import firestore_proto as proto
 from penstock.adapters import firestore_wire as wire
+from penstock.adapters.firestore_channel import Rpcs
 from penstock.adapters.meter import Meter
 from penstock.core import limits
 from penstock.core.errors import Incomplete, PenstockError
@@ -24,19 +21,10 @@ from penstock.core.ordering import key
 from penstock.core.records import NAME, Bill, Cursor, Query, Snapshot, Update, Write
 from penstock.core.values import FieldPath, Timestamp, Value
 
-HOST = "firestore.googleapis.com:443"
-SCOPES = ("https://www.googleapis.com/auth/datastore",)
-OPTIONS = (
-    ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.enable_retries", 0),  # a commit that gRPC sends again by itself could lose a race against itself
-    (ChannelOptions.SingleThreadedUnaryStream, 1),  # the reader drives its stream: three times the documents a second
-)
 COMMIT_SECONDS = 60.0
 GET_SECONDS = 60.0
 PAGE_SECONDS = 300.0  # of one page of a scan, its consumer's own time included; a page cut short resumes
 GET_AT_ONCE = 1_000
-_SERVICE = "/google.firestore.v1.Firestore/"
 
 
 class FirestoreStores:
@@ -45,13 +33,13 @@ class FirestoreStores:
     def __init__(self, emulator_host: str | None = None) -> None:
         self._emulator_host = emulator_host
         self._lock = threading.Lock()
-        self._rpcs: _Rpcs | None = None
+        self._rpcs: Rpcs | None = None
         self._stores: dict[tuple[str, str], FirestoreStore] = {}
 
     def open(self, project: str, database: str) -> FirestoreStore:
         with self._lock:
             if self._rpcs is None:
-                self._rpcs = _Rpcs(self._emulator_host)
+                self._rpcs = Rpcs(self._emulator_host)
             if (project, database) not in self._stores:
                 self._stores[project, database] = FirestoreStore(self._rpcs, project, database)
             return self._stores[project, database]
@@ -65,48 +53,10 @@ class FirestoreStores:
             self._stores.clear()
 
 
-class _Rpcs:
-    """The four RPCs on one channel."""
-
-    def __init__(self, emulator_host: str | None) -> None:
-        self.credentials: tuple[tuple[str, str], ...] = ()
-        if emulator_host is not None:
-            self.channel = grpc.insecure_channel(emulator_host, options=OPTIONS)
-            self.credentials = (("authorization", "Bearer owner"),)  # the emulator's administrator
-        else:
-            self.channel = _production_channel()
-        self.run_query = self._stream("RunQuery", proto.RunQueryRequest, proto.RunQueryResponse)
-        self.run_aggregation = self._stream(
-            "RunAggregationQuery", proto.RunAggregationQueryRequest, proto.RunAggregationQueryResponse
-        )
-        self.batch_get = self._stream("BatchGetDocuments", proto.BatchGetDocumentsRequest, proto.BatchGetDocumentsResponse)
-        self.commit: Any = self.channel.unary_unary(
-            _SERVICE + "Commit",
-            request_serializer=None,  # the request is bytes already
-            response_deserializer=proto.CommitResponse.FromString,
-        )
-
-    def _stream(self, name: str, request: Any, response: Any) -> Any:
-        return self.channel.unary_stream(
-            _SERVICE + name, request_serializer=request.SerializeToString, response_deserializer=response.FromString
-        )
-
-
-def _production_channel() -> grpc.Channel:
-    try:
-        credentials, _ = google.auth.default(scopes=SCOPES)
-    except google.auth.exceptions.DefaultCredentialsError as error:
-        raise PenstockError(
-            "no Google credentials were found", remedy="Run `gcloud auth application-default login`, or use the emulator."
-        ) from error
-    channel: grpc.Channel = grpc_helpers.create_channel(HOST, credentials=credentials, scopes=SCOPES, options=OPTIONS)
-    return channel
-
-
 class FirestoreStore:
     """One Firestore database (ports.Store)."""
 
-    def __init__(self, rpcs: _Rpcs, project: str, database: str) -> None:
+    def __init__(self, rpcs: Rpcs, project: str, database: str) -> None:
         self._rpcs = rpcs
         self._database = f"projects/{project}/databases/{database}"
         self._documents = f"{self._database}/documents"
