@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from penstock.core.audit import Head
 from penstock.core.changes import Finding
+from penstock.core.packs import compress, decode_findings, encode_findings, expand
+from penstock.core.plan import Batch
 from penstock.core.values import Data, Timestamp, Value
 
 T = TypeVar("T")
@@ -19,20 +22,14 @@ _converter.register_unstructure_hook(Timestamp, lambda moment: moment)
 _converter.register_structure_hook(Timestamp, lambda moment, _: moment)
 
 
-def _unstructure_finding(found: Finding) -> Data:
-    """Firestore has no array in an array, so a row of the table is a map."""
-    names = ("rule", "severity", "key", "group", "text", "remedy", "field")
-    table = [{"old": old, "new": new, "count": many} for old, new, many in found.table]
-    return {name: getattr(found, name) for name in names} | {"table": table}
+def _squeeze(findings: tuple[Finding, ...]) -> bytes:
+    """Findings about a batch may be thousands, and its document holds one mebibyte."""
+    return compress(encode_findings(findings))
 
 
-def _structure_finding(data: Data, _: type[Finding]) -> Finding:
-    table = tuple((row["old"], row["new"], row["count"]) for row in data["table"])
-    return Finding(**{k: v for k, v in data.items() if k != "table"}, table=table)
-
-
-_converter.register_unstructure_hook(Finding, _unstructure_finding)
-_converter.register_structure_hook(Finding, _structure_finding)
+_BATCH_FINDINGS = override(unstruct_hook=_squeeze, struct_hook=lambda data, _: tuple(decode_findings(expand(data))))
+_converter.register_unstructure_hook(Batch, make_dict_unstructure_fn(Batch, _converter, batch_findings=_BATCH_FINDINGS))
+_converter.register_structure_hook(Batch, make_dict_structure_fn(Batch, _converter, batch_findings=_BATCH_FINDINGS))
 
 
 def to_data(record: Any) -> Data:
