@@ -13,6 +13,7 @@ from google.api_core.gapic_v1.routing_header import to_grpc_metadata
 from penstock.adapters import firestore_errors as errors
 from penstock.adapters import firestore_proto as proto
 from penstock.adapters import firestore_wire as wire
+from penstock.adapters.firestore_channel import OPTIONS as OPTIONS  # benches open channels like ours
 from penstock.adapters.firestore_channel import Rpcs
 from penstock.adapters.meter import Meter
 from penstock.core import limits
