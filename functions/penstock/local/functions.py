@@ -14,7 +14,7 @@ from penstock.use_cases.effects import CAPTURE, CHECK, PROMOTE
 SOURCE = Path(__file__).resolve().parents[2] / "main.py"
 NAMES = ("capture", "check", "promote", "dead_letter", "sweep", "review")
 DEAD = "penstock-dead"
-APPROVER = "approver@penstock.example"
+APPROVER = "approver@penstock.example"  # the first; a gate that needs more has approver-2@…, and so on
 PROJECT = "demo-penstock"
 SWEEP_CRON = "*/5 * * * *"
 
@@ -52,7 +52,7 @@ def _env(folder: Path, loaded: Mapping[str, Pipeline], pipelines: Path) -> dict[
     projects = {project for project, _ in _named(loaded)}
     return {
         **{f"PENSTOCK_PROJECT_{name.upper()}": project_of(name) for name in projects},
-        **{f"PENSTOCK_PEOPLE_{p.gate.approvers.upper()}": APPROVER for p in loaded.values()},
+        **{f"PENSTOCK_PEOPLE_{p.gate.approvers.upper()}": _people(p.gate.approvals) for p in loaded.values()},
         "PENSTOCK_KEYS": f"local:{_key(folder)}",
         "PENSTOCK_BUCKET": "{bucket}",
         "PENSTOCK_BASE_URL": "{url_review}",
@@ -65,6 +65,12 @@ def _env(folder: Path, loaded: Mapping[str, Pipeline], pipelines: Path) -> dict[
         "PENSTOCK_CERTS_URL": "{certs}",
         "PENSTOCK_PIPELINES": str(pipelines),
     }
+
+
+def _people(approvals: int) -> str:
+    """As many approvers as the gate needs, or the local stack could never decide."""
+    name, _, domain = APPROVER.partition("@")
+    return ",".join([APPROVER, *(f"{name}-{n}@{domain}" for n in range(2, approvals + 1))])
 
 
 def _key(folder: Path) -> str:
