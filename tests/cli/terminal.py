@@ -37,11 +37,11 @@ class Terminal:
     def __init__(self, world: World | None) -> None:
         self.world = world
 
-    def __call__(self, *words: str, user: str | None = OPERATOR, **env: str) -> Told:
-        """Type a command."""
+    def __call__(self, *words: str, user: str | None = OPERATOR, types: str | None = None, **env: str) -> Told:
+        """Type a command, and what it then asks for."""
         app = App(self.world.contexts, self._pause) if self.world else App()
         given = {"PENSTOCK_USER": user, **env}
-        result = CliRunner(env=given).invoke(cli, list(words), obj=app, prog_name="penstock")
+        result = CliRunner(env=given).invoke(cli, list(words), input=types, obj=app, prog_name="penstock")
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         assert "Traceback" not in result.stderr, result.stderr
         answer = json.loads(result.stdout) if "--json" in words and "--help" not in words else {}

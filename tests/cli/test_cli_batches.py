@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from penstock.cli import output
 from penstock.core.values import Timestamp
 from penstock.use_cases import effects
 from support.world import World
@@ -191,6 +192,20 @@ def test_a_decision_by_change_counts_before_that_by_rule(type_: Terminal, world:
     approved(type_, batch, "--change", "drops/DR1700030=reject")
     assert "DR1700030" not in world.documents("drops")
     assert "DR1700031" in world.documents("drops")
+
+
+@pytest.mark.parametrize(
+    ("types", "code", "status"), [("y\n", 0, "APPLIED"), ("n\n", 1, "UNDER_REVIEW"), ("", 1, "UNDER_REVIEW")]
+)
+def test_a_person_is_shown_what_would_be_decided_and_asked(
+    type_: Terminal, world: World, batch: str, monkeypatch: pytest.MonkeyPatch, types: str, code: int, status: str
+) -> None:
+    monkeypatch.setattr(output, "can_ask", lambda: True)
+    told = type_("decide", batch, "approve", "--rule", "required=reject", user=APPROVER, types=types)
+    assert told.code == code
+    assert "80 changes: 20 poles to create, 60 drops to create. 1 blocker needs a word each" in told.out
+    assert "79 changes approved, 1 kept as production has them. Decide so?" in " ".join(told.out.split())
+    assert world.batch(batch).status == status
 
 
 def test_a_rejected_batch_changes_nothing(type_: Terminal, world: World, batch: str) -> None:

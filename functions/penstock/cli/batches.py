@@ -155,9 +155,7 @@ def show(app: App, batch: str, key: str | None, findings: bool, page: int) -> No
             _fields(answer.changes[0])
         elif answer.changes:
             of = "" if pages in (0, 1) else f" of {pages}"
-            output.table(
-                ("change", "action", "status", "fields", "found"), [_row(c) for c in answer.changes], f"\nPage {page}{of}"
-            )
+            output.table(("change", "action", "status", "fields", "found"), [_row(c) for c in answer.changes], f"Page {page}{of}")
         elif findings:
             output.say("\nNothing was found about any single change.")
 
@@ -186,14 +184,14 @@ def _head(a: answers.Shown) -> None:
         output.say(f"  {name}: {where}")
     if a.findings:
         rows = [(rule, *(by.get(s, 0) for s in ("blocker", "warning", "notice"))) for rule, by in sorted(a.findings.items())]
-        output.table(("found by", "blockers", "warnings", "notices"), rows, "\nFindings")
+        output.table(("found by", "blockers", "warnings", "notices"), rows, "Findings")
     for f in a.batch_findings:
         if not f.key:
             output.say(f"  {f.severity}, {f.rule}: {f.text} {f.remedy}")
 
 
 def _row(c: answers.ChangeLine) -> tuple[str, str, str, str, str]:
-    fields = ", ".join(d.field for d in c.diff) if c.action == "CREATE" else "; ".join(_arrow(d, SHORT) for d in c.diff)
+    fields = f"{len(c.diff)} new fields" if c.action == "CREATE" else "; ".join(_arrow(d, SHORT) for d in c.diff)
     return c.key, c.action, c.status, _cut(fields, 3 * SHORT), "; ".join(f"{f.severity} {f.rule}" for f in c.findings)
 
 

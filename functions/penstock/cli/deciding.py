@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import click
@@ -24,6 +23,7 @@ from penstock.use_cases.rollback import plan_rollback
 from penstock.use_cases.sweep import resume_promotion
 from penstock.use_cases.sweep import retry as retry_batch
 from penstock.web.summary import recommendation, sentence
+from penstock.web.text import plural
 
 PROMOTED = frozenset({Status.APPLIED, Status.PARTIALLY_APPLIED, Status.ROLLED_BACK})
 
@@ -67,9 +67,9 @@ def decide(
     except InvalidInput as error:
         raise _with_hint(error, seen, said) from None
     app.say(f"{seen.id}: {sentence(seen)}. {recommendation(seen)}")
-    app.say(f"As {by}: {would['approve']:,} changes approved, {would['reject']:,} kept as production has them.")
+    app.say(f"As {by}: {plural(would['approve'], 'change')} approved, {would['reject']:,} kept as production has them.")
     if not yes:
-        if app.json or not sys.stdin.isatty():
+        if app.json or not output.can_ask():
             raise click.UsageError("Nobody is there to be asked. Say --yes.")
         click.confirm("Decide so?", abort=True)
     decided, owed = commit_decision(ctx, batch, decision.digest, by, said)
@@ -187,7 +187,7 @@ def rollback(app: App, batch: str, keys: tuple[str, ...], by: str, wait: bool) -
     proposed, owed = plan_rollback(ctx, batch, by, keys or None)
     failures = effects.pay(ctx, owed)
     now = waiting.until_reviewed(app, ctx, proposed.id) if wait else load_batch(ctx, proposed.id).batch
-    return _moved(app, now, f"it would take back {now.total:,} changes of {batch}", failures)
+    return _moved(app, now, f"it would take back {plural(now.total, 'change')} of {batch}", failures)
 
 
 @click.command(cls=Command)

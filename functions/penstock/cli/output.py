@@ -42,6 +42,11 @@ def complain(text: str) -> None:
     click.echo(visible(text, lines=True), err=True)
 
 
+def can_ask() -> bool:
+    """Whether somebody sits at stdin."""
+    return sys.stdin.isatty()
+
+
 def steps(commands: Sequence[str]) -> None:
     if commands:
         say("\nNext:\n" + "\n".join(f"  {command}" for command in commands))
@@ -57,13 +62,14 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str 
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, emoji=False, width=WIDE)
-    made = Table(box=None, pad_edge=False, header_style="bold", title=Text(visible(title)) if title else None)
-    made.title_justify = "left"
+    made = Table(box=None, pad_edge=False, header_style="bold")
     numeric = [bool(rows) and all(isinstance(row[n], int) for row in rows) for n in range(len(headings))]
     for heading, is_number in zip(headings, numeric, strict=True):
         made.add_column(heading, justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         made.add_row(*(Text(visible(f"{cell:,}" if isinstance(cell, int) else str(cell), lines=True)) for cell in row))
+    if title:
+        say(f"\n{title}")
     with console.capture() as captured:
         console.print(made)
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
