@@ -18,6 +18,8 @@ TOKENS = "penstock_tokens"
 
 STAMP = "penstock"  # the field of a production document that says where its content came from
 
+KINDS = ("sync", "followup", "rollback")
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _BATCH_ID = re.compile(r"([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)\.\d{8}t\d{6}-[0-9a-z]{6}")
 
 
@@ -27,12 +29,16 @@ def target_id(pipeline: str, target: str) -> str:
 
 def batch_id(target: str, moment: Timestamp, kind: str) -> str:
     """Readable, and the same for the same target, moment and kind: a repeated run finds its own batch."""
-    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
-    number, tail = moment.nanos // 1_000 * 3 + ("sync", "followup", "rollback").index(kind), ""
+    number, tail = moment.nanos // 1_000 * len(KINDS) + KINDS.index(kind), ""
     for _ in range(6):
         number, rest = divmod(number, 36)
-        tail = digits[rest] + tail
+        tail = _DIGITS[rest] + tail
     return f"{target}.{moment.datetime():%Y%m%dt%H%M%S}-{tail}"
+
+
+def kind_of(batch: str) -> str:
+    """What a batch id says of the batch: sync, followup or rollback."""
+    return KINDS[int(batch.rpartition("-")[2], 36) % len(KINDS)]
 
 
 def target_of(batch: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from penstock.core import layout, manifest
@@ -17,7 +18,7 @@ from penstock.core.changes import Change
 from penstock.core.codec import Lease, Mode, Recheck, SourceState, TargetState
 from penstock.core.declaration import Entity
 from penstock.core.diff import Declined, Older, plan
-from penstock.core.errors import Conflict, OutcomeUnknown, Refused, Unavailable
+from penstock.core.errors import Conflict, OutcomeUnknown, PenstockError, Refused, Unavailable
 from penstock.core.manifest import Manifest
 from penstock.core.packs import Draft, Packer
 from penstock.core.plan import Batch, Kind, Tally
@@ -25,12 +26,13 @@ from penstock.core.projection import Projected, Projection, Projector
 from penstock.core.records import Query, Set, Snapshot
 from penstock.core.values import Data, Timestamp, Value, dotted
 from penstock.use_cases import outbox, staging
-from penstock.use_cases.context import Context, Held, HeldTarget, LostRace, Move, advance, find_batch, load_target
+from penstock.use_cases.context import Context, Held, HeldTarget, LostRace, Move, advance, find_batch, load_batch, load_target
 from penstock.use_cases.production import Asked, Match, Production, cheaper
 from penstock.use_cases.reading import Look, Reading, changes, everything, look_at, plans, scanned
 
 LEASE_SECONDS = 900
 RESUMABLE_SECONDS = 3_000  # Firestore reads the past for an hour; a run killed longer ago starts anew
+MODES: tuple[Mode, ...] = ("recheck", "changes", "full")  # each looks at all that the one before it does
 CHUNK = 400  # projected records that are looked up and compared together
 
 
@@ -62,15 +64,17 @@ def capture(ctx: Context, mode: Mode = "changes", started_by: str = "schedule") 
     try:
         return run.run()
     except Exception:
-        _release(ctx, lease)
+        with suppress(PenstockError):  # what went wrong first is what is told
+            _release(ctx, lease)
         raise
 
 
 def _take(ctx: Context, target: HeldTarget, mode: Mode, started_by: str) -> Lease:
-    """A new lease; or that of a run that died, so that it goes on at its own moment and finds what it staged."""
+    """A new lease; or that of a run that died, so that it goes on at its own moment and finds what it staged. A run that was to
+    look at less than this one is not gone on with."""
     now = ctx.ports.now()
     dead = target.state.lease
-    if dead is not None and target.update_time is not None:
+    if dead is not None and target.update_time is not None and MODES.index(dead.mode) >= MODES.index(mode):
         moment = dead.read_time or target.update_time
         if moment.plus(RESUMABLE_SECONDS) > now:
             return replace(dead, holder=ctx.ports.new_id(), until=now.plus(LEASE_SECONDS), read_time=moment)
@@ -84,7 +88,8 @@ def _commit_lease(ctx: Context, target: HeldTarget, lease: Lease) -> Timestamp:
         now = load_target(ctx)
         if now.update_time is not None and now.state.lease == lease:
             return now.update_time
-        raise Refused("is being run by somebody else", subject=ctx.id, remedy="Wait for that run to end.") from None
+        _admit(ctx, now.state)
+        raise Unavailable("could not be taken for a run", subject=ctx.id, remedy="Nothing was read. Run it again.") from None
 
 
 def _admit(ctx: Context, state: TargetState) -> None:
@@ -93,6 +98,10 @@ def _admit(ctx: Context, state: TargetState) -> None:
     if state.lease is not None and state.lease.until > ctx.ports.now():
         raise Refused(
             f"is being run already, at most until {state.lease.until}", subject=ctx.id, remedy="Wait for that run to end."
+        )
+    if state.open and layout.kind_of(state.open) == "rollback" and load_batch(ctx, state.open).batch.status in OPEN:
+        raise Refused(
+            f"has a rollback that waits to be decided ({state.open})", subject=ctx.id, remedy="Decide it, and run again."
         )
     if state.applying:
         raise Unavailable(
@@ -148,11 +157,16 @@ class Run:
 
     def run(self) -> Outcome:
         state = self.target.state
-        reads = [(self._look(source_plan.source.name), entities) for source_plan, entities in plans(self.ctx.pipeline)]
+        reads = self._reads()
         looks = [look for look, _ in reads]
         if self.mode != "full" and not state.recheck and all(look.idle for look in looks):
             return self._end(looks)
-        self.again = self._groups_to_recheck()
+        try:
+            self.again = self._groups_to_recheck()
+        except staging.Tampered:  # what the open batch proposed cannot be told any more: all is planned anew
+            self.mode = "full"
+            reads = self._reads()
+            looks = [look for look, _ in reads]
         self.voices = staging.voices_on(self.ctx, state.open) if state.open and self.ctx.pipeline.gate.approvals > 1 else {}
         declined = staging.declined(self.ctx)
         for look, entities in reads:
@@ -165,6 +179,9 @@ class Run:
         for draft in self.packer.rest():
             self._stage(draft)
         return self._propose(looks) if self.batch else self._end(looks)
+
+    def _reads(self) -> list[tuple[Look, list[Entity]]]:
+        return [(self._look(source_plan.source.name), entities) for source_plan, entities in plans(self.ctx.pipeline)]
 
     def _look(self, source: str) -> Look:
         source_plan = next(p for p, _ in plans(self.ctx.pipeline) if p.source.name == source)
@@ -343,8 +360,12 @@ class Run:
         return tuple(told)
 
     def _same_as(self, open_batch: Batch) -> bool:
-        there = sorted(str(pack.fields["digest"]) for pack in staging.packs_of(self.ctx, open_batch.id, payload=False))
-        return there == sorted(digest for digest, _ in self.staged)
+        """Whether the open batch proposes just this, and can still be approved."""
+        if open_batch.status is Status.FAILED:
+            return False
+        there = list(staging.packs_of(self.ctx, open_batch.id))
+        same = sorted(str(pack.fields["digest"]) for pack in there) == sorted(digest for digest, _ in self.staged)
+        return same and all(staging.is_intact(open_batch, pack) for pack in there)
 
     def _end(self, looks: Sequence[Look]) -> Outcome:
         """Nothing to propose. An open batch stays when nothing happened; when all it proposed was planned again and nothing is

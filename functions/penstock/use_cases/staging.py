@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from penstock.core.codec import from_data
 from penstock.core.decisions import Carried, Subject, subject_of, voices
 from penstock.core.errors import Conflict, NotFound, OutcomeUnknown, PenstockError
 from penstock.core.packs import Draft, Ledger, compress, decode_changes, decode_findings, digest_of, encode_findings, expand
-from penstock.core.plan import Verdict
+from penstock.core.plan import Batch, Verdict
 from penstock.core.records import ABSENT, NAME, Query, Set, Snapshot, Where
 from penstock.core.values import Data, FieldPath, Timestamp, dotted, dumps
 from penstock.use_cases.context import Context, load_batch
@@ -53,18 +54,26 @@ class Pack:
 
     @property
     def changes(self) -> list[Change]:
-        text = expand(self.fields["payload"])
-        if digest_of(text) != self.fields["digest"]:
-            raise Tampered(
-                "holds other changes than were staged",
-                subject=self.snapshot.path,
-                remedy="Nothing of it was promoted. Run the pipeline again: a new batch supersedes this one.",
-            )
-        return decode_changes(text)
+        return decode_changes(self._intact("payload", "digest", "changes than were staged"))
 
     @property
     def findings(self) -> list[Finding]:
-        return decode_findings(expand(self.fields["findings"])) if self.fields.get("findings") else []
+        if not self.fields.get("findings"):
+            return []
+        return decode_findings(self._intact("findings", "findings_digest", "findings than were made"))
+
+    def _intact(self, name: str, digest: str, what: str) -> str:
+        try:
+            text = expand(self.fields[name])
+        except (zlib.error, UnicodeDecodeError):
+            text = ""
+        if digest_of(text) != self.fields.get(digest):
+            raise Tampered(
+                f"holds other {what}",
+                subject=self.snapshot.path,
+                remedy="Nothing of it was promoted. Run the pipeline again: a new batch supersedes this one.",
+            )
+        return text
 
     @property
     def gathered(self) -> dict[str, Any]:
@@ -88,8 +97,18 @@ class Pack:
 
 
 def shown_digest(pack: Pack) -> str:
-    """Over a pack's changes and findings: what an approver sees of it."""
-    return digest_of(f"{pack.number} {pack.fields['digest']} {pack.fields['findings_digest']}")
+    """Over a pack's changes and findings, what an approver sees of it, and over the consents that it brought along."""
+    parts = pack.number, pack.fields["digest"], pack.fields["findings_digest"], digest_of(pack.fields["carried"])
+    return digest_of(" ".join(map(str, parts)))
+
+
+def is_intact(batch: Batch, pack: Pack) -> bool:
+    """Whether a pack is what was staged, and, once the batch was opened, what was shown."""
+    try:
+        _ = pack.changes, pack.findings
+    except Tampered:
+        return False
+    return not batch.pack_digests or shown_digest(pack) == batch.pack_digests[pack.number]
 
 
 def stage(ctx: Context, batch: str, draft: Draft, voices: Voices) -> None:
@@ -180,14 +199,14 @@ def findings_fields(findings: list[Finding], gathered: dict[str, Any]) -> Data:
 
 def voices_on(ctx: Context, batch: str) -> Voices:
     """What people have said of the changes of an open batch, by content: it holds for the same content in the next batch too."""
-    decisions = load_batch(ctx, batch).batch.decisions
+    held = load_batch(ctx, batch).batch
     found: dict[str, dict[str, Verdict]] = {}
     for pack in packs_of(ctx, batch):
-        if not decisions and not pack.carried:
+        if not (held.decisions or pack.carried) or not is_intact(held, pack):
             continue
-        findings = findings_by_key(pack, ())
+        findings = findings_by_key(pack, held.batch_findings)
         for change in pack.changes:
-            said = voices(subject(change, findings), decisions, pack.carried)
+            said = voices(subject(change, findings), held.decisions, pack.carried)
             found[content_of(change)] = {who: verdict for who, verdict in said.items() if verdict is not None}
     return found
 
