@@ -1,1 +1,2 @@
-"""The command line. Each command calls a use case; `answers` documents what `--json` gives. Never part of the deployed bundle."""
+"""The command line. Each command calls a use case; `answers` documents what `--json` gives, and its exit codes. Never part of the
+deployed bundle."""
