@@ -1,8 +1,12 @@
 """The deployed functions, by name. `review` is public; the others are called by schedules and by Pub/Sub alone."""
 
 import functions_framework
+from flask import current_app
+from penstock.entrypoints import http, workers
 from penstock.entrypoints import review as public
-from penstock.entrypoints import workers
+
+if current_app:  # the framework loads this file inside the application that it serves
+    http.guard(current_app)
 
 capture = functions_framework.http(workers.capture)
 check = functions_framework.http(workers.check)

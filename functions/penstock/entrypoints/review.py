@@ -11,7 +11,7 @@ from flask import Request, Response
 
 from penstock import wiring
 from penstock.core import tokens
-from penstock.core.errors import InvalidInput, PenstockError, Refused
+from penstock.core.errors import InvalidInput, NotFound, PenstockError, Refused
 from penstock.core.plan import Review, Verdict
 from penstock.entrypoints.http import status_of
 from penstock.entrypoints.logs import log
@@ -21,6 +21,7 @@ from penstock.use_cases.decide import Said, WrongCode, decide_by_link, parse_ver
 from penstock.use_cases.reviewing import review_by_link
 from penstock.web import views
 from penstock.web.headers import SECURITY_HEADERS
+from penstock.wiring import Contexts
 
 COOKIE = "penstock_session"
 MAX_FORM = 256 * 1024
@@ -29,26 +30,31 @@ MAX_CHOICES = 2_000
 
 def review(request: Request) -> Response:
     """`GET /{target}/{token}` shows, `POST` decides. Nothing else is served."""
+    known = wiring.contexts()
     try:
-        ctx, token = _address(request)
+        ctx, token = _address(known, request)
         if request.method in ("GET", "HEAD"):
             return _show(request, ctx, token)
         if request.method == "POST":
             return _decide(request, ctx, token)
-        return _html(views.error_page(InvalidInput("is not served here", subject=request.method, remedy="Open the link.")), 405)
+        refused = _html(
+            views.error_page(InvalidInput("is not served here", subject=request.method, remedy="Open the link.")), 405
+        )
+        refused.headers["Allow"] = "GET, HEAD, POST"
+        return refused
     except PenstockError as error:
         log(logging.WARNING, type(error).__name__, what=error.what)
         return _html(views.error_page(error), status_of(error))
 
 
-def _address(request: Request) -> tuple[Context, str]:
+def _address(known: Contexts, request: Request) -> tuple[Context, str]:
     parts = request.path.strip("/").split("/")
     unknown = Refused("is not known", subject="This link", remedy="Open the newest mail about this batch and use its link.")
     if len(parts) != 2:
         raise unknown
     try:
-        return wiring.contexts().target(parts[0]), parts[1]
-    except PenstockError:
+        return known.target(parts[0]), parts[1]
+    except NotFound:
         raise unknown from None
 
 
@@ -72,8 +78,8 @@ def _page(ctx: Context, token: str, shown: Review, session: str, fresh: str, sta
 def _decide(request: Request, ctx: Context, token: str) -> Response:
     if (request.content_length or 0) > MAX_FORM or request.mimetype != "application/x-www-form-urlencoded":
         raise InvalidInput("is not the page's own form", subject="request", remedy="Nothing was decided. Open the link again.")
-    session = request.cookies.get(COOKIE, "")
-    if not _is_session(session) or not hmac.compare_digest(request.form.get("nonce", ""), _nonce(ctx, session, token)):
+    session, nonce = request.cookies.get(COOKIE, ""), request.form.get("nonce", "")
+    if not _is_session(session) or not hmac.compare_digest(nonce.encode(), _nonce(ctx, session, token).encode()):
         raise Refused(
             "was not made in this browser, or is older than a day",
             subject="This form",
@@ -101,6 +107,8 @@ def _said(request: Request) -> Said:
         raise InvalidInput(
             f"has more than {MAX_CHOICES} choices", subject="form", remedy="Decide by rule, or leave changes out by key."
         )
+    if twice := next((name for name, values in form.lists() if len(values) > 1), None):
+        raise InvalidInput(f"holds {twice[:40]!r} twice", subject="form", remedy="Nothing was decided. Load the page again.")
     for name, value in form.items():
         kind, dot, rest = name.partition(".")
         if not dot or value in ("", "each"):

@@ -9,7 +9,7 @@ from flask import Request, Response
 
 from penstock import wiring
 from penstock.core.errors import InvalidInput, PenstockError
-from penstock.entrypoints.http import private
+from penstock.entrypoints.http import Malformed, private
 from penstock.entrypoints.logs import log
 from penstock.use_cases import check as checking
 from penstock.use_cases import effects
@@ -30,7 +30,7 @@ def capture(request: Request) -> Response:
 def _capture(body: dict[str, Any]) -> list[dict[str, str]]:
     mode = body.get("mode", "changes")
     if mode not in MODES:
-        raise InvalidInput(f"is no mode: {str(mode)[:40]!r}", subject="mode", remedy=f"Modes: {', '.join(MODES)}.")
+        raise Malformed(f"is no mode: {str(mode)[:40]!r}", subject="mode", remedy=f"Modes: {', '.join(MODES)}.")
     known = wiring.contexts()
     targets = [known.target(str(body["target"]))] if "target" in body else known.of_pipeline(str(body.get("pipeline", "")))
     results, last_error = [], None
@@ -108,11 +108,12 @@ def _sweep(_: dict[str, Any]) -> list[str]:
 
 
 def _pack(body: dict[str, Any]) -> tuple[Context, str, int]:
+    known = wiring.contexts()
     try:
         batch, number = str(body["batch"]), int(body["pack"])
-    except (KeyError, ValueError, TypeError) as error:
-        raise InvalidInput("names no pack of a batch", subject="message", remedy="It is not taken again.") from error
-    return wiring.contexts().of_batch(batch), batch, number
+        return known.of_batch(batch), batch, number
+    except (KeyError, ValueError, TypeError, OverflowError, InvalidInput) as error:
+        raise Malformed("names no pack of a batch", subject="message", remedy="It is not taken again.") from error
 
 
 def told(ctx: Context, lines: list[str]) -> list[str]:

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from penstock.core import layout
 from penstock.core.batch import DECIDED, OPEN, Status
-from penstock.core.changes import Change, Finding
+from penstock.core.changes import Action, Change, Finding
 from penstock.core.errors import Conflict, OutcomeUnknown
-from penstock.core.records import EXISTS, Query, Set, Snapshot, Update, unchanged_since
+from penstock.core.records import Query, Set, Snapshot, Update, Where, unchanged_since
 from penstock.core.rules import Count, Lookup, check, gather, lookups
 from penstock.core.values import dotted
 from penstock.use_cases import staging
 from penstock.use_cases.context import Context, Move, advance, load_batch
 from penstock.use_cases.opening import open_review
+from penstock.use_cases.production import IN, chunks
 from penstock.use_cases.staging import Pack
 
 
@@ -33,7 +34,7 @@ def _judge(ctx: Context, pack: Pack) -> None:
     proposed = [change for change in changes if "undoes" not in change.facts]  # what is taken back was judged when it came
     found: dict[Lookup, Snapshot | int] = {}
     while asked := lookups(ctx.pipeline, ctx.target.prefix, proposed, found):  # a rule may ask further, once it knows more
-        found |= _look_up(ctx, asked)
+        found |= _look_up(ctx, pack.fields["batch"], asked)
     findings = check(ctx.pipeline, ctx.target.prefix, proposed, found) + later_edits(changes)
     fields = staging.findings_fields(findings, gather(ctx.pipeline, proposed)) | {"state": "CHECKED", "error": ""}
     assert pack.snapshot.update_time is not None
@@ -45,7 +46,7 @@ def _judge(ctx: Context, pack: Pack) -> None:
             raise  # nobody wrote it, ourselves included: the message comes again
 
 
-def _look_up(ctx: Context, asked: Sequence[Lookup]) -> dict[Lookup, Snapshot | int]:
+def _look_up(ctx: Context, batch: str, asked: Sequence[Lookup]) -> dict[Lookup, Snapshot | int]:
     counts = [a for a in asked if isinstance(a, Count)]
     gets = [a for a in asked if not isinstance(a, Count)]
 
@@ -54,7 +55,23 @@ def _look_up(ctx: Context, asked: Sequence[Lookup]) -> dict[Lookup, Snapshot | i
 
     found: dict[Lookup, Snapshot | int] = dict(zip(counts, ctx.ports.each(count, counts), strict=True))
     if gets:
-        found |= dict(zip(gets, ctx.store.get([a.path for a in gets]), strict=True))
+        documents = ctx.store.get([a.path for a in gets])
+        new = _created(ctx, batch, [d.path for d in documents if not d.exists])
+        found |= {a: new.get(document.path, document) for a, document in zip(gets, documents, strict=True)}
+    return found
+
+
+def _created(ctx: Context, batch: str, paths: Sequence[str]) -> dict[str, Snapshot]:
+    """Documents that production lacks, as they will stand: those among the paths that any pack of this batch creates."""
+    names = {ctx.collection(entity): entity.name for entity in ctx.pipeline.entities}
+    keys = [f"{names[collection]}/{id}" for collection, _, id in (p.rpartition("/") for p in paths) if collection in names]
+    wanted = set(paths)
+    found: dict[str, Snapshot] = {}
+    for some in chunks(keys, IN):
+        where = Where(("batch",), "==", batch), Where(("keys",), "array-contains-any", some)
+        for pack in map(Pack, ctx.store.scan(Query(layout.STAGING, where))):
+            new = (c for c in pack.changes if c.action is Action.CREATE and c.path in wanted)
+            found |= {c.path: Snapshot(c.path, c.after, pack.snapshot.update_time) for c in new}
     return found
 
 
@@ -90,5 +107,14 @@ def fail(ctx: Context, batch: str, number: int) -> bool:
 
 
 def note_failure(ctx: Context, batch: str, number: int, cause: str) -> None:
-    """Keep why a pack could not be checked or promoted, for whoever meets it in the dead letters."""
-    ctx.store.commit([Update(layout.pack(batch, number), {"error": cause[:500]}, (("error",),), EXISTS)])
+    """Keep why a pack could not be checked or promoted, for whoever meets it in the dead letters. A promoted pack is not touched:
+    its `update_time` tells what was promoted from what was edited later. `NotFound` where there is no such pack."""
+    pack = staging.load_pack(ctx, batch, number)
+    assert pack.snapshot.update_time is not None
+    if pack.state == "PROMOTED":
+        return
+    as_read = unchanged_since(pack.snapshot.update_time)
+    try:
+        ctx.store.commit([Update(pack.snapshot.path, {"error": cause[:500]}, (("error",),), as_read)])
+    except Conflict:
+        return  # another delivery went on with it meanwhile
