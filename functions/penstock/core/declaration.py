@@ -101,11 +101,11 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Brakes:
-    """Bands a run must stay within to open without a held note: shares are 0..1 of the records that production holds."""
+    """Bands that a run stays within. `changed_share`: 0..1 of production's records; beyond it a person decides knowingly.
+    `minimum_source`: documents; a full read that finds fewer is refused, because the source was emptied or replaced."""
 
     changed_share: float = 1.0
     minimum_source: int = 0
-    max_operations: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

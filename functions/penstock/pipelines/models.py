@@ -160,7 +160,6 @@ class GateModel(Model):
 class BrakesModel(Model):
     changed_share: Share = 1.0
     minimum_source: Annotated[int, Field(ge=0)] = 0
-    max_operations: Annotated[int, Field(ge=1)] | None = None
 
 
 class RetentionModel(Model):

@@ -191,7 +191,7 @@ def _pipeline(model: PipelineModel, rules: Mapping[str, Any]) -> Pipeline:
         targets=tuple(Target(name, t.project, t.database, t.prefix) for name, t in model.targets.items()),
         rules=tuple(rules.items()),
         gate=Gate(model.gate.approvers, model.gate.approvals, model.gate.expires),
-        brakes=Brakes(model.brakes.changed_share, model.brakes.minimum_source, model.brakes.max_operations),
+        brakes=Brakes(model.brakes.changed_share, model.brakes.minimum_source),
         schedule=model.schedule,
         time_zone=model.time_zone,
         backup_retention=model.retention.backups,

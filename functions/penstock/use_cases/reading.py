@@ -12,7 +12,7 @@ from itertools import groupby
 
 from penstock.core.codec import SourceState
 from penstock.core.declaration import Entity, Pipeline, Source
-from penstock.core.errors import Incomplete
+from penstock.core.errors import Incomplete, Refused
 from penstock.core.manifest import Entry, Manifest
 from penstock.core.records import Query, Snapshot, Where
 from penstock.core.values import FieldPath, Timestamp, Value, get_in
@@ -95,8 +95,9 @@ def look_at(plan: Plan, store: Store, state: SourceState, at: Timestamp) -> Look
     return look
 
 
-def everything(look: Look, at: Timestamp) -> Iterator[list[Snapshot]]:
-    """Every group, in order. Raises `Incomplete` when fewer or more were streamed than the database counts."""
+def everything(look: Look, at: Timestamp, least: int = 0) -> Iterator[list[Snapshot]]:
+    """Every group, in order. Raises `Incomplete` when fewer or more were streamed than the database counts, and `Refused` when
+    the source holds fewer documents than `least`."""
     plan, store, reading = look.plan, look.store, look.reading
     name, query = plan.source.name, Query(plan.source.collection, select=plan.select)
     if plan.group_by is not None:
@@ -104,6 +105,12 @@ def everything(look: Look, at: Timestamp) -> Iterator[list[Snapshot]]:
         query = Query(plan.source.collection, (Where(plan.group_by, ">", ""),), plan.group_by, plan.select)
     expected = store.count(query, at)
     reading.blank -= expected if plan.group_by is not None else 0
+    if expected + reading.blank < least:
+        raise Refused(
+            f"holds {expected + reading.blank} documents, fewer than the {least} that it must",
+            subject=name,
+            remedy="Nothing was read from it and nothing changes. Look whether the source was emptied or replaced.",
+        )
     cursor = plan.source.cursor
     highest = Watermark(cursor, None, at) if cursor else None
     aside: dict[Value, list[Snapshot]] = {}  # groups spelled with blanks around: they sort elsewhere than their own kind
@@ -167,12 +174,12 @@ def _newer_or_late(look: Look) -> bool:
     return bool(look.newer) or look.in_window != look.reading.state.window
 
 
-def scanned(look: Look, at: Timestamp, known: Manifest, again: set[Value]) -> Iterator[list[Snapshot]]:
+def scanned(look: Look, at: Timestamp, known: Manifest, again: set[Value], least: int = 0) -> Iterator[list[Snapshot]]:
     """For a source without a change field: everything is read, and the groups with any difference are given."""
     name, plan = look.plan.source.name, look.plan
     before = known.of(name)
     sizes = {group: len(ids) for group, ids in known.members(name, {e.group for e in before.values()}).items()}
-    for members in everything(look, at):
+    for members in everything(look, at, least):
         group = plan.group(members[0])
         same = all((old := before.get(r.id)) is not None and old.fingerprint == r.fingerprint for r in members)
         if not same or len(members) != sizes.get(group, 0) or group in again:
