@@ -146,7 +146,9 @@ def test_an_empty_source_after_a_full_one_proposes_no_delete() -> None:
     world = synced(*NETWORK)
     world.source.commit([Delete(f"{net.SOURCE}/{id}") for id, _ in NETWORK])
     assert world.run().batch == ""
-    assert world.run("full").batch == ""
+    with pytest.raises(Refused, match="holds 0 documents"):
+        world.run("full")
+    assert state(world).open == ""
     assert len(world.documents("planned-poles")) == 5
 
 

@@ -22,15 +22,23 @@ class Subject:
     fields: frozenset[str]  # that would replace another value
     rules: frozenset[str]
     blockers: frozenset[str]  # the rules among them that block
+    parent: str = ""  # the key of the record it belongs to
 
 
 def subject_of(
-    key: str, entity: str, group: str, action: str, path: str, fields: Iterable[str], findings: Iterable[Finding]
+    key: str,
+    entity: str,
+    group: str,
+    action: str,
+    path: str,
+    fields: Iterable[str],
+    findings: Iterable[Finding],
+    parent: str = "",
 ) -> Subject:
     found = list(findings)
     return Subject(
         key, entity, group, action, path, frozenset(fields),
-        frozenset(f.rule for f in found), frozenset(f.rule for f in found if f.severity == "blocker"),
+        frozenset(f.rule for f in found), frozenset(f.rule for f in found if f.severity == "blocker"), parent,
     )  # fmt: skip
 
 
@@ -65,8 +73,11 @@ Carried = Mapping[str, Mapping[str, Verdict]]  # person → change key → verdi
 
 
 def voices(subject: Subject, decisions: Sequence[Decision], carried: Carried) -> dict[str, Verdict | None]:
-    """What each person said of a change; a word on this batch replaces one carried into it."""
+    """What each person said of a change; a word on this batch replaces one carried into it. A consent carried to a change that
+    has a blocker now does not count: whoever gave it may not have seen that."""
     said: dict[str, Verdict | None] = {who: keys[subject.key] for who, keys in carried.items() if subject.key in keys}
+    if subject.blockers:
+        said = {who: word for who, word in said.items() if word == "reject"}
     return said | {person(d.by): verdict(subject, d) for d in decisions}
 
 
@@ -109,7 +120,8 @@ def _spoken_of(found: Finding, decision: Decision) -> bool:
 
 
 def demand_complete(subjects: Iterable[Subject], decision: Decision, of_batch: Iterable[Finding] = ()) -> None:
-    """Every blocker has a word, every named change exists, and no two approved changes write one document."""
+    """Every blocker has a word, every named change exists, no two approved changes write one document, and nothing is approved
+    whose parent would be created and is refused."""
     silent: list[str] = []
     if decision.verdict == "approve":
         for f in of_batch:
@@ -121,12 +133,17 @@ def demand_complete(subjects: Iterable[Subject], decision: Decision, of_batch: I
                 )
     known: set[str] = set()
     written: dict[str, str] = {}
+    not_created: set[str] = set()
+    approved: list[Subject] = []
     for subject in subjects:
         known.add(subject.key)
         said = verdict(subject, decision)
         if said is None:
             silent.append(subject.key)
+        elif said == "reject" and subject.action == "CREATE":
+            not_created.add(subject.key)
         elif said == "approve" and decision.verdict == "approve":
+            approved.append(subject)
             rival = written.setdefault(subject.path, subject.key)
             if rival != subject.key:
                 raise InvalidInput(
@@ -134,6 +151,13 @@ def demand_complete(subjects: Iterable[Subject], decision: Decision, of_batch: I
                     subject=subject.key,
                     remedy="Approve one of the two and keep production for the other.",
                 )
+    if orphans := [s for s in approved if s.parent in not_created]:
+        raise InvalidInput(
+            f"{len(orphans)} changes were approved without the new record that they belong to, the first is {orphans[0].key}: "
+            f"{orphans[0].parent} would not be created",
+            subject="decision",
+            remedy="Nothing was decided. Approve the record they belong to as well, or keep production for both.",
+        )
     if strangers := [key for key in decision.changes if key not in known]:
         raise InvalidInput(
             f"{len(strangers)} named changes are not in this batch, the first is {strangers[0][:120]!r}",

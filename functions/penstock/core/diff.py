@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -110,6 +109,26 @@ def _is_older(new: Value, held: Value) -> bool:
     return isinstance(new, Timestamp) and isinstance(held, Timestamp) and new < held
 
 
+def lapsed(entity: Entity, projected: Projected, production: Snapshot, declined: Mapping[str, str]) -> list[str]:
+    """Of what was declined: the fields (dotted; "" for the whole record) for which the source says something else by now. A value
+    that cannot be read says nothing."""
+    targets = {dotted(f.target): f for f in entity.fields}
+    found = []
+    for name, print in declined.items():
+        f = targets.get(name)
+        if f is None:
+            now = projected.fingerprint if name == "" else print
+        elif f.target in projected.values:
+            value, old = projected.values[f.target], get_in(production.fields, f.target)
+            merged = old is not None and f.compare.how in ("union", "earliest")
+            now = value_fingerprint(target_value(f.compare, old, value) if merged else value)
+        else:
+            now = value_fingerprint(None) if f.target in projected.blank else print
+        if now != print:
+            found.append(name)
+    return found
+
+
 def changed_by_hand(entity: Entity, production: Snapshot) -> bool:
     """Whether production's mapped fields are no longer what the last promotion left there."""
     promoted = get_in(production.fields, (STAMP, "content"))
@@ -146,19 +165,24 @@ def _same_place(f: Field, partner: FieldPath, values: Mapping[FieldPath, Value],
 
 def result_of(change: Change, stamp: Data | None) -> Data:
     """The whole document after promotion: what was there, the change, and the stamp (None: a rollback, which leaves none of its
-    own). {} after a DELETE."""
+    own). {} after a DELETE. It shares the maps that do not change with `before`; neither is to be changed in place."""
     if change.action is Action.DELETE:
         return {}
-    if change.replace:
-        return copy.deepcopy(change.after or {})
-    result: Data = copy.deepcopy(change.before or {})
-    for d in change.diff:
-        if d.after is not None:
-            set_in(result, d.path, copy.deepcopy(d.after))
-        else:
-            holder = get_in(result, d.path[:-1]) if len(d.path) > 1 else result
-            if isinstance(holder, dict):
-                holder.pop(d.path[-1], None)
-    if stamp is not None:
-        result[STAMP] = stamp
-    return result
+    result: Data = (change.after if change.replace else change.before) or {}
+    for d in () if change.replace else change.diff:
+        result = _with(result, d.path, d.after)
+    return result if stamp is None or change.replace else {**result, STAMP: stamp}
+
+
+def _with(data: Data, path: FieldPath, value: Value) -> Data:
+    """The map with one value put in, or with None taken out; only the maps on the way are copied."""
+    changed, name = dict(data), path[0]
+    if len(path) == 1:
+        changed[name] = value
+        if value is None:
+            del changed[name]
+        return changed
+    inner = data.get(name)
+    if isinstance(inner, dict) or value is not None:
+        changed[name] = _with(inner if isinstance(inner, dict) else {}, path[1:], value)
+    return changed

@@ -16,8 +16,9 @@ from penstock.core.batch import OPEN, Status
 from penstock.core.brakes import tripped
 from penstock.core.changes import Change
 from penstock.core.codec import Lease, Mode, Recheck, SourceState, TargetState
+from penstock.core.decisions import person
 from penstock.core.declaration import Entity
-from penstock.core.diff import Declined, Older, plan
+from penstock.core.diff import Declined, Older, lapsed, plan
 from penstock.core.errors import Conflict, OutcomeUnknown, PenstockError, Refused, Unavailable
 from penstock.core.manifest import Manifest
 from penstock.core.packs import Draft, Packer
@@ -27,12 +28,13 @@ from penstock.core.records import Query, Set, Snapshot
 from penstock.core.values import Data, Timestamp, Value, dotted
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, HeldTarget, LostRace, Move, advance, find_batch, load_batch, load_target
-from penstock.use_cases.production import Asked, Match, Production, cheaper
+from penstock.use_cases.production import Asked, Match, Production, cheaper, chunks
 from penstock.use_cases.reading import Look, Reading, changes, everything, look_at, plans, scanned
 
 LEASE_SECONDS = 900
 RESUMABLE_SECONDS = 3_000  # Firestore reads the past for an hour; a run killed longer ago starts anew
 MODES: tuple[Mode, ...] = ("recheck", "changes", "full")  # each looks at all that the one before it does
+FORGOTTEN = 2_000  # keys in one document of what is declined no more
 CHUNK = 400  # projected records that are looked up and compared together
 
 
@@ -150,6 +152,7 @@ class Run:
         self.claims: dict[str, tuple[str, int]] = {}  # projected key → the group that claimed it first, and how often it was
         self.again: dict[str, set[Value]] = {}  # source → groups to be planned again
         self.voices: staging.Voices = {}
+        self.lapsed: dict[str, dict[str, str]] = {}  # change key → fields that were declined and say something else by now
         self.packer = Packer()
         self.staged: list[tuple[str, dict[str, int]]] = []  # (digest, counts) of each pack
         self.batch: Held | None = None
@@ -167,7 +170,8 @@ class Run:
             self.mode = "full"
             reads = self._reads()
             looks = [look for look, _ in reads]
-        self.voices = staging.voices_on(self.ctx, state.open) if state.open and self.ctx.pipeline.gate.approvals > 1 else {}
+        if state.open and self.ctx.pipeline.gate.approvals > 1:
+            self.voices = staging.voices_on(self.ctx, state.open, but=person(self.started_by))
         declined = staging.declined(self.ctx)
         for look, entities in reads:
             production = self._production(entities, look)
@@ -193,10 +197,10 @@ class Run:
 
     def _groups(self, look: Look) -> Iterator[list[Snapshot]]:
         if self.mode == "full":
-            return everything(look, self.at)
+            return everything(look, self.at, self.ctx.pipeline.brakes.minimum_source)
         wanted = self.again.get(look.plan.source.name, set())
         if look.plan.source.cursor is None and self.mode == "changes":
-            return scanned(look, self.at, self._manifest(), wanted)
+            return scanned(look, self.at, self._manifest(), wanted, self.ctx.pipeline.brakes.minimum_source)
         return changes(look, self.at, self._manifest(), wanted)
 
     def _manifest(self) -> Manifest:
@@ -282,13 +286,16 @@ class Run:
         match = matches[p.entity][p.key]
         parents = matches.get(entity.parent.entity, {}) if entity.parent else {}
         parent = parents.get(str(p.values.get(entity.parent.field))) if entity.parent else None
-        said = declined.get(f"{key}#{claim + 1}" if claim else key, {})
+        of_claim = f"{key}#{claim + 1}" if claim else key
+        said = declined.get(of_claim, {})
         change = plan(
             entity, p if entity.group_by else replace(p, group=p.sources[0]), match.snapshot, declined=said,
             matched_by=match.by or "id", near=match.near, rival_of=first if claim else "",
             parent_exists=parent is not None and parent.snapshot.exists, claim=claim + 1,
             version=self.ctx.pipeline.version_of(entity),
         )  # fmt: skip
+        if said and not isinstance(change, Older) and (gone := lapsed(entity, p, match.snapshot, said)):
+            self.lapsed[of_claim] = dict.fromkeys(gone, "")
         if isinstance(change, Change):
             count.created += change.action == "CREATE"
             count.updated += change.action == "UPDATE"
@@ -389,11 +396,12 @@ class Run:
             "recheck": (),
             "last_run": {"at": self.at, "mode": self.mode, "batch": batch},
         }
+        forgotten = self._forgotten()
         try:
             if steps:
-                advance(self.ctx, *steps, writes=[owed] if owed else [], target=self.target, target_fields=fields)
+                advance(self.ctx, *steps, writes=[*filter(None, [owed]), *forgotten], target=self.target, target_fields=fields)
             else:
-                self._write_target(fields)
+                self._write_target(fields, forgotten)
         except (LostRace, Conflict) as lost:
             raise Unavailable(
                 "changed while it was being run", subject=self.ctx.id, remedy="Nothing was proposed. Run it again."
@@ -402,10 +410,17 @@ class Run:
         tallies = {name: count.tally() for name, count in self.counts.items()}
         return Outcome(self.ctx.id, self.mode, batch, self.at, tallies, notes, superseded, (owed,) if owed else ())
 
-    def _write_target(self, fields: Data) -> None:
-        write = self.target.write(**fields)
+    def _forgotten(self) -> list[Set]:
+        """What was declined and lapsed: the same value is proposed again should it come back."""
+        id = layout.batch_id(self.ctx.id, self.at, "sync")
+        some = chunks(list(self.lapsed), FORGOTTEN)
+        return [
+            staging.remember(self.ctx, id, 99_999 - n, {key: self.lapsed[key] for key in keys}) for n, keys in enumerate(some)
+        ]
+
+    def _write_target(self, fields: Data, writes: Sequence[Set]) -> None:
         try:
-            self.ctx.store.commit([write])
+            self.ctx.store.commit([self.target.write(**fields), *writes])
         except (Conflict, OutcomeUnknown):
             now = load_target(self.ctx)
             if now.state.last_run != fields["last_run"] or now.state.lease is not None:

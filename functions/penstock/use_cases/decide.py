@@ -156,7 +156,7 @@ def _subjects(ctx: Context, batch: Batch) -> list[tuple[Subject, Pack]]:
     found = []
     for pack in staging.packs_of(ctx, batch.id):
         findings = staging.findings_by_key(pack, batch.batch_findings)
-        found += [(staging.subject(change, findings), pack) for change in pack.changes]
+        found += [(staging.subject(change, findings, ctx.pipeline), pack) for change in pack.changes]
     return found
 
 
@@ -170,6 +170,9 @@ def _commit(
         except LostRace as lost:
             now = load_batch(ctx, step.held.batch.id).batch
             by = ", ".join(decisions.person(d.by) for d in now.decisions) or "another run"
+            if now.status is Status.UNDER_REVIEW:
+                what = f"was decided on at the same moment by {by}, and your word was not taken"
+                raise Refused(what, subject=now.id, remedy="Load the page again, look at it, and decide.") from lost
             raise Refused(f"is {now.status} already, by {by}", subject=now.id, remedy="Your decision was not needed.") from lost
         except Conflict:
             continue  # the target's document was written meanwhile, or the link was used: look again

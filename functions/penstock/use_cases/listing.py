@@ -98,6 +98,6 @@ def foresee(ctx: Context, batch: Batch, decision: Decision) -> Counter[Verdict]:
     subjects = []
     for pack in staging.packs_of(ctx, batch.id):
         findings = staging.findings_by_key(pack, batch.batch_findings)
-        subjects += [staging.subject(change, findings) for change in pack.changes]
+        subjects += [staging.subject(change, findings, ctx.pipeline) for change in pack.changes]
     demand_complete(subjects, decision, batch.batch_findings)
     return Counter(said for subject in subjects if (said := verdict(subject, decision)) is not None)

@@ -13,11 +13,12 @@ from penstock.core import layout
 from penstock.core.changes import Change, Finding
 from penstock.core.codec import from_data
 from penstock.core.decisions import Carried, Subject, subject_of, voices
+from penstock.core.declaration import Pipeline
 from penstock.core.errors import Conflict, NotFound, OutcomeUnknown, PenstockError
 from penstock.core.packs import Draft, Ledger, compress, decode_changes, decode_findings, digest_of, encode_findings, expand
 from penstock.core.plan import Batch, Verdict
 from penstock.core.records import ABSENT, NAME, Query, Set, Snapshot, Where
-from penstock.core.values import Data, FieldPath, Timestamp, dotted, dumps
+from penstock.core.values import Data, FieldPath, Timestamp, dotted, dumps, get_in
 from penstock.use_cases.context import Context, load_batch
 
 PackState = Literal["STAGED", "CHECKED", "PROMOTED"]
@@ -186,10 +187,14 @@ def findings_by_key(pack: Pack, of_batch: tuple[Finding, ...]) -> dict[str, list
     return found
 
 
-def subject(change: Change, findings: dict[str, list[Finding]]) -> Subject:
+def subject(change: Change, findings: dict[str, list[Finding]], pipeline: Pipeline | None = None) -> Subject:
+    """What a verdict looks at. With a pipeline, the record that the change would make it belong to is named too."""
     fields = (dotted(d.path) for d in change.diff if d.before is not None)
     found = findings.get(change.key, ())
-    return subject_of(change.key, change.entity, change.group, change.action.value, change.path, fields, found)
+    link = pipeline.entity(change.entity).parent if pipeline else None
+    named = get_in(change.after or {}, link.field) if link else None
+    parent = f"{link.entity}/{named}" if link and named is not None else ""
+    return subject_of(change.key, change.entity, change.group, change.action.value, change.path, fields, found, parent)
 
 
 def findings_fields(findings: list[Finding], gathered: dict[str, Any]) -> Data:
@@ -197,8 +202,9 @@ def findings_fields(findings: list[Finding], gathered: dict[str, Any]) -> Data:
     return {"findings": compress(text), "findings_digest": digest_of(text), "gathered": json.dumps(gathered, sort_keys=True)}
 
 
-def voices_on(ctx: Context, batch: str) -> Voices:
-    """What people have said of the changes of an open batch, by content: it holds for the same content in the next batch too."""
+def voices_on(ctx: Context, batch: str, but: str) -> Voices:
+    """What people have said of the changes of an open batch, by content: it holds for the same content in the next batch too.
+    Not so the consent of `but`, who starts that one: nobody approves what they started."""
     held = load_batch(ctx, batch).batch
     found: dict[str, dict[str, Verdict]] = {}
     for pack in packs_of(ctx, batch):
@@ -207,7 +213,9 @@ def voices_on(ctx: Context, batch: str) -> Voices:
         findings = findings_by_key(pack, held.batch_findings)
         for change in pack.changes:
             said = voices(subject(change, findings), held.decisions, pack.carried)
-            found[content_of(change)] = {who: verdict for who, verdict in said.items() if verdict is not None}
+            found[content_of(change)] = {
+                who: word for who, word in said.items() if word == "reject" or (word == "approve" and who != but)
+            }
     return found
 
 
@@ -219,13 +227,13 @@ def remember(ctx: Context, batch: str, number: int, refused: Mapping[str, Mappin
 
 
 def declined(ctx: Context) -> DeclinedMap:
-    """Everything refused on this target, the latest word on a field last."""
+    """Everything refused on this target: the latest word on each field, where that is not that it lapsed ("")."""
     found: dict[str, dict[str, str]] = {}
     query = Query(layout.REJECTIONS, (Where(("target",), "==", ctx.id),))
     for remembered in sorted(ctx.store.scan(query), key=_said_at):
         for key, fields in json.loads(remembered.fields["refused"]).items():
             found.setdefault(key, {}).update(fields)
-    return found
+    return {key: left for key, fields in found.items() if (left := {name: said for name, said in fields.items() if said})}
 
 
 def _said_at(snapshot: Snapshot) -> Timestamp:

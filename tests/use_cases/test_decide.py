@@ -1,0 +1,464 @@
+"""Decisions: who may take them, what they must say, and what happens when two come at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from penstock.core import layout, tokens
+from penstock.core.batch import Status
+from penstock.core.errors import InvalidInput, PenstockError, Refused
+from penstock.core.records import Update
+from penstock.use_cases import effects
+from penstock.use_cases.context import load_target
+from penstock.use_cases.decide import Said, WrongCode, decide, decide_by_link, find_link
+from penstock.use_cases.reviewing import review_by_link
+from penstock.use_cases.sweep import sweep
+from support import network as net
+from support.faults import Faults, PlainPages
+from support.rest import assert_sound, changes, content, facts, settle
+from support.world import APPROVER, World
+
+LERATO = "lerato@example.org"
+
+
+def opened(*records: Any, people: tuple[str, ...] = (APPROVER,), approvals: int | None = None, **more: Any) -> World:
+    world = World(pages=PlainPages(), people={"fibre_approvers": people}, approvals=approvals, **more)
+    net.feed(world, records or net.network(range(1, 4)))
+    world.run()
+    return world
+
+
+def batch_of(world: World) -> str:
+    return str(load_target(world.outside).state.open)
+
+
+def post(world: World, said: Said, to: str = APPROVER, code: str | None = None) -> Any:
+    token, right = world.link(to)
+    batch, owed = decide_by_link(world.ctx, token, right if code is None else code, said)
+    effects.pay(world.ctx, owed)
+    world.pump()
+    return world.batch(batch.id)
+
+
+def blocked() -> World:
+    """A pole without the coordinates it must have, and its drop."""
+    return opened(net.record("1-0", 1, drop=10), net.record("2-0", 2, drop=20, Latitude="", Longitude=""))
+
+
+# who --------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_approval_promotes_and_is_named_in_the_record() -> None:
+    world = opened()
+    assert post(world, Said("approve")).status is Status.APPLIED
+    stamp = world.documents("planned-poles")[net.name(1)]["penstock"]
+    assert stamp["approvedBy"] == [APPROVER]
+
+
+def test_nobody_approves_what_they_started_however_they_spell_themselves() -> None:
+    world = World(pages=PlainPages())
+    net.feed(world, net.network([1]))
+    world.run("changes", "Thandi+ops@Example.org")
+    with pytest.raises(Refused, match="nobody approves what they started"):
+        post(world, Said("approve"))
+
+
+def test_a_stranger_decides_nothing() -> None:
+    world = opened()
+    batch = world.batch(batch_of(world))
+    with pytest.raises(Refused, match="is not an approver"):
+        decide(world.ctx, batch.id, batch.digest, "mallory@example.org", Said("approve"))
+
+
+def test_one_person_under_two_spellings_is_one_voice() -> None:
+    world = opened(people=(APPROVER, LERATO), approvals=2)
+    post(world, Said("approve"))
+    batch = world.batch(batch_of(world))
+    with pytest.raises(Refused, match="has decided on this batch already"):
+        decide(world.ctx, batch.id, batch.digest, "THANDI+again@example.org", Said("approve"))
+    assert world.batch(batch.id).status is Status.UNDER_REVIEW
+
+
+def test_two_approvals_are_needed_where_two_are_asked_for() -> None:
+    world = opened(people=(APPROVER, LERATO), approvals=2)
+    assert post(world, Said("approve")).status is Status.UNDER_REVIEW
+    assert world.documents("planned-poles") == {}
+    assert post(world, Said("approve"), LERATO).status is Status.APPLIED
+    assert_sound(world)
+
+
+def test_one_refusal_of_two_refuses() -> None:
+    world = opened(people=(APPROVER, LERATO), approvals=2)
+    post(world, Said("approve"))
+    assert post(world, Said("reject"), LERATO).status is Status.REJECTED
+    assert world.documents("planned-poles") == {}
+
+
+# two at once ------------------------------------------------------------------------------------------------------------
+
+
+def between(world: World, act: Callable[[], Any]) -> None:
+    """Let somebody else act just before the next decision is committed."""
+    real, once = world.ctx.store.commit, [act]
+
+    def commit(writes: Any) -> Any:
+        if once and writes[0].path.startswith(layout.BATCHES):
+            once.pop()()
+        return real(writes)
+
+    world.ctx.store.commit = commit  # type: ignore[method-assign]
+
+
+def test_of_two_approvers_at_once_one_decides_and_the_other_is_told_by_whom() -> None:
+    world = opened(people=(APPROVER, LERATO))
+    between(world, lambda: post(world, Said("approve"), LERATO))
+    with pytest.raises(Refused, match=rf"is APPLIED already, by {LERATO}"):
+        post(world, Said("reject"))
+    assert len(world.documents("planned-poles")) == 3
+    assert len(world.batch(next(iter(world.documents(layout.BATCHES)))).decisions) == 1
+    assert_sound(world)
+
+
+def test_of_two_needed_approvals_at_once_the_second_is_asked_again_and_not_thrown_away() -> None:
+    world = opened(people=(APPROVER, LERATO), approvals=2)
+    between(world, lambda: post(world, Said("approve"), LERATO))
+    with pytest.raises(Refused, match=r"at the same moment.* Load the page again"):
+        post(world, Said("approve"))
+    assert post(world, Said("approve")).status is Status.APPLIED
+
+
+def test_a_double_click_decides_once() -> None:
+    world = opened()
+    between(world, lambda: post(world, Said("approve")))
+    with pytest.raises(Refused, match="already, by"):
+        post(world, Said("approve"))
+    with pytest.raises(Refused, match="takes no decision"):
+        post(world, Said("approve"))
+    assert_sound(world)
+
+
+def test_a_run_that_ends_meanwhile_makes_the_decision_void_and_says_so() -> None:
+    world = opened()
+    net.feed(world, [net.record("7-0", 7, day="2026-06-04")])
+    token, code = world.link()
+    between(world, world.run)
+    with pytest.raises(Refused, match="SUPERSEDED already"):
+        decide_by_link(world.ctx, token, code, Said("approve"))
+    settle(world)
+    assert world.documents("planned-poles") == {}
+
+
+# the link -----------------------------------------------------------------------------------------------------------------
+
+
+def test_looking_at_the_page_writes_nothing_at_all() -> None:
+    faults = Faults()
+    world = opened(wrap=faults.wrap)
+    token, _ = world.link()
+    faults.arm(0, "refused")
+    before = world.production.bill.writes
+    for page in (1, 2, -3, 10**9):
+        assert review_by_link(world.ctx, token, page).open
+    assert (faults.count, world.production.bill.writes) == (0, before)
+
+
+def test_five_wrong_codes_lock_the_link_and_mail_a_new_one() -> None:
+    world = opened()
+    old, right = world.link()
+    for left in (4, 3, 2, 1):
+        with pytest.raises(WrongCode, match=f"{left} tries left"):
+            decide_by_link(world.ctx, old, "222222", Said("approve"))
+    with pytest.raises(WrongCode, match="locked") as locked:
+        decide_by_link(world.ctx, old, "222222", Said("approve"))
+    effects.pay(world.ctx, locked.value.owed)
+    with pytest.raises(Refused, match="locked"):
+        decide_by_link(world.ctx, old, right, Said("approve"))
+    assert not review_by_link(world.ctx, old).open
+    assert len(world.mailer.mailbox) == 2
+    assert world.link()[0] != old
+    assert post(world, Said("approve")).status is Status.APPLIED
+
+
+def test_a_decision_without_the_code_counts_as_a_wrong_one_and_decides_nothing() -> None:
+    world = opened()
+    with pytest.raises(WrongCode):
+        post(world, Said("approve"), code="")
+    assert world.batch(batch_of(world)).status is Status.UNDER_REVIEW
+
+
+def test_any_other_token_is_unknown() -> None:
+    world = opened()
+    token, _ = world.link()
+    _, _, mac = token.partition(".")
+    wrong = [
+        "",
+        "x",
+        "k1.",
+        token + "A",
+        token[:-1],
+        token + "=",
+        token.upper(),
+        f"k2.{mac}",
+        f"../{token}",
+        "é" * 9,
+        "A" * 10**6,
+    ]
+    wrong += [token[:i] + ("A" if token[i] != "A" else "B") + token[i + 1 :] for i in range(len(token))]
+    for other in wrong:
+        with pytest.raises(Refused, match="is not known"):
+            find_link(world.ctx, other)
+    assert find_link(world.ctx, token).recipient == APPROVER
+
+
+def test_a_link_dies_with_its_key() -> None:
+    world = opened()
+    token, _ = world.link()
+    world.ctx.ports.keys["k0"] = bytes(32)  # type: ignore[index]
+    try:
+        assert find_link(world.ctx, token)
+        kept = world.ctx.ports.keys.pop("k1")  # type: ignore[attr-defined]
+        with pytest.raises(Refused, match="is not known"):
+            find_link(world.ctx, token)
+    finally:
+        world.ctx.ports.keys.clear()  # type: ignore[attr-defined]
+        world.ctx.ports.keys["k1"] = kept  # type: ignore[index]
+
+
+def test_a_link_expires() -> None:
+    world = opened()
+    token, code = world.link()
+    world.clock.forward(7 * 86_400)
+    with pytest.raises(Refused, match="expired"):
+        decide_by_link(world.ctx, token, code, Said("approve"))
+    assert "expired" in review_by_link(world.ctx, token).why_closed
+
+
+def test_a_link_whose_record_was_changed_in_the_database_is_unknown() -> None:
+    world = opened()
+    token, _ = world.link()
+    path = layout.token(tokens.hash_of(token))
+    world.production.commit([Update(path, {"recipient": "mallory@example.org"}, (("recipient",),))])
+    with pytest.raises(Refused, match="is not known"):
+        find_link(world.ctx, token)
+
+
+def test_a_link_of_an_older_batch_explains_and_leads_on() -> None:
+    world = opened()
+    token, code = world.link()
+    first = batch_of(world)
+    net.feed(world, [net.record("7-0", 7, day="2026-06-04")])
+    second = world.run().batch
+    page = review_by_link(world.ctx, token)
+    assert (page.batch.id, page.open, page.link_to) == (first, False, second)
+    assert "newer run replaced" in page.why_closed
+    with pytest.raises(Refused, match="SUPERSEDED"):
+        decide_by_link(world.ctx, token, code, Said("approve"))
+
+
+def test_a_decision_on_an_old_digest_is_refused() -> None:
+    world = opened()
+    batch = world.batch(batch_of(world))
+    with pytest.raises(Refused, match="was changed after this page was made"):
+        decide(world.ctx, batch.id, "0" * 64, APPROVER, Said("approve"))
+    token, code = world.link()
+    path = layout.batch(batch.id)
+    world.production.commit([Update(path, {"digest": "1" * 64}, (("digest",),))])
+    with pytest.raises(Refused):
+        decide_by_link(world.ctx, token, code, Said("approve"))
+
+
+# what -------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_blocker_needs_a_word_of_its_own() -> None:
+    world = blocked()
+    with pytest.raises(InvalidInput, match="with a blocker were given no word"):
+        post(world, Said("approve"))
+    assert world.batch(batch_of(world)).status is Status.UNDER_REVIEW
+    batch = post(world, Said("approve", {"rule:required": "approve"}))
+    assert (batch.status, batch.applied) == (Status.APPLIED, 4)
+
+
+def test_a_word_on_the_change_itself_counts_most() -> None:
+    world = blocked()
+    said = Said("approve", {"rule:required": "reject"}, {f"poles/{net.name(2)}": "approve"})
+    assert post(world, said).applied == 4
+
+
+def test_a_child_is_not_approved_without_its_new_parent() -> None:
+    world = opened()
+    with pytest.raises(InvalidInput, match=r"would not be created.*as well"):
+        post(world, Said("approve", changes={f"poles/{net.name(2)}": "reject"}))
+    both = {f"poles/{net.name(2)}": "reject", f"drops/{net.drop_name(20)}": "reject"}
+    batch = post(world, Said("approve", changes=both))  # type: ignore[arg-type]
+    assert (batch.applied, batch.rejected) == (4, 2)
+    assert_sound(world)
+
+
+def test_a_change_that_is_not_there_cannot_be_named() -> None:
+    world = opened()
+    with pytest.raises(InvalidInput, match="are not in this batch"):
+        post(world, Said("approve", changes={"poles/NO.SUCH": "reject"}))
+
+
+def test_a_whole_group_or_kind_can_be_refused() -> None:
+    world = opened()
+    batch = post(world, Said("approve", {"entity:drops": "reject", f"group:{net.name(1)}": "reject"}))
+    assert (batch.applied, batch.rejected) == (2, 4)
+    assert set(world.documents("planned-poles")) == {net.name(2), net.name(3)}
+    assert world.documents("drops") == {}
+
+
+def test_a_mass_change_needs_one_word_and_that_one_decides_all_of_it() -> None:
+    world = World(pages=PlainPages())
+    net.feed(world, net.network(range(1, 302), drops=0))
+    world.run()
+    world.approve("approve")
+    net.feed(world, net.network(range(1, 302), drops=0, PONs="77", day="2026-06-09"))
+    world.run()
+    batch = world.batch(batch_of(world))
+    assert [f.field for f in batch.batch_findings if f.rule == "mass_change"] == ["ponNumber"]
+    brake = {f"rule:{f.rule}": "approve" for f in batch.batch_findings if not f.field}
+    with pytest.raises(InvalidInput, match="held by mass_change"):
+        post(world, Said("approve", brake))  # type: ignore[arg-type]
+    done = post(world, Said("approve", {**brake, "mass:ponNumber": "approve"}))  # type: ignore[arg-type]
+    assert done.applied == 301
+    assert world.documents("planned-poles")[net.name(300)]["ponNumber"] == "77"
+
+
+def test_a_brake_can_only_be_approved_knowingly() -> None:
+    world = opened(*net.network(range(1, 4)))
+    world.approve("approve")
+    net.feed(world, net.network(range(1, 4), Sections="9", day="2026-06-09"))
+    world.run()
+    with pytest.raises(InvalidInput, match="held by brake"):
+        post(world, Said("approve"))
+    with pytest.raises(InvalidInput, match="held by brake"):
+        post(world, Said("approve", {"rule:brake": "reject"}))
+    assert post(world, Said("approve", {"rule:brake": "approve"})).status is Status.APPLIED
+
+
+# what is carried and what is remembered -----------------------------------------------------------------------------------
+
+
+def test_the_first_consent_is_carried_to_the_same_content_of_the_next_batch() -> None:
+    world = opened(people=(APPROVER, LERATO), approvals=2)
+    post(world, Said("approve"))
+    net.feed(world, [net.record("7-0", 7, day="2026-06-04")])
+    second = world.run().batch
+    batch = post(world, Said("approve"), LERATO)
+    assert batch.id == second
+    assert batch.status is Status.UNDER_REVIEW  # the new pole has one consent yet
+    batch = post(world, Said("approve"))
+    assert (batch.status, batch.applied) == (Status.APPLIED, 7)
+    assert_sound(world)
+
+
+def test_a_carried_consent_alone_and_a_second_one_approve_when_nothing_is_new() -> None:
+    world = opened(people=(APPROVER, LERATO), approvals=2)
+    post(world, Said("approve"))
+    world.source.commit([Update(f"{net.SOURCE}/3-0", {"PONs": "8", "lst_mod_dt": "2026-06-05"}, (("PONs",), ("lst_mod_dt",)))])
+    second = world.run().batch
+    said = dict.fromkeys((f"poles/{net.name(3)}", f"drops/{net.drop_name(30)}"), "reject")
+    batch = post(world, Said("approve", changes=said), LERATO)  # type: ignore[arg-type]
+    assert (batch.id, batch.status, batch.applied, batch.rejected) == (second, Status.APPLIED, 4, 2)
+
+
+def test_who_starts_the_next_run_does_not_carry_a_consent_into_it() -> None:
+    world = opened(people=(APPROVER, LERATO, "sipho@example.org"), approvals=2)
+    post(world, Said("approve"))
+    net.feed(world, [net.record("7-0", 7, day="2026-06-04")])
+    world.run("changes", APPROVER)
+    batch = post(world, Said("approve"), LERATO)
+    assert batch.approved == 0
+    assert batch.status is Status.UNDER_REVIEW
+
+
+def test_a_consent_is_not_carried_to_a_change_that_a_blocker_has_come_to() -> None:
+    world = opened(net.record("1-0", 1, drop=10), people=(APPROVER, LERATO), approvals=2)
+    post(world, Said("approve"))
+    before = content(world, batch_of(world))
+    net.feed(world, net.network([2], drops=1, Drop_Number=net.drop_name(10), day="2026-06-04"))  # a rival claims the drop
+    second = world.run().batch
+    assert set(before) & set(content(world, second))
+    batch = world.batch(second)
+    rules = {f"rule:{rule}": "approve" for rule, of in batch.findings.items() if "blocker" in of}
+    rival = next(c.key for c in changes(world, second) if "#" in c.key)
+    decided = post(world, Said("approve", rules, {rival: "reject"}), LERATO)  # type: ignore[arg-type]
+    assert decided.status is Status.UNDER_REVIEW
+
+
+@pytest.mark.parametrize("mode", ["changes", "full"])
+def test_a_refused_change_is_not_proposed_again_until_its_value_changes(mode: Any) -> None:
+    world = opened()
+    world.approve("approve")
+    net.feed(world, [net.record("2-0", 2, drop=20, PONs="9", Sections="3", day="2026-06-04")])
+    world.run()
+    drop = f"drops/{net.drop_name(20)}"
+    batch = post(world, Said("approve", {"rule:brake": "approve"}, {drop: "reject"}))
+    assert (batch.applied, batch.rejected) == (1, 1)
+    assert world.run(mode).batch == ""
+    assert world.run("full").tallies["drops"].declined == 1
+    net.feed(world, [net.record("2-0", 2, drop=20, PONs="9", Sections="4", day="2026-06-05")])
+    (change,) = [c for c in changes(world, world.run(mode).batch) if c.key == drop]
+    assert ("zoneNumber",) in change.mask  # what was refused stays refused, its neighbour is news
+    assert ("ponNumber",) not in change.mask
+
+
+def test_a_refused_value_that_comes_back_after_another_is_proposed_again() -> None:
+    world = opened()
+    world.approve("approve")
+    for pon, day, proposed in (
+        ("9", "2026-06-04", True),
+        ("9", "2026-06-05", False),
+        ("4", "2026-06-06", False),
+        ("9", "2026-06-07", True),
+    ):
+        net.feed(world, [net.record("2-0", 2, drop=20, PONs=pon, day=day)])
+        world.run()
+        assert bool(batch_of(world)) is proposed, day
+        if proposed:
+            post(world, Said("reject"))
+
+
+def test_a_new_record_refused_as_a_whole_is_not_proposed_again_until_it_changes() -> None:
+    world = opened()
+    assert post(world, Said("reject")).status is Status.REJECTED
+    assert world.run("full").batch == ""
+    net.feed(world, [net.record("2-0", 2, drop=20, PONs="9", day="2026-06-04")])
+    again = world.run().batch
+    assert {c.key for c in changes(world, again)} == {f"poles/{net.name(2)}", f"drops/{net.drop_name(20)}"}
+
+
+def test_an_expired_batch_is_proposed_again_by_the_next_run() -> None:
+    world = opened()
+    first = batch_of(world)
+    world.clock.forward(7 * 86_400 + 10)
+    settle(world)
+
+    sweep(world.ctx)
+    assert world.batch(first).status is Status.EXPIRED
+    second = world.run().batch
+    assert content(world, second) == content(world, first)
+    assert post(world, Said("approve")).applied == 6
+
+
+def test_every_refusal_says_what_to_do_next() -> None:
+    world = blocked()
+    token, code = world.link()
+    batch = world.batch(batch_of(world))
+    tries: list[Callable[[], Any]] = [
+        lambda: decide_by_link(world.ctx, token, "x", Said("approve")),
+        lambda: decide_by_link(world.ctx, token, code, Said("approve")),
+        lambda: decide_by_link(world.ctx, "nothing", code, Said("approve")),
+        lambda: decide(world.ctx, batch.id, "old", APPROVER, Said("approve")),
+        lambda: decide(world.ctx, batch.id, batch.digest, "x@example.org", Said("approve")),
+        lambda: decide(world.ctx, "fibre_network.fibreflow.20260101t000000-000000", "", APPROVER, Said("approve")),
+    ]
+    for attempt in tries:
+        with pytest.raises(PenstockError) as told:
+            attempt()
+        assert told.value.remedy
+    assert not [f for f in facts(world).values() if f["kind"] == "promote"]
