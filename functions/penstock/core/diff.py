@@ -178,9 +178,10 @@ def _with(data: Data, path: FieldPath, value: Value) -> Data:
     """The map with one value put in, or with None taken out; only the maps on the way are copied."""
     changed, name = dict(data), path[0]
     if len(path) == 1:
-        changed[name] = value
         if value is None:
-            del changed[name]
+            changed.pop(name, None)
+        else:
+            changed[name] = value
         return changed
     inner = data.get(name)
     if isinstance(inner, dict) or value is not None:

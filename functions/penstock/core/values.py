@@ -126,19 +126,32 @@ _fast = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=Fal
 
 
 def _dollar_keys(value: Value) -> bool:
-    if isinstance(value, dict):
-        return any(k.startswith("$") or _dollar_keys(v) for k, v in value.items())
-    return isinstance(value, list | tuple) and any(_dollar_keys(v) for v in value)
+    """Whether a map anywhere inside has a key that begins with `$`."""
+    inside = [value]
+    while inside:
+        here = inside.pop()
+        if isinstance(here, dict):
+            for name in here:
+                if name.startswith("$"):
+                    return True
+            here = here.values()
+        inside += [inner for inner in here if isinstance(inner, _NESTING)]
+    return False
+
+
+_NESTING = (dict, list, tuple)
 
 
 def dumps(value: Value) -> str:
     """The exact, canonical text of a value; `loads` gives the same value back."""
-    if not _dollar_keys(value):
-        try:
-            return _fast.encode(value)
-        except ValueError as error:
-            if "JSON compliant" not in str(error):
-                raise
+    try:
+        text = _fast.encode(value)
+    except ValueError as error:
+        if "JSON compliant" not in str(error):
+            raise
+    else:
+        if '"$' not in text or not isinstance(value, _NESTING) or not _dollar_keys(value):
+            return text
     return _fast.encode(_escape(value))
 
 
