@@ -128,6 +128,7 @@ def test_the_page_behind_a_mailed_link_is_served_from_the_bundle_alone(
     world.ports = replace(world.ports, project_ids=projects, now=wiring.clock)
     world.contexts = wiring.Contexts(world.ports, world.contexts.pipelines)
     (world.ctx,) = world.contexts.all()
+    world.outside = world.ctx
     record = {"Pole Number": "LAW.P.A007", "Latitude": "-26.38", "Longitude": "27.81", "lst_mod_dt": "2026-03-01"}
     world.put(world.source, "onemap-records", [("P1", record)])
     world.run()
