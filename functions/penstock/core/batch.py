@@ -33,7 +33,7 @@ MOVES: dict[Status, frozenset[Status]] = {
     S.UNDER_REVIEW: frozenset({S.APPROVED, S.REJECTED, *_REPLACEABLE}),
     S.APPROVED: frozenset({S.APPLYING, S.APPLIED, S.PARTIALLY_APPLIED, S.FAILED}),
     S.APPLYING: frozenset({S.APPLIED, S.PARTIALLY_APPLIED, S.FAILED}),
-    S.FAILED: frozenset({S.CHECKING, S.APPLYING, S.SUPERSEDED}),
+    S.FAILED: frozenset({S.CHECKING, S.APPLYING, S.SUPERSEDED, S.PARTIALLY_APPLIED}),  # the last: given up half-way
     S.APPLIED: frozenset({S.ROLLED_BACK}),
     S.PARTIALLY_APPLIED: frozenset({S.ROLLED_BACK}),
     S.REJECTED: frozenset(),
