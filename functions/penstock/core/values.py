@@ -122,37 +122,37 @@ def _escape(value: Value) -> Any:
     return value
 
 
-_fast = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_tag, allow_nan=False)
+class _Encoder(json.JSONEncoder):
+    """Used for one text: it counts the tags that it wrote."""
+
+    tags = 0
+
+    def __init__(self) -> None:
+        super().__init__(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+    def default(self, value: Value) -> Any:
+        self.tags += 1
+        return _tag(value)
 
 
 def _dollar_keys(value: Value) -> bool:
-    """Whether a map anywhere inside has a key that begins with `$`."""
-    inside = [value]
-    while inside:
-        here = inside.pop()
-        if isinstance(here, dict):
-            for name in here:
-                if name.startswith("$"):
-                    return True
-            here = here.values()
-        inside += [inner for inner in here if isinstance(inner, _NESTING)]
-    return False
-
-
-_NESTING = (dict, list, tuple)
+    if isinstance(value, dict):
+        return any(k.startswith("$") or _dollar_keys(v) for k, v in value.items())
+    return isinstance(value, list | tuple) and any(_dollar_keys(v) for v in value)
 
 
 def dumps(value: Value) -> str:
     """The exact, canonical text of a value; `loads` gives the same value back."""
+    encoder = _Encoder()
     try:
-        text = _fast.encode(value)
+        text = encoder.encode(value)
     except ValueError as error:
         if "JSON compliant" not in str(error):
             raise
     else:
-        if '"$' not in text or not isinstance(value, _NESTING) or not _dollar_keys(value):
+        if text.count('"$') == encoder.tags or not _dollar_keys(value):  # each `$` is a tag's: looking at the text is cheap
             return text
-    return _fast.encode(_escape(value))
+    return _Encoder().encode(_escape(value))
 
 
 def _untag(found: dict[str, Any]) -> Any:
