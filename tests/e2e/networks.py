@@ -32,14 +32,15 @@ APPROVED, SIGNED = "Pole Permission: Approved", "Home Sign Ups: Approved & Insta
 
 def fibre(poles: int = 260) -> Case:
     """Two records and two drops for each pole. Every tenth pole is in production with an older status, which is brought forward.
-    Every hundredth is there under another spelling: an approver must decide on it, and keeps production as it is."""
+    Every hundredth, which has no drops, is there under another spelling: an approver must decide on it, and keeps production."""
     records: Documents = {}
     production: Documents = {}
     outcome: Documents = {}
     for n in range(poles):
-        pole, pon = f"LAW.P.A{n:04d}", str(10 + n % 30)
+        pole, pon, disputed = f"LAW.P.A{n:04d}", str(10 + n % 30), n % 100 == 5
         for visit in range(2):
-            number, drop = f"{100_000 + 2 * n + visit}", f"DR{1_000_000 + 2 * n + visit}"
+            number = f"{100_000 + 2 * n + visit}"
+            drop = "no drop allocated" if disputed else f"DR{1_000_000 + 2 * n + visit}"
             records[f"onemap-records/{number}"] = {
                 "Property ID": number,
                 "Pole Number": pole,
@@ -56,11 +57,12 @@ def fibre(poles: int = 260) -> Case:
                 "date_status_changed": f"2026-01-{1 + n % 27:02d} 0{visit + 1}:00:00",
                 "Contact Name": "Somebody Private",
             }
-            outcome[f"drops/{drop}"] = {"dropNumber": drop, "poleNumber": pole, "ponNumber": pon}
+            if not disputed:
+                outcome[f"drops/{drop}"] = {"dropNumber": drop, "poleNumber": pole, "ponNumber": pon}
         path = f"planned-poles/{pole}"
         outcome[path] = {"poleNumber": pole, "ponNumber": pon, "zoneNumber": "2", "importStatus": SIGNED}
         place = {"latitude": -26.30 - n // 40 * 0.0004, "longitude": 27.80 + n % 40 * 0.0005}
-        if n % 100 == 5:
+        if disputed:
             del outcome[path]
             spelled = pole.removeprefix("LAW.")
             production[f"planned-poles/{spelled}"] = {"poleNumber": spelled, "location": place}
@@ -70,7 +72,7 @@ def fibre(poles: int = 260) -> Case:
             production[path] = {**held, "location": place}
             outcome[path] |= {"crew": f"crew {n}"}
     disputes = len(range(5, poles, 100))
-    return Case(FOLDER, "fibre_network", {"onemap": records}, production, lambda _: outcome, 3 * poles, disputes)
+    return Case(FOLDER, "fibre_network", {"onemap": records}, production, lambda _: outcome, 3 * poles - 2 * disputes, disputes)
 
 
 def library(readers: int = 255) -> Case:

@@ -76,7 +76,8 @@ def _page(ctx: Context, token: str, shown: Review, session: str, fresh: str, sta
 
 
 def _decide(request: Request, ctx: Context, token: str) -> Response:
-    if (request.content_length or 0) > MAX_FORM or request.mimetype != "application/x-www-form-urlencoded":
+    size = request.content_length  # None: sent in chunks, which no browser does with a form
+    if size is None or size > MAX_FORM or request.mimetype != "application/x-www-form-urlencoded":
         raise InvalidInput("is not the page's own form", subject="request", remedy="Nothing was decided. Open the link again.")
     session, nonce = request.cookies.get(COOKIE, ""), request.form.get("nonce", "")
     if not _is_session(session) or not hmac.compare_digest(nonce.encode(), _nonce(ctx, session, token).encode()):
