@@ -46,6 +46,8 @@ class Facts(TypedDict, total=False):
     rival_of: str  # group that claims the same record in this run
     parent_exists: bool  # the parent was seen in production when the plan was made
     edited_by_hand: bool  # production's mapped fields are not what was last promoted
+    # and by capture
+    drift: dict[str, list[Value]]  # of a change that fell out: dotted field → [planned against, approved, in production now]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock.core.changes import Action, Change, FieldDiff
+from penstock.core.comparison import identical
 from penstock.core.decisions import person
 from penstock.core.declaration import Entity
 from penstock.core.diff import content_fingerprint, result_of, value_fingerprint
@@ -86,12 +87,27 @@ def reverse(batch: str, change: Change, promoted_at: Timestamp, now: Snapshot) -
     diff = tuple(FieldDiff(p, get_in(now.fields, p), get_in(before, p), p == (STAMP,)) for p in paths)
     if not touched:
         return _reversal(change, Action.UPDATE, now, before, diff, facts, replace=True)
+    if all(identical(d.before, d.after) for d in diff if not d.passive):
+        return None
     facts["edited_since"] = str(now.update_time)
+    diff = tuple(_without_empty_maps(diff, now.fields, before))
     after: Data = {}
     for d in diff:
         if d.after is not None:
             set_in(after, d.path, d.after)
     return _reversal(change, Action.UPDATE, now, after, diff, facts, replace=False)
+
+
+def _without_empty_maps(diff: Iterable[FieldDiff], now: Data, before: Data) -> Iterator[FieldDiff]:
+    """A map that the promotion brought and that holds nothing else goes as a whole, so that no empty one is left behind."""
+    diff = list(diff)
+    brought: dict[FieldPath, set[str]] = {}
+    for d in diff:
+        if len(d.path) > 1 and d.after is None and get_in(before, d.path[:-1]) is None:
+            brought.setdefault(d.path[:-1], set()).add(d.path[-1])
+    whole = {path for path, names in brought.items() if set(get_in(now, path) or ()) <= names}
+    yield from (d for d in diff if d.path[:-1] not in whole)
+    yield from (FieldDiff(path, get_in(now, path), None) for path in sorted(whole))
 
 
 def _reversal(

@@ -25,9 +25,10 @@ from penstock.core.packs import Draft, Packer
 from penstock.core.plan import Batch, Kind, Tally
 from penstock.core.projection import Projected, Projection, Projector
 from penstock.core.records import Query, Set, Snapshot
-from penstock.core.values import Data, Timestamp, Value, dotted
+from penstock.core.values import Data, Timestamp, Value, dotted, get_in
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, HeldTarget, LostRace, Move, advance, find_batch, load_batch, load_target
+from penstock.use_cases.finish import give_up
 from penstock.use_cases.production import Asked, Match, Production, cheaper, chunks
 from penstock.use_cases.reading import Look, Reading, changes, everything, look_at, plans, scanned
 
@@ -55,16 +56,22 @@ class Outcome:
 def capture(ctx: Context, mode: Mode = "changes", started_by: str = "schedule") -> Outcome:
     """Run one target of a pipeline. `full` compares everything with production; `changes` takes what changed since the last run
     (the first run is full); `recheck` plans again what drifted or was left undecided. Raises `Refused` while the target is
-    paused or another run holds it, `Unavailable` while a batch is being applied."""
+    paused or another run holds it, `Unavailable` while a batch is being applied. One whose promotion FAILED is given up."""
     target = load_target(ctx)
     _admit(ctx, target.state)
+    given_up: tuple[Set, ...] = ()
+    if target.state.applying:
+        given_up = give_up(ctx, target.state.applying)
+        target = load_target(ctx)
+        _admit_nothing_applied(ctx, target.state)
     if not target.state.manifest:
         mode = "full"
     lease = _take(ctx, target, mode, started_by)
     at = _commit_lease(ctx, target, lease)
     run = Run(ctx, HeldTarget(replace(target.state, lease=lease), at), lease)
     try:
-        return run.run()
+        outcome = run.run()
+        return replace(outcome, owed=(*given_up, *outcome.owed))
     except Exception:
         with suppress(PenstockError):  # what went wrong first is what is told
             _release(ctx, lease)
@@ -105,6 +112,9 @@ def _admit(ctx: Context, state: TargetState) -> None:
         raise Refused(
             f"has a rollback that waits to be decided ({state.open})", subject=ctx.id, remedy="Decide it, and run again."
         )
+
+
+def _admit_nothing_applied(ctx: Context, state: TargetState) -> None:
     if state.applying:
         raise Unavailable(
             f"is being promoted now (batch {state.applying})", subject=ctx.id, remedy="Run again when the promotion is done."
@@ -152,6 +162,7 @@ class Run:
         self.claims: dict[str, tuple[str, int]] = {}  # projected key → the group that claimed it first, and how often it was
         self.again: dict[str, set[Value]] = {}  # source → groups to be planned again
         self.voices: staging.Voices = {}
+        self.drifted: dict[str, dict[str, list[Value]]] = {}  # change key → dotted field → [planned against, approved]
         self.lapsed: dict[str, dict[str, str]] = {}  # change key → fields that were declined and say something else by now
         self.packer = Packer()
         self.staged: list[tuple[str, dict[str, int]]] = []  # (digest, counts) of each pack
@@ -219,7 +230,21 @@ class Run:
                 if recheck.keys is None or change.key in recheck.keys:
                     source = self.ctx.pipeline.entity(change.entity).source
                     found.setdefault(source, set()).add(change.group)
+                    self._note_drift(change, fell_out=recheck.keys is not None)
         return found
+
+    def _note_drift(self, change: Change, *, fell_out: bool) -> None:
+        """What was planned and approved of a change that fell out, to be shown beside what production holds now; also when the
+        batch that showed it last is superseded."""
+        if fell_out:
+            self.drifted[change.key] = {dotted(d.path): [d.before, d.after] for d in change.diff if not d.passive}
+        elif "drift" in change.facts:
+            self.drifted[change.key] = {name: said[:2] for name, said in change.facts["drift"].items()}
+
+    def _drift(self, change: Change) -> Change:
+        fields = {tuple(name.split(".")): said for name, said in self.drifted[change.key].items()}
+        drift = {dotted(path): [*said, get_in(change.before or {}, path)] for path, said in fields.items()}
+        return replace(change, facts={**change.facts, "drift": drift})
 
     def _production(self, entities: Sequence[Entity], look: Look) -> Production:
         if self.mode != "full":
@@ -299,7 +324,7 @@ class Run:
         if isinstance(change, Change):
             count.created += change.action == "CREATE"
             count.updated += change.action == "UPDATE"
-            return change
+            return self._drift(change) if change.key in self.drifted else change
         count.unchanged += change is None
         count.declined += isinstance(change, Declined)
         count.held += isinstance(change, Older)

@@ -76,7 +76,8 @@ def report(ctx: Context, _: str, data: Data) -> None:
     """The report after a promotion, and where it lies, on the batch."""
     batch = load_batch(ctx, data["batch"]).batch
     kind = "rollback" if batch.kind == "rollback" else "post-sync"
-    rows = (row for pack in staging.packs_of(ctx, batch.id) for row in rows_of(pack, batch))
+    packs = (pack for pack in staging.packs_of(ctx, batch.id) if staging.is_intact(batch, pack))  # `error` names any other
+    rows = (row for pack in packs for row in rows_of(pack, batch))
     reports = {**batch.reports, **write_report(ctx, kind, batch, rows)}
     ctx.store.commit([Update(layout.batch(batch.id), {"reports": reports}, (("reports",),), EXISTS)])
 

@@ -61,6 +61,31 @@ def finish(ctx: Context, batch: str) -> tuple[Set, ...]:
     return _rest(ctx, held, to, fields, drifted)
 
 
+def give_up(ctx: Context, batch: str) -> tuple[Set, ...]:
+    """End a promotion that FAILED and that nobody mended: what landed stands and can be rolled back, what did not is planned anew
+    by the next run. Gives what is owed; nothing where the batch is not FAILED, or moved meanwhile."""
+    held, target = load_batch(ctx, batch), load_target(ctx)
+    if held.batch.status is not Status.FAILED:
+        return ()
+    ledgers = [pack.ledger for pack in staging.packs_of(ctx, batch, payload=False)]
+    applied = sum(ledger.applied for ledger in ledgers if ledger)
+    rejected = sum(len(ledger.rejected) for ledger in ledgers if ledger)
+    fields = {
+        "applied": applied,
+        "rejected": rejected,
+        "drifted": held.batch.total - applied - rejected,
+        "finished_at": ctx.ports.now(),
+    }
+    owed = (outbox.owe(ctx, batch, "report", "post"), outbox.owe(ctx, batch, "done")) if applied else ()
+    step = Move(held, Status.PARTIALLY_APPLIED if applied else Status.SUPERSEDED, "engine", fields, {"applied": applied})
+    target_fields = {"applying": "", "recheck": (*target.state.recheck, Recheck(batch))}
+    try:
+        advance(ctx, step, writes=owed, target=target, target_fields=target_fields)
+    except LostRace:
+        return ()
+    return owed
+
+
 def _rest(ctx: Context, held: Held, to: Status, fields: Data, drifted: tuple[str, ...]) -> tuple[Set, ...]:
     batch, target = held.batch, load_target(ctx)
     owed = [outbox.owe(ctx, batch.id, "report", "post"), outbox.owe(ctx, batch.id, "done")]

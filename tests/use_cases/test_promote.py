@@ -1,0 +1,268 @@
+"""Promotion: what was approved lands byte for byte, and nothing else does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from penstock.core import packs
+from penstock.core.batch import Status
+from penstock.core.changes import Action
+from penstock.core.errors import Unavailable
+from penstock.core.packs import compress, decode_findings, encode_findings, expand
+from penstock.core.records import Delete, Update
+from penstock.use_cases import check, effects, staging
+from penstock.use_cases.capture import capture
+from penstock.use_cases.context import load_target
+from penstock.use_cases.decide import Said, decide_by_link
+from penstock.use_cases.promote import promote_pack
+from penstock.use_cases.reviewing import review_by_link
+from penstock.use_cases.rollback import plan_rollback
+from penstock.use_cases.staging import Tampered
+from penstock.use_cases.sweep import retry, sweep
+from support import network as net
+from support.faults import PlainPages
+from support.rest import assert_sound, changes, production, settle
+from support.world import World
+
+POLE = f"planned-poles/{net.name(2)}"
+
+
+def opened(*, standing: bool = True) -> World:
+    world = World(pages=PlainPages())
+    net.feed(world, net.network(range(1, 4)))
+    if standing:
+        world.put(world.production, "planned-poles", [net.standing(2, ponNumber="9")])
+    world.run()
+    return world
+
+
+def first(world: World) -> str:
+    return min(world.documents("penstock_batches"))
+
+
+def edit(world: World, path: str = POLE, **fields: Any) -> None:
+    world.production.commit([Update(path, fields, tuple((name,) for name in fields))])
+
+
+def test_fields_that_no_pipeline_names_are_not_touched() -> None:
+    world = opened()
+    world.approve("approve")
+    pole = world.documents("planned-poles")[net.name(2)]
+    assert pole["crew"] == {"lead": 2, "tools": ["spade"]}
+    assert (pole["ponNumber"], pole["importStatus"]) == ("4", net.APPROVED)
+
+
+@pytest.mark.parametrize("how", ["edited", "deleted"])
+def test_a_record_that_moved_falls_out_and_the_rest_lands(how: str) -> None:
+    world = opened()
+    if how == "edited":
+        edit(world, ponNumber="11")
+    else:
+        world.production.commit([Delete(POLE)])
+    world.approve("approve")
+    batch = world.batch(first(world))
+    assert (batch.status, batch.applied, batch.drifted, batch.total) == (Status.PARTIALLY_APPLIED, 5, 1, 6)
+    found = production(world).get(POLE)
+    assert found is None if how == "deleted" else found and found["ponNumber"] == "11"
+    assert_sound(world)
+
+
+def test_a_record_that_appeared_meanwhile_is_not_overwritten() -> None:
+    world = opened(standing=False)
+    world.put(world.production, "planned-poles", [(net.name(2), {"poleNumber": "somebody else's"})])
+    world.approve("approve")
+    assert production(world)[POLE] == {"poleNumber": "somebody else's"}
+
+
+def test_what_fell_out_comes_back_for_review_with_planned_approved_and_now() -> None:
+    world = opened()
+    edit(world, ponNumber="11")
+    world.approve("approve")
+    follow_up = world.batch(load_target(world.outside).state.open)
+    assert (follow_up.kind, follow_up.follows, follow_up.status) == ("followup", first(world), Status.UNDER_REVIEW)
+    (change,) = changes(world, follow_up.id)
+    assert change.action is Action.UPDATE
+    assert change.facts["drift"]["ponNumber"] == ["9", "4", "11"]
+    assert change.facts["drift"]["importStatus"] == [None, net.APPROVED, None]
+    net.feed(world, [net.record("7-0", 7, day="2026-06-05")])  # a newer run supersedes it and keeps the story
+    again = {c.key: c for c in changes(world, world.run().batch)}
+    assert again[change.key].facts["drift"]["ponNumber"] == ["9", "4", "11"]
+    world.approve("approve")
+    assert production(world)[POLE]["ponNumber"] == "4"
+    assert_sound(world)
+
+
+def test_a_dotted_field_drifts_with_its_own_value() -> None:
+    world = opened()
+    edit(world, location={"latitude": 1.0, "longitude": 2.0})
+    world.approve("approve")
+    (change,) = changes(world, load_target(world.outside).state.open)
+    assert change.facts["drift"]["ponNumber"][2] == "9"
+    assert "location.latitude" in [".".join(d.path) for d in change.diff]
+
+
+def test_a_promote_message_that_comes_after_a_rollback_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(effects, "INLINE", 0)
+    world = opened()
+    world.approve("approve")
+    before = [m for m in world.publisher.messages if m[0] == effects.PROMOTE]
+    assert before
+    _, owed = plan_rollback(world.ctx, first(world), "operator@example.org")
+    effects.pay(world.ctx, owed)
+    world.pump()
+    world.approve("approve")
+    rest = production(world)
+    world.publisher.messages += before
+    world.pump()
+    settle(world)
+    assert production(world) == rest
+    assert_sound(world)
+
+
+def tampered(world: World, **fields: Any) -> None:
+    (path,) = (f"penstock_staging/{id}" for id in world.documents("penstock_staging") if id.startswith(first(world)))
+    world.production.commit([Update(path, fields, tuple((name,) for name in fields))])
+
+
+def pack(world: World) -> Any:
+    return staging.load_pack(world.outside, first(world), 0)
+
+
+def decided(world: World) -> World:
+    """Approved, and nothing of it promoted yet."""
+    world.ctx.ports.publisher.messages.clear()  # type: ignore[attr-defined]
+    world.delivered = 0
+    token, code = world.link()
+
+    decide_by_link(world.ctx, token, code, Said("approve"))
+    return world
+
+
+def findings_gone(world: World) -> dict[str, Any]:
+    text = encode_findings([replace(f, severity="notice") for f in decode_findings(expand(pack(world).fields["findings"]))])
+    return {"findings": compress(text)}
+
+
+def other_digest(world: World) -> dict[str, Any]:
+    text = encode_findings([])
+    return {"findings": compress(text), "findings_digest": staging.digest_of(text)}
+
+
+def other_values(world: World) -> dict[str, Any]:
+    return {"payload": compress(expand(pack(world).fields["payload"]).replace("LAWLEY", "ELSEWHERE"))}
+
+
+def other_values_and_digest(world: World) -> dict[str, Any]:
+    text = expand(pack(world).fields["payload"]).replace("LAWLEY", "ELSEWHERE")
+    return {"payload": compress(text), "digest": staging.digest_of(text)}
+
+
+def other_consents(world: World) -> dict[str, Any]:
+    return {"carried": '{"mallory@example.org": {}}'}
+
+
+TAMPERED = [findings_gone, other_digest, other_values, other_values_and_digest, other_consents, lambda _: {"payload": b"junk"}]
+
+
+@pytest.mark.parametrize("how", TAMPERED)
+def test_a_pack_that_is_not_what_was_shown_is_not_promoted(how: Any) -> None:
+    world = decided(opened())
+    before = production(world)
+    tampered(world, **how(world))
+    settle_failed(world)
+    assert production(world) == before
+    with pytest.raises(Tampered) as told:
+        promote_pack(world.ctx, replace(world.batch(first(world)), status=Status.APPLYING), 0)
+    assert told.value.remedy
+
+
+@pytest.mark.parametrize("how", TAMPERED)
+def test_after_the_dead_letter_the_next_run_plans_a_tampered_batch_anew(how: Any) -> None:
+    world = decided(opened())
+    tampered(world, **how(world))
+    settle_failed(world)
+    assert check.fail(world.ctx, first(world), 0)
+    failed = world.batch(first(world))
+    assert failed.status is Status.FAILED
+    assert "was not" in failed.error or "Pack 0" in failed.error
+    again = world.run("changes")
+    assert world.batch(first(world)).status in (Status.SUPERSEDED, Status.PARTIALLY_APPLIED)
+    world.approve("approve")
+    assert len(world.documents("planned-poles")) == 3
+    assert production(world)[POLE]["projectName"] == "LAWLEY"
+    assert again.batch
+    assert load_target(world.outside).state.applying == ""
+
+
+def settle_failed(world: World) -> None:
+    for _ in range(3):
+        world.clock.forward(1_000)
+        sweep(world.ctx)
+
+
+@pytest.mark.parametrize("how", [findings_gone, other_values, lambda _: {"payload": b"junk"}])
+def test_a_tampered_pack_is_not_shown_and_not_decided_and_the_next_run_mends_it(how: Any) -> None:
+    world = opened()
+    tampered(world, **how(world))
+    token, _ = world.link()
+    with pytest.raises(Tampered):
+        review_by_link(world.ctx, token)
+    with pytest.raises(Tampered):
+        world.decide(Said("approve"))
+    again = world.run("full")
+    assert again.superseded == first(world)
+    world.approve("approve")
+    assert production(world)[POLE]["projectName"] == "LAWLEY"
+
+
+def test_a_pack_that_failed_for_a_while_is_retried_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(effects, "INLINE", 0)
+    world = opened()
+    blobs = world.ctx.ports.blobs
+    real, down = blobs.write, [True]
+
+    def write(name: str, *given: Any, **named: Any) -> bool:
+
+        if down and name.startswith("backups/"):
+            raise Unavailable("is not writable", subject="bucket", remedy="Grant the account storage.objects.create.")
+        return real(name, *given, **named)
+
+    blobs.write = write  # type: ignore[method-assign]
+    world.patient = True
+    with pytest.raises(Exception, match="not writable"):
+        world.approve("approve")
+    world.publisher.messages.clear()
+    world.delivered = 0
+    assert check.fail(world.ctx, first(world), 0)
+    batch = world.batch(first(world))
+    assert "storage.objects.create" in batch.error
+    assert f"penstock retry {batch.id}" in batch.error
+    down.clear()
+    retry(world.ctx, batch.id, "operator@example.org")
+    settle(world)
+    assert world.batch(batch.id).status is Status.APPLIED
+    assert_sound(world)
+
+
+def test_a_promotion_given_up_half_way_names_what_landed_and_can_be_rolled_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packs, "MAX_CHANGES", 2)
+    world = decided(opened())
+    id = f"{first(world)}.00001"
+    world.production.commit([Update(f"penstock_staging/{id}", {"payload": b"junk"}, (("payload",),))])
+    settle_failed(world)
+    assert check.fail(world.ctx, first(world), 1)
+    failed = len(world.documents("planned-poles"))
+    outcome = capture(world.ctx)
+    effects.pay(world.ctx, outcome.owed)
+    given_up = world.batch(first(world))
+    assert (given_up.status, given_up.applied, given_up.drifted) == (Status.PARTIALLY_APPLIED, 2, 4)
+    assert failed < 3
+    assert given_up.reports["post-sync.html"]
+    world.pump()
+    world.approve("approve")
+    assert len(world.documents("planned-poles")) == 3
+    back, owed = plan_rollback(world.ctx, first(world), "operator@example.org")
+    effects.pay(world.ctx, owed)
+    assert back.total == 2
