@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "web"))  # the batches that page tests use
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 SWITCHES = [
     "--no-sandbox",

@@ -28,7 +28,7 @@ def test_a_promotion_that_is_killed_again_and_again_ends_with_nothing_lost_and_n
     print(f"PENSTOCK_SEED={SEED}")
     moments = random.Random(SEED)
     case = networks.fibre(300 + 150 * KILLS)
-    with running(tmp_path, case, monkeypatch, PENSTOCK_STALE_SECONDS=str(STALE_SECONDS)) as here:
+    with running(tmp_path, case, monkeypatch, PENSTOCK_STALE_SECONDS=str(STALE_SECONDS), THREADS="2") as here:
         (ctx,) = here.targets
         here.fill()
         here.tick(case.name)
@@ -41,7 +41,7 @@ def test_a_promotion_that_is_killed_again_and_again_ends_with_nothing_lost_and_n
         struck = []
         for n in range(KILLS):  # spread over the whole promotion, each at a random moment
             eventually(lambda n=n: left() <= batch.packs * (1 - n / KILLS), "progress", 120)
-            time.sleep(moments.uniform(0, 0.8))
+            time.sleep(moments.uniform(0, 0.5))
             here.stack.kill("promote")
             struck.append((str(load_batch(ctx, batch.id).batch.status), left()))
             here.stack.restart("promote")

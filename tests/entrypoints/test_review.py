@@ -193,6 +193,16 @@ def test_a_wrong_code_is_told_and_what_was_filled_in_is_kept(world: World, visit
     is_calm(answer)
 
 
+@pytest.mark.parametrize("typed", ["", " ", "ABC", "ABCDEFG", "123456", "I00OL1", "test@example.com", "ＡＢＣＤＥＦ", "x" * 40])
+def test_what_is_no_code_at_all_is_told_and_costs_no_try(world: World, visit: Any, batch: str, typed: str) -> None:
+    before = everything(world)
+    for _ in range(2):
+        answer = visit().send(typed)
+        assert answer.status_code == 422
+        assert "6 letters and digits" in answer.text
+    assert everything(world) == before
+
+
 def test_five_wrong_codes_lock_the_link_and_mail_another(world: World, visit: Any, batch: str) -> None:
     visitor, (token, code) = visit(), world.link()
     nonce = visitor.nonce()

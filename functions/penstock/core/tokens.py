@@ -55,8 +55,16 @@ def hash_of(token: str) -> str:
 
 def same_code(typed: str, right: str) -> bool:
     """Compared in constant time; case, blanks and dashes in what was typed do not matter."""
-    plain = typed.upper().replace(" ", "").replace("-", "")
-    return hmac.compare_digest(plain.encode(), right.encode())
+    return hmac.compare_digest(_plain(typed).encode(), right.encode())
+
+
+def could_be_code(typed: str) -> bool:
+    """Whether it has the form of a code at all. What has not is no guess: a mail scanner that fills in forms locks no link."""
+    return len(_plain(typed)) == CODE_LENGTH and set(_plain(typed)) <= set(_LETTERS)
+
+
+def _plain(typed: str) -> str:
+    return typed.upper().replace(" ", "").replace("-", "")
 
 
 def nonce(key: bytes, session: str, token: str) -> str:

@@ -65,6 +65,12 @@ def decide_by_link(ctx: Context, token: str, code: str, said: Said) -> tuple[Bat
         link.recipient, ctx.ports.now(), link.grant.digest, said.verdict, said.groups, said.changes, said.note[:2_000]
     )
     _admit_link(ctx, link, held, decision)
+    if not tokens.could_be_code(code):
+        raise InvalidInput(
+            f"is not {tokens.CODE_LENGTH} letters and digits as in the mail",
+            subject="The code",
+            remedy="Nothing was decided. Type the code that stands beside the link.",
+        )
     if not tokens.same_code(code, tokens.code(ctx.ports.keys, link.key_id, link.grant)):
         raise _wrong_code(ctx, link, held.batch)
     assert link.snapshot.update_time is not None
