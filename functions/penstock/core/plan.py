@@ -85,6 +85,7 @@ class Batch:
     supersedes: str = ""
     superseded_by: str = ""
     rolls_back: str = ""
+    part: bool = False  # a rollback of some of the changes: the batch that it rolls back stands
     follows: str = ""  # a follow-up's origin
     reports: Mapping[str, str] = field(default_factory=dict)  # `pre-sync.html` → where a person finds it
     bill: Mapping[str, int] = field(default_factory=dict)  # reads, writes, deletes, messages

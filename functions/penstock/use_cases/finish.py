@@ -106,7 +106,9 @@ def _rest(ctx: Context, held: Held, to: Status, fields: Data, drifted: tuple[str
 
 def _undone(ctx: Context, rollback: Batch, writes: list[Write]) -> list[Move]:
     """A rollback that came to rest: the batch it took back is ROLLED_BACK. Where that was itself a rollback, the batch below
-    stands again, and what was remembered as declined no longer is."""
+    stands again, and what was remembered as declined no longer is. Where only a part was taken back, all of this stays."""
+    if rollback.part:
+        return []
     undone = load_batch(ctx, rollback.rolls_back)
     steps = [Move(undone, Status.ROLLED_BACK, "engine")] if undone.batch.status is not Status.ROLLED_BACK else []
     if undone.batch.kind == "rollback":

@@ -53,7 +53,8 @@ def plan_rollback(ctx: Context, batch: str, by: str, keys: Collection[str] | Non
     for draft in drafts:
         staging.stage(ctx, id, draft, {})
     counts = sum((Counter(draft.counts) for draft in drafts), Counter[str]())
-    fields = {"packs": len(drafts), "counts": dict(counts)}
+    part = keys is not None and counts.total() < undone.batch.applied
+    fields = {"packs": len(drafts), "counts": dict(counts), "part": part}
     steps = [Move(held, Status.STAGED, by, fields, {"packs": [draft.digest for draft in drafts]})]
     target_fields: dict[str, object] = {"open": id}
     before = find_batch(ctx, target.state.open) if target.state.open else None
