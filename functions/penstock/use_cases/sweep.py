@@ -47,12 +47,16 @@ def _resume_checks(ctx: Context, target: HeldTarget) -> list[str]:
     held = find_batch(ctx, target.state.open) if target.state.open else None
     if held is None or held.batch.status not in {Status.STAGED, Status.CHECKING} or not _stale(ctx, held):
         return []
-    waiting = [int(p.fields["number"]) for p in ctx.store.scan(staging.in_state(held.batch.id, "STAGED"))]
+    return [f"{held.batch.id}: {_check_on(ctx, held.batch.id)}"]
+
+
+def _check_on(ctx: Context, batch: str) -> str:
+    waiting = [int(p.fields["number"]) for p in ctx.store.scan(staging.in_state(batch, "STAGED"))]
     if not waiting:
-        effects.pay(ctx, open_review(ctx, held.batch.id))
-        return [f"{held.batch.id}: every pack was checked; the review was opened"]
-    effects.send_packs(ctx, effects.CHECK, held.batch.id, waiting)
-    return [f"{held.batch.id}: {len(waiting)} packs were sent to be checked again"]
+        effects.pay(ctx, open_review(ctx, batch))
+        return "every pack was checked; the review was opened"
+    effects.send_packs(ctx, effects.CHECK, batch, waiting)
+    return f"{len(waiting)} packs were sent to be checked again"
 
 
 def _expire(ctx: Context, target: HeldTarget) -> list[str]:
@@ -108,6 +112,4 @@ def retry(ctx: Context, batch: str, by: str) -> str:
     (held,) = advance(ctx, Move(held, Status.APPLYING if decided else Status.CHECKING, by, {"error": ""}))
     if decided:
         return resume_promotion(ctx, held.batch)
-    waiting = [int(p.fields["number"]) for p in ctx.store.scan(staging.in_state(batch, "STAGED"))]
-    effects.send_packs(ctx, effects.CHECK, batch, waiting)
-    return f"{len(waiting)} packs were sent to be checked"
+    return _check_on(ctx, batch)
