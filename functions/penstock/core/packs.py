@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,8 +86,9 @@ def digest_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def decode_changes(text: str) -> list[Change]:
-    return [decode_change(item) for item in loads(text)]
+def decode_changes(text: str, keys: Container[str] | None = None) -> list[Change]:
+    """The changes of a pack's text, in order: all, or those with these keys, which costs a fraction where they are few."""
+    return [decode_change(item) for item in loads(text) if keys is None or item["k"] in keys]
 
 
 class Packer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from penstock.core import layout
 from penstock.core.batch import Status
@@ -72,13 +72,13 @@ def _blocked(pack: Pack, batch: Batch) -> set[str]:
     return {f.key for f in found if f.severity == "blocker"}
 
 
-def rows_of(pack: Pack, batch: Batch) -> Iterator[Row]:
-    """The changes of a pack with what was found, said and done about each."""
+def rows_of(pack: Pack, batch: Batch, keys: Container[str] | None = None) -> Iterator[Row]:
+    """The changes of a pack, all or those with these keys, with what was found, said and done about each."""
     findings = staging.findings_by_key(pack, batch.batch_findings)
-    ledger = pack.ledger
-    for change in pack.changes:
+    ledger, carried = pack.ledger, pack.carried
+    for change in pack.some(keys):
         told = tuple(f for f in findings.get(change.key, ()) if not is_folded(f, batch.folded))
-        said = outcome(staging.subject(change, findings), batch.decisions, pack.carried, batch.approvals)
+        said = outcome(staging.subject(change, findings), batch.decisions, carried, batch.approvals)
         yield Row(change, told, _status(batch, change.key, said, ledger.drifted if ledger else None))
 
 
@@ -101,8 +101,7 @@ def _page(packs: list[Pack], batch: Batch, page: int) -> Iterator[Row]:
     for pack in packs:
         size = len(pack.fields["keys"])
         if seen + size > first and seen < first + PAGE:
-            rows = list(rows_of(pack, batch))
-            yield from rows[max(0, first - seen) : first + PAGE - seen]
+            yield from rows_of(pack, batch, pack.fields["keys"][max(0, first - seen) : first + PAGE - seen])
         seen += size
 
 
@@ -110,7 +109,7 @@ def _blockers(packs: list[Pack], batch: Batch, blocked: dict[int, set[str]]) -> 
     left = BLOCKERS_SHOWN
     for pack in packs:
         if left > 0 and blocked[pack.number]:
-            rows = [row for row in rows_of(pack, batch) if row.change.key in blocked[pack.number]][:left]
+            rows = list(rows_of(pack, batch, blocked[pack.number]))[:left]
             left -= len(rows)
             yield from rows
 
@@ -119,7 +118,6 @@ def find_row(ctx: Context, batch: Batch, key: str) -> Row:
     """One change by its key: one query, whatever the size of the batch."""
     query = Query(layout.STAGING, (Where(("batch",), "==", batch.id), Where(("keys",), "array-contains", key)))
     for found in ctx.store.scan(query):
-        for row in rows_of(Pack(found), batch):
-            if row.change.key == key:
-                return row
+        for row in rows_of(Pack(found), batch, {key}):
+            return row
     raise NotFound("is not in this batch", subject=key, remedy=f"`penstock show {batch.id}` lists its changes.")

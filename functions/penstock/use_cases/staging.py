@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -55,7 +55,11 @@ class Pack:
 
     @property
     def changes(self) -> list[Change]:
-        return decode_changes(self._intact("payload", "digest", "changes than were staged"))
+        return self.some(None)
+
+    def some(self, keys: Container[str] | None) -> list[Change]:
+        """The changes with these keys; None: all."""
+        return decode_changes(self._intact("payload", "digest", "changes than were staged"), keys)
 
     @property
     def findings(self) -> list[Finding]:
