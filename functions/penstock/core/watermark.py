@@ -28,20 +28,23 @@ class Watermark:
 
     def __init__(self, cursor: ChangeCursor, start: Value, at: Timestamp) -> None:
         self.value = start
-        self._text = cursor.kind == "text"
+        self._cursor = cursor
         limit = at.plus(AHEAD_SECONDS)
-        self._limit: Value = f"{limit.datetime():%Y-%m-%d}~" if self._text else limit
+        self._limit: Value = f"{limit.datetime():%Y-%m-%d}~" if cursor.kind == "text" else limit
 
     def see(self, stamp: Value) -> None:
-        if not (_is_day(stamp) if self._text else isinstance(stamp, Timestamp)) or stamp > self._limit:
+        if not is_stamp(self._cursor, stamp) or stamp > self._limit:
             return
         if self.value is None or stamp > self.value:
             self.value = stamp
 
 
-def _is_day(stamp: Value) -> bool:
+def is_stamp(cursor: ChangeCursor, value: Value) -> bool:
+    """Whether a value of the change field is a moment, or begins with a day."""
+    if cursor.kind == "timestamp":
+        return isinstance(value, Timestamp)
     try:
-        dt.date.fromisoformat(stamp[:10])
+        dt.date.fromisoformat(value[:10])
     except (ValueError, TypeError):
         return False
     return True

@@ -16,7 +16,7 @@ from penstock.core.errors import Incomplete, Refused
 from penstock.core.manifest import Entry, Manifest
 from penstock.core.records import Query, Snapshot, Where
 from penstock.core.values import FieldPath, Timestamp, Value, get_in
-from penstock.core.watermark import Watermark, overlap_start, within
+from penstock.core.watermark import Watermark, is_stamp, overlap_start, within
 from penstock.ports import Store
 
 CHUNK = 300  # documents fetched by id in one call
@@ -39,8 +39,10 @@ class Plan:
         return raw.strip() or None if isinstance(raw, str) else raw
 
     def entry(self, record: Snapshot) -> Entry:
+        """What is remembered of a record. A stamp that is none may be anything, and is not kept."""
         cursor = self.source.cursor
-        return Entry(self.group(record), get_in(record.fields, cursor.field) if cursor else None, record.fingerprint)
+        stamp = get_in(record.fields, cursor.field) if cursor else None
+        return Entry(self.group(record), stamp if cursor and is_stamp(cursor, stamp) else None, record.fingerprint)
 
 
 def plans(pipeline: Pipeline) -> list[tuple[Plan, list[Entity]]]:

@@ -1,0 +1,136 @@
+"""A canary in every column that no pipeline names, and in every value that does not convert: it is found nowhere else."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import logging
+import zlib
+from typing import Any
+
+import pytest
+from penstock.adapters.memory import MemoryStore
+from penstock.core.errors import PenstockError
+from penstock.core.records import Query, Update
+from penstock.core.values import GeoPoint, Reference, Timestamp, Vector
+from penstock.use_cases import effects
+from penstock.use_cases.decide import Said, decide_by_link
+from penstock.use_cases.reviewing import review_by_link
+from penstock.use_cases.rollback import plan_rollback
+from penstock.use_cases.sweep import sweep
+from support import network as net
+from support.world import World
+
+CANARY = "KANARIE"
+UNNAMED: dict[str, Any] = {
+    "Owner Name": f"{CANARY} Owner",
+    "ID Number": f"{CANARY}8001015009087",
+    "Contact": {"phone": [CANARY, {CANARY: CANARY}]},
+    CANARY: 1,
+    "Photo": CANARY.encode(),
+    "Survey": [{"answer": CANARY}],
+    "Agent": Reference(f"projects/p/databases/d/documents/people/{CANARY}"),
+    "Where": GeoPoint(1.25, 2.5),
+    "When": Timestamp(1_790_000_001),
+    "Embedding": Vector((1.5, 2.5)),
+    "status": CANARY,  # a mapped name in another spelling is another column
+    "Latitude ": CANARY,
+    "Sales/Notes": f"<script>{CANARY}</script>",
+}
+UNREADABLE = {
+    "Latitude": f"{CANARY} south",
+    "Longitude": f"28.80{CANARY}",
+    "date_status_changed": f"{CANARY} 2026",
+    "lst_mod_dt": f"{CANARY} yesterday",
+    "Drop Number": f"DR{CANARY}",
+}
+
+
+def told(world: World) -> str:
+    """Everything that Penstock wrote anywhere, unpacked."""
+    found: list[str] = []
+    store = world.production
+    assert isinstance(store, MemoryStore)
+    for collection in list(store._paths):
+        for document in store.scan(Query(collection)):
+            found += [document.path, text_of(document.data)]
+    for name, content in world.blobs.objects.items():
+        found += [name, gzip.decompress(content).decode() if name.endswith(".gz") else content.decode()]
+    found += [repr(mail) for mail in world.mailer.sent]
+    found += [repr(message) for message in world.publisher.messages]
+    return "\n".join(found)
+
+
+def text_of(value: Any) -> str:
+    if isinstance(value, bytes):
+        try:
+            return zlib.decompress(value).decode()
+        except zlib.error:
+            return base64.b64encode(value).decode() + value.decode(errors="replace")
+    if isinstance(value, dict):
+        return " ".join(f"{name} {text_of(inner)}" for name, inner in value.items())
+    if isinstance(value, list):
+        return " ".join(map(text_of, value))
+    return repr(value)
+
+
+def life(world: World) -> list[str]:
+    """Capture, review, approval, drift, follow-up, refusal, rollback and sweep; and what errors said on the way."""
+    errors: list[str] = []
+    world.run()
+    token, _ = world.link()
+    errors.append(repr(review_by_link(world.ctx, token)))
+    for said in (Said("approve"), Said("reject"), Said("approve", changes={"no/such": "approve"})):
+        try:
+            decide_by_link(world.ctx, token, world.link()[1] if said.changes else "x", said)
+        except PenstockError as error:
+            errors.append(repr(error) + str(error))
+    world.production.commit([Update(f"planned-poles/{net.name(1)}", {"ponNumber": "77"}, (("ponNumber",),))])
+    world.approve("approve")
+    synced = min(world.documents("penstock_batches"))
+    world.approve("approve")
+    _, owed = plan_rollback(world.ctx, synced, "operator@example.org")
+    effects.pay(world.ctx, owed)
+    world.pump()
+    world.approve("approve")
+    world.clock.forward(10_000)
+    errors += sweep(world.ctx)
+    return errors
+
+
+def source(**columns: Any) -> list[tuple[str, Any]]:
+    records = [(id, data | UNNAMED) for id, data in net.network(range(1, 5))]
+    return [*records, ("9-0", net.record("9-0", 9, drop=90)[1] | UNNAMED | columns)]
+
+
+def test_no_column_that_is_not_named_and_no_value_that_does_not_convert_is_found_anywhere(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    world = World()
+    world.put(world.production, "planned-poles", [net.standing(1, ponNumber="9")])
+    net.feed(world, source(**UNREADABLE))
+    errors = life(world)
+    everything = told(world) + "\n".join(errors) + "".join(capsys.readouterr()) + caplog.text
+    assert CANARY.casefold() not in everything.casefold()
+    assert base64.b64encode(CANARY.encode()).decode()[:-2] not in everything
+    assert "Owner Name" not in everything
+    assert "LAWLEY" in everything  # and so what is named was looked at
+
+
+def test_the_search_would_find_what_leaks() -> None:
+    world = World()
+    net.feed(world, source(Site=CANARY))
+    life(world)
+    assert told(world).count(CANARY) > 10
+
+
+def test_a_stream_that_fails_says_nothing_of_what_it_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    net.feed(world, source(**UNREADABLE))
+    store = world.source
+    real = store.count
+    monkeypatch.setattr(store, "count", lambda query, at=None: real(query, at) + 1)
+    with pytest.raises(PenstockError) as failed:
+        world.run()
+    assert CANARY not in repr(failed.value) + told(world)
