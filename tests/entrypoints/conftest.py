@@ -1,31 +1,20 @@
-"""Services as the functions framework serves them, on a world in memory."""
+"""Services on a world in memory."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import functions_framework
 import pytest
-from flask.testing import FlaskClient
 from penstock import wiring
 from penstock.local.identity import Issuer
 from penstock.settings import Settings
+from serving import ACCOUNT, AUDIENCE, Visitor, served
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.world import KEYS, World
-
-MAIN = str(Path(__file__).parents[2] / "functions" / "main.py")
-AUDIENCE, ACCOUNT = "https://worker.example.org", "invoker@example.iam.gserviceaccount.com"
-
-
-def served(name: str) -> FlaskClient:
-    """A client of one function, loaded as in production. What it cannot handle reaches the test as an answer."""
-    app = functions_framework.create_app(name, MAIN, "http")
-    return app.test_client()
 
 
 @pytest.fixture(scope="session")
@@ -59,25 +48,6 @@ def record(n: int) -> dict[str, Any]:
         "Contact Name": "Somebody Private",
         "lst_mod_dt": "2026-03-01 08:00:00",
     }
-
-
-@dataclass
-class Visitor:
-    """A browser at the review service, with a cookie jar of its own."""
-
-    client: FlaskClient
-    path: str
-
-    def open(self, **options: Any) -> Any:
-        return self.client.get(self.path, **options)
-
-    def nonce(self) -> str:
-        page = self.open().text
-        return page.partition('name="nonce" value="')[2].partition('"')[0]
-
-    def send(self, code: str, verdict: str = "approve", **form: Any) -> Any:
-        filled = {"nonce": self.nonce(), "verdict": verdict, "code": code, "note": "", "except": "", **form}
-        return self.client.post(self.path, data=filled)
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import string
 from typing import Any
 
 import pytest
-from conftest import served
 from penstock import wiring
 from penstock.core.batch import Status
 from penstock.core.tokens import MAX_TRIES
 from penstock.entrypoints import review as entry
 from penstock.use_cases import reviewing
 from penstock.web.headers import SECURITY_HEADERS
+from serving import served
 from support.world import APPROVER, World
 
 WRONG = "222222"

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import ACCOUNT, AUDIENCE, served
 from google.auth import jwt
 from penstock import wiring
 from penstock.core import layout
@@ -23,6 +22,7 @@ from penstock.use_cases import check as checking
 from penstock.use_cases import effects
 from penstock.use_cases.promote import promote_pack
 from penstock.web.headers import SECURITY_HEADERS
+from serving import ACCOUNT, AUDIENCE, served
 from support.world import World
 
 NAMES = ("capture", "check", "promote", "dead_letter", "sweep")
