@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from penstock.core.batch import Status
+from penstock.core.changes import Finding
+from penstock.core.decisions import Subject, admit, demand_complete, outcome, person, subject_of, verdict
+from penstock.core.errors import InvalidInput, Refused
+from penstock.core.plan import Batch, Decision
+from penstock.core.values import Timestamp
+
+AT = Timestamp(1_790_000_000)
+
+
+def subject(key: str = "drops/1", **more: Any) -> Subject:
+    given: dict[str, Any] = {"entity": "drops", "group": "P1", "action": "UPDATE", "path": f"drops/{key}", "fields": ["pon"]}
+    given |= {"findings": []} | more
+    return subject_of(key, **given)
+
+
+def found(rule: str, severity: Any = "blocker", key: str = "drops/1", field: str = "") -> Finding:
+    return Finding(rule, severity, key, "P1", "text", "remedy", field)
+
+
+def said(word: Any = "approve", by: str = "a@x.org", **more: Any) -> Decision:
+    return Decision(by, AT, "d", word, **more)
+
+
+def batch(**more: Any) -> Batch:
+    given: dict[str, Any] = {"status": Status.UNDER_REVIEW, "started_by": "schedule", "digest": "d"} | more
+    status, started_by = given.pop("status"), given.pop("started_by")
+    return Batch("b", "p", "p.t", "sync", status, AT, AT, started_by, **given)
+
+
+BLOCKED = subject(findings=[found("moved")])
+WARNED = subject(findings=[found("moved", "warning")])
+
+
+@pytest.mark.parametrize(
+    ("of", "decision", "expected"),
+    [
+        (subject(), said(), "approve"),
+        (subject(), said("reject"), "reject"),
+        (subject(), said("reject", changes={"drops/1": "approve"}), "reject"),
+        (WARNED, said(), "approve"),
+        (WARNED, said(groups={"rule:moved": "reject"}), "reject"),
+        (BLOCKED, said(), None),
+        (BLOCKED, said(groups={"entity:drops": "approve"}), None),
+        (BLOCKED, said(groups={"rule:moved": "approve"}), "approve"),
+        (BLOCKED, said(groups={"rule:other": "approve"}), None),
+        (BLOCKED, said(changes={"drops/1": "approve"}), "approve"),
+        (BLOCKED, said(groups={"rule:moved": "approve"}, changes={"drops/1": "reject"}), "reject"),
+        (BLOCKED, said(groups={"rule:moved": "approve", "group:P1": "reject"}), "reject"),
+        (subject(), said(groups={"mass:pon": "reject"}), "reject"),
+        (subject(fields=["zone"]), said(groups={"mass:pon": "reject"}), "approve"),
+        (subject(), said(groups={"action:UPDATE": "reject"}), "reject"),
+        (subject(findings=[found("moved"), found("rivals")]), said(groups={"rule:moved": "approve"}), None),
+    ],
+)
+def test_the_most_particular_word_counts_and_a_blocker_passes_by_its_own_alone(
+    of: Subject, decision: Decision, expected: Any
+) -> None:
+    assert verdict(of, decision) == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("a@x.org", "A@X.ORG", True),
+        ("a+b@x.org", "a@x.org", True),
+        (" a@x.org ", "a@x.org", True),
+        ("a@x.org", "b@x.org", False),
+        ("a@x.org", "a@y.org", False),
+        ("schedule", "schedule", True),
+    ],
+)
+def test_one_person_has_one_voice_however_spelled(one: str, other: str, same: bool) -> None:
+    assert (person(one) == person(other)) is same
+
+
+def test_so_many_consents_approve_and_one_refusal_refuses() -> None:
+    a, b, no = said(by="a@x.org"), said(by="b@x.org"), said("reject", by="c@x.org")
+    assert outcome(subject(), [a], {}, 2) is None
+    assert outcome(subject(), [a, said(by="A+x@X.org")], {}, 2) is None
+    assert outcome(subject(), [a, b], {}, 2) == "approve"
+    assert outcome(subject(), [a, b, no], {}, 2) == "reject"
+
+
+def test_a_consent_carried_counts_until_the_same_person_speaks_again() -> None:
+    carried: Any = {"b@x.org": {"drops/1": "approve"}}
+    assert outcome(subject(), [said()], carried, 2) == "approve"
+    assert outcome(subject("drops/2"), [said()], carried, 2) is None
+    assert outcome(subject(), [said("reject", by="b@x.org")], carried, 1) == "reject"
+
+
+def test_a_consent_carried_to_a_blocker_does_not_count_and_a_refusal_does() -> None:
+    assert outcome(BLOCKED, [], {"b@x.org": {"drops/1": "approve"}}, 1) is None
+    assert outcome(BLOCKED, [], {"b@x.org": {"drops/1": "reject"}}, 1) == "reject"
+
+
+@pytest.mark.parametrize(
+    ("held", "by", "why"),
+    [
+        (batch(status=Status.APPLIED), "a@x.org", "takes no decision"),
+        (batch(), "z@x.org", "not an approver"),
+        (batch(started_by="A+1@x.org"), "a@x.org", "what they started"),
+        (batch(decisions=(said(),)), "A@x.org", "decided on this batch already"),
+        (batch(digest="other"), "a@x.org", "changed after this page"),
+    ],
+)
+def test_who_may_not_decide_is_told_why_and_what_to_do(held: Batch, by: str, why: str) -> None:
+    with pytest.raises(Refused, match=why) as told:
+        admit(held, said(by=by), ["a@x.org", "b@x.org"])
+    assert told.value.remedy
+
+
+def test_an_approver_may_decide_an_open_batch() -> None:
+    admit(batch(), said(), ["A@x.org"])
+
+
+@pytest.mark.parametrize("status", [s for s in Status if s is not Status.UNDER_REVIEW])
+def test_no_other_status_takes_a_decision(status: Status) -> None:
+    with pytest.raises(Refused):
+        admit(batch(status=status), said(), ["a@x.org"])
+
+
+def test_a_decision_that_is_silent_on_a_blocker_is_incomplete_unless_it_refuses_all() -> None:
+    with pytest.raises(InvalidInput, match="1 changes with a blocker"):
+        demand_complete([BLOCKED], said())
+    demand_complete([BLOCKED], said("reject"))
+
+
+def test_two_approved_changes_of_one_document_are_refused() -> None:
+    rivals = [subject("drops/1", path="drops/1"), subject("drops/1#2", path="drops/1")]
+    with pytest.raises(InvalidInput, match="both write drops/1"):
+        demand_complete(rivals, said())
+    demand_complete(rivals, said(changes={"drops/1#2": "reject"}))
+
+
+def test_a_child_needs_the_parent_that_this_batch_would_create() -> None:
+    parent, child = subject("poles/P1", entity="poles", action="CREATE"), subject("drops/1", parent="poles/P1")
+    demand_complete([parent, child], said())
+    with pytest.raises(InvalidInput, match="poles/P1 would not be created"):
+        demand_complete([child, parent], said(changes={"poles/P1": "reject"}))
+    known = subject("poles/P1", entity="poles", action="UPDATE")
+    demand_complete([known, child], said(changes={"poles/P1": "reject"}))  # it is there, and stays as it is
+
+
+def test_a_brake_needs_a_yes_and_a_mass_change_any_word() -> None:
+    brake, mass = found("brake", key=""), found("mass_change", key="", field="pon")
+    for groups in ({}, {"rule:brake": "reject"}):
+        with pytest.raises(InvalidInput, match="held by brake"):
+            demand_complete([], said(groups=groups), [brake])
+    demand_complete([], said(groups={"rule:brake": "approve"}), [brake])
+    for word in ("approve", "reject"):
+        demand_complete([], said(groups={"mass:pon": word}), [mass])
+    demand_complete([], said("reject"), [brake, mass])
+
+
+def test_a_stranger_among_the_named_changes_is_refused_by_a_short_name() -> None:
+    with pytest.raises(InvalidInput) as told:
+        demand_complete([subject()], said(changes={"x" * 10_000: "approve"}))
+    assert len(str(told.value)) < 500

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from penstock.core.manifest import Entry, Manifest, decode, encode
+from penstock.core.values import Timestamp
+
+words = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+stamps = st.none() | words | st.builds(Timestamp, st.integers(0, 2_000_000_000), st.just(0))
+entries = st.dictionaries(words, st.builds(Entry, st.none() | words, stamps, words), max_size=5)
+
+
+@given(st.builds(Manifest, st.dictionaries(words, entries, max_size=3), st.dictionaries(words, words, max_size=5)))
+def test_a_manifest_comes_back_as_it_was(manifest: Manifest) -> None:
+    assert decode(encode(manifest)) == manifest
+
+
+def test_equal_manifests_are_equal_bytes_whatever_the_order() -> None:
+    a, b = Entry("g", "2026-01-01", "f"), Entry("h", None, "e")
+    assert encode(Manifest({"s": {"1": a, "2": b}}, {"x": "1", "y": "2"})) == encode(
+        Manifest({"s": {"2": b, "1": a}}, {"y": "2", "x": "1"})
+    )
+
+
+def test_the_members_of_a_group_are_found_and_those_of_none_are_not() -> None:
+    manifest = Manifest(
+        {"s": {"1": Entry("a", None, ""), "2": Entry("b", None, ""), "3": Entry("a", None, ""), "4": Entry(None, None, "")}}
+    )
+    assert manifest.members("s", {"a", "z"}) == {"a": ["1", "3"]}
+    assert manifest.members("elsewhere", {"a"}) == {}
+
+
+def test_the_window_holds_both_its_ends_and_stamps_of_its_own_type() -> None:
+    stamps = ["2026-01-01", "2026-01-02 10:00", "2026-01-03", "2026-01-04", None, Timestamp(1)]
+    manifest = Manifest({"s": {str(n): Entry("g", stamp, "") for n, stamp in enumerate(stamps)}})
+    assert manifest.in_window("s", "2026-01-01", "2026-01-03") == 3
+    assert manifest.in_window("s", "2026-01-02", "2026-01-03") == 2
