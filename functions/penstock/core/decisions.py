@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penstock.core.changes import Finding
 from penstock.core.errors import InvalidInput, Refused
@@ -117,6 +117,22 @@ def _spoken_of(found: Finding, decision: Decision) -> bool:
     if found.field:
         return f"mass:{found.field}" in decision.groups
     return decision.groups.get(f"rule:{found.rule}") == "approve"
+
+
+def closed(subjects: Iterable[Subject], decision: Decision) -> Decision:
+    """The decision with what follows from it: where a new record is refused, what belongs to it is refused too, by its key, and
+    so on downwards. A change that was approved by its own key is left to `demand_complete`."""
+    if decision.verdict == "reject":
+        return decision
+    said = [(s, verdict(s, decision)) for s in subjects]
+    refused = {s.key for s, word in said if word == "reject" and s.action == "CREATE"}
+    follows: dict[str, Verdict] = {}
+    while more := [
+        s for s, word in said if word != "reject" and s.parent in refused and s.key not in {**follows, **decision.changes}
+    ]:
+        follows |= {s.key: "reject" for s in more}
+        refused |= {s.key for s in more if s.action == "CREATE"}
+    return replace(decision, changes={**decision.changes, **follows})
 
 
 def demand_complete(subjects: Iterable[Subject], decision: Decision, of_batch: Iterable[Finding] = ()) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from penstock.core import decisions, layout, tokens
 from penstock.core.batch import Status
-from penstock.core.decisions import Subject, admit, demand_complete, outcome
+from penstock.core.decisions import Subject, admit, closed, demand_complete, outcome
 from penstock.core.errors import Conflict, InvalidInput, Refused
 from penstock.core.plan import Batch, Decision, Verdict
 from penstock.core.records import Set, Snapshot, Update, Write, unchanged_since
@@ -141,6 +141,7 @@ class WrongCode(Refused):
 def _decide(ctx: Context, held: Held, decision: Decision, writes: list[Write]) -> tuple[Batch, tuple[Set, ...]]:
     batch = held.batch
     subjects = list(_subjects(ctx, batch))
+    decision = closed((s for s, _ in subjects), decision)
     demand_complete((s for s, _ in subjects), decision, batch.batch_findings)
     decided = replace(batch, decisions=(*batch.decisions, decision))
     verdicts = [outcome(s, decided.decisions, pack.carried, batch.approvals) for s, pack in subjects]

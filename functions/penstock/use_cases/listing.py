@@ -10,7 +10,7 @@ from itertools import islice
 from penstock.core import layout
 from penstock.core.batch import OPEN, Status
 from penstock.core.codec import TargetState, from_data
-from penstock.core.decisions import admit, demand_complete, verdict
+from penstock.core.decisions import admit, closed, demand_complete, verdict
 from penstock.core.plan import Batch, Decision, Row, Verdict
 from penstock.core.records import NAME, Query, Where
 from penstock.core.values import Timestamp
@@ -99,5 +99,6 @@ def foresee(ctx: Context, batch: Batch, decision: Decision) -> Counter[Verdict]:
     for pack in staging.packs_of(ctx, batch.id):
         findings = staging.findings_by_key(pack, batch.batch_findings)
         subjects += [staging.subject(change, findings, ctx.pipeline) for change in pack.changes]
+    decision = closed(subjects, decision)
     demand_complete(subjects, decision, batch.batch_findings)
     return Counter(said for subject in subjects if (said := verdict(subject, decision)) is not None)
