@@ -168,10 +168,12 @@ def result_of(change: Change, stamp: Data | None) -> Data:
     own). {} after a DELETE. It shares the maps that do not change with `before`; neither is to be changed in place."""
     if change.action is Action.DELETE:
         return {}
-    result: Data = (change.after if change.replace else change.before) or {}
-    for d in () if change.replace else change.diff:
+    if change.replace:
+        return change.after or {}
+    result: Data = (change.after if change.action is Action.CREATE else change.before) or {}
+    for d in change.diff if change.action is Action.UPDATE else ():
         result = _with(result, d.path, d.after)
-    return result if stamp is None or change.replace else {**result, STAMP: stamp}
+    return result if stamp is None else {**result, STAMP: stamp}
 
 
 def _with(data: Data, path: FieldPath, value: Value) -> Data:

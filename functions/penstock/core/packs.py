@@ -39,12 +39,14 @@ def encode_change(change: Change) -> dict[str, Any]:
     return data
 
 
-def _created(after: Data, at: tuple[str, ...] = ()) -> Iterator[FieldDiff]:
+def _created(after: Data, at: tuple[str, ...] = ()) -> list[FieldDiff]:
+    found: list[FieldDiff] = []
     for name, value in after.items():
         if isinstance(value, dict) and value:
-            yield from _created(value, (*at, name))
+            found += _created(value, (*at, name))
         else:
-            yield FieldDiff((*at, name), None, value)
+            found.append(FieldDiff((*at, name), None, value))
+    return found
 
 
 def decode_change(data: dict[str, Any]) -> Change:

@@ -23,6 +23,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -48,8 +49,7 @@ class Timestamp:
         match = _RFC3339.fullmatch(text)
         if match is None:
             raise ValueError(f"not an RFC 3339 UTC time: {text!r}")
-        whole = cls.of(dt.datetime.fromisoformat(match[1] + "+00:00"))
-        return cls(whole.seconds, int((match[2] or "").ljust(9, "0")))
+        return cls(_seconds(match[1]), int((match[2] or "").ljust(9, "0")))
 
     def datetime(self) -> dt.datetime:
         """As an aware UTC datetime; nanoseconds below a microsecond are cut."""
@@ -61,8 +61,19 @@ class Timestamp:
         return Timestamp(*divmod(total, 10**9))
 
     def __str__(self) -> str:
-        text = self.datetime().isoformat()[:19]
+        text = _to_the_second(self.seconds)
         return f"{text}.{self.nanos:09d}Z" if self.nanos else f"{text}Z"
+
+
+# The same moments are read and written again and again: in the source, in production, in packs, fingerprints and reports.
+@lru_cache(16_384)
+def _seconds(text: str) -> int:
+    return Timestamp.of(dt.datetime.fromisoformat(text + "+00:00")).seconds
+
+
+@lru_cache(16_384)
+def _to_the_second(seconds: int) -> str:
+    return Timestamp(seconds).datetime().isoformat()[:19]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -202,7 +213,7 @@ def get_in(data: Mapping[str, Value], path: FieldPath, default: Value = None) ->
     """The value at a path of segments, or `default` where there is none."""
     here: Value = data
     for segment in path:
-        if not isinstance(here, dict | Mapping) or segment not in here:
+        if not isinstance(here, (dict, Mapping)) or segment not in here:
             return default
         here = here[segment]
     return here
