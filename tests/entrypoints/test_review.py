@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 import string
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from penstock import wiring
 from penstock.core.batch import Status
 from penstock.core.tokens import MAX_TRIES
+from penstock.core.values import Timestamp
 from penstock.entrypoints import review as entry
 from penstock.use_cases import reviewing
 from penstock.web.headers import SECURITY_HEADERS
@@ -398,3 +401,45 @@ def test_the_log_holds_no_token_no_code_and_no_value_of_a_record(
     for secret in (token, token[:-1], code, "Canary", "Somebody Private", "LAW.P."):
         assert secret not in said
     assert [json.loads(line)["severity"] for line in said.splitlines()]
+
+
+def test_looking_costs_the_same_reads_every_time(world: World, visit: Any, batch: str) -> None:
+    visitor, packs = visit(), world.batch(batch).packs
+    before = world.production.bill.reads
+    for _ in range(20):
+        visitor.open()
+    assert world.production.bill.reads - before == 20 * (2 + packs)  # the link, the batch, its packs
+
+
+def test_of_many_posts_at_once_one_decides(world: World, visit: Any, batch: str) -> None:
+    visitor, code = visit(), world.link()[1]
+    form = {"nonce": visitor.nonce(), "code": code}
+    cookie = visitor.client.get_cookie(entry.COOKIE)
+    assert cookie is not None
+    app = visitor.client.application
+
+    def post(n: int) -> int:
+        client = app.test_client()
+        client.set_cookie(entry.COOKIE, cookie.value)
+        return client.post(visitor.path, data=form | {"verdict": ("approve", "reject")[n % 2]}).status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(post, range(48)))
+    assert sorted(set(answers)) == [200, 409]
+    assert answers.count(200) == 1
+    assert len(world.batch(batch).decisions) == 1
+
+
+def test_the_link_of_one_target_opens_no_other() -> None:
+    library = World(
+        Path(__file__).parents[1] / "pipelines" / "library_loans.yaml", people={"librarians": (APPROVER, "b@example.org")}
+    )
+    library.put(
+        library.source, "readers", [("r", {"card_number": "C-1", "active": True, "changed_at": Timestamp(1_780_000_000)})]
+    )
+    library.run()
+    wiring.use(library.contexts)
+    client, (token, _) = served("review"), library.link()
+    assert client.get(f"/library_loans.north/{token}").status_code == 200
+    assert client.get(f"/library_loans.south/{token}").status_code == 409
+    wiring.use(None)
