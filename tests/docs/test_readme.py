@@ -41,6 +41,11 @@ def test_every_script_of_the_readme_is_there_and_runs(name):
 
 
 def test_every_setting_of_the_readme_is_read():
-    known = {*(f"PENSTOCK_{name.upper()}" for name in Settings.model_fields), "PENSTOCK_PROJECT_", "PENSTOCK_PEOPLE_"}
+    known = {
+        *(f"PENSTOCK_{name.upper()}" for name in Settings.model_fields),
+        "PENSTOCK_PROJECT_",
+        "PENSTOCK_PEOPLE_",
+        "PENSTOCK_USER",
+    }
     for name in re.findall(r"`(PENSTOCK_[A-Z_]+)", README):
         assert any(k.startswith(name) for k in known), name
