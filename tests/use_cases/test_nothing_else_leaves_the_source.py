@@ -134,3 +134,20 @@ def test_a_stream_that_fails_says_nothing_of_what_it_read(monkeypatch: pytest.Mo
     with pytest.raises(PenstockError) as failed:
         world.run()
     assert CANARY not in repr(failed.value) + told(world)
+
+
+def test_the_source_is_asked_for_the_named_columns_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    net.feed(world, source())
+    asked: list[Any] = []
+    store = world.source
+    scan, get = store.scan, store.get
+    monkeypatch.setattr(store, "scan", lambda query, at=None: asked.append(query.select) or scan(query, at))
+    monkeypatch.setattr(store, "get", lambda paths, at=None, select=None: asked.append(select) or get(paths, at, select))
+    world.run()
+    world.approve("approve")
+    net.feed(world, [net.record("1-0", 1, drop=10, Status=net.INSTALLED, day="2026-06-05"), net.record("1-1", 1, drop=11)])
+    world.run()
+    named = {f.source for e in world.ctx.pipeline.entities for f in e.fields}
+    assert asked
+    assert all(select is not None and set(select) <= named for select in asked)
