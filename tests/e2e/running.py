@@ -29,12 +29,12 @@ AT_REST = {Status.APPLIED, Status.PARTIALLY_APPLIED, Status.REJECTED, Status.FAI
 PATIENT = 100  # the emulator sends again every three seconds where the service waits longer each time: as many tries, as long
 
 
-def eventually(look: Callable[[], T | None], what: str, seconds: float = 90) -> T:
+def eventually(look: Callable[[], T | None], what: str, seconds: float = 90, every: float = 0.1) -> T:
     """What `look` gives, as soon as it gives something true."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"{what} did not come about in {seconds} seconds"
-        time.sleep(0.1)
+        time.sleep(every)
     return found
 
 

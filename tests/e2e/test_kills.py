@@ -27,7 +27,7 @@ def test_a_promotion_that_is_killed_again_and_again_ends_with_nothing_lost_and_n
 ) -> None:
     print(f"PENSTOCK_SEED={SEED}")
     moments = random.Random(SEED)
-    case = networks.fibre(300 + 150 * KILLS)
+    case = networks.fibre(600 + 120 * KILLS)
     with running(tmp_path, case, monkeypatch, PENSTOCK_STALE_SECONDS=str(STALE_SECONDS), THREADS="2") as here:
         (ctx,) = here.targets
         here.fill()
@@ -40,8 +40,8 @@ def test_a_promotion_that_is_killed_again_and_again_ends_with_nothing_lost_and_n
 
         struck = []
         for n in range(KILLS):  # spread over the whole promotion, each at a random moment
-            eventually(lambda n=n: left() <= batch.packs * (1 - n / KILLS), "progress", 120)
-            time.sleep(moments.uniform(0, 0.5))
+            eventually(lambda n=n: left() <= batch.packs * (1 - n / KILLS), "progress", 120, every=0.02)
+            time.sleep(moments.uniform(0, 0.2))
             here.stack.kill("promote")
             struck.append((str(load_batch(ctx, batch.id).batch.status), left()))
             here.stack.restart("promote")
