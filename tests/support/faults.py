@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -30,10 +31,16 @@ class Faults:
         self.at, self.mode, self.count = 0, MODES[0], 0
         self.calls: list[str] = []
         self.struck = ""
+        self._random, self._share, self._left = random.Random(0), 0.0, 0
 
     def arm(self, at: int, mode: Mode, *, reads: bool = False) -> None:
         """Count calls that change something, or with `reads` those that do not."""
         self.armed, self.at, self.mode, self.reads, self.count, self.calls, self.struck = True, at, mode, reads, 0, [], ""
+
+    def storm(self, seed: int, share: float, at_most: int) -> None:
+        """Any of the coming calls goes wrong with this probability, in any way, until so many did."""
+        self.armed, self.count, self.calls, self.struck = True, 0, [], ""
+        self._random, self._share, self._left = random.Random(seed), share, at_most
 
     def wrap(self, ports: Ports) -> Ports:
         return dataclasses.replace(
@@ -45,17 +52,20 @@ class Faults:
         )
 
     def read(self, what: str, do: Callable[[], T]) -> T:
-        return self._call(what, do) if self.reads else do()
+        return self._call(what, do, READS) if self.reads or self._left else do()
 
     def change(self, what: str, do: Callable[[], T]) -> T:
-        return do() if self.reads else self._call(what, do)
+        return do() if self.reads else self._call(what, do, MODES)
 
-    def _call(self, what: str, do: Callable[[], T]) -> T:
+    def _call(self, what: str, do: Callable[[], T], modes: Sequence[Mode]) -> T:
         if not self.armed:
             return do()
         self.count += 1
         self.calls.append(what)
-        if self.count != self.at:
+        if self._left and self._random.random() < self._share:
+            self._left -= 1
+            self.mode = self._random.choice(modes)
+        elif self._left or self.count != self.at:
             return do()
         self.struck = what
         lost = OutcomeUnknown if what.startswith("commit") else Unavailable

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from penstock.core import layout
-from penstock.core.errors import Conflict, OutcomeUnknown, PenstockError
+from penstock.core.errors import Conflict, OutcomeUnknown, PenstockError, Unavailable
 from penstock.core.records import ABSENT, EXISTS, Query, Set, Snapshot, Update, Where, unchanged_since
 from penstock.core.values import Data, FieldPath, Timestamp
 from penstock.use_cases.context import Context
@@ -81,5 +81,5 @@ def _note(ctx: Context, path: str, fields: Data, claimed: Timestamp | None) -> N
     mask: tuple[FieldPath, ...] = tuple((name,) for name in fields)
     try:
         ctx.store.commit([Update(path, fields, mask, unchanged_since(claimed) if claimed else EXISTS)])
-    except (Conflict, OutcomeUnknown):
+    except (Conflict, OutcomeUnknown, Unavailable):
         return  # it stays owed, and the sweep causes it again under the same id

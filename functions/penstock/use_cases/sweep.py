@@ -19,8 +19,8 @@ from penstock.use_cases.promote import start
 
 def sweep(ctx: Context) -> list[str]:
     """One pass over one target. Gives what was done, and what could not be, in words."""
-    told = [f"owed and not paid: {failure}" for failure in outbox.pay_due(ctx, effects.EFFECTS)]
-    for step in (_resume_capture, _resume_checks, _expire, _resume_promotion, _drop_orphans):
+    told: list[str] = []
+    for step in (_pay_due, _resume_capture, _resume_checks, _expire, _resume_promotion, _drop_orphans):
         try:
             told += step(ctx, load_target(ctx))
         except LostRace:
@@ -28,6 +28,10 @@ def sweep(ctx: Context) -> list[str]:
         except PenstockError as error:
             told.append(f"{ctx.id}: {error}")
     return told
+
+
+def _pay_due(ctx: Context, _: HeldTarget) -> list[str]:
+    return [f"owed and not paid: {failure}" for failure in outbox.pay_due(ctx, effects.EFFECTS)]
 
 
 def _stale(ctx: Context, held: Held) -> bool:
