@@ -112,9 +112,11 @@ class Scenario:
     def act(self, faults: Faults, world: World) -> World:
         world.patient = True
         for act in self.acts:
-            for _ in range(4):
+            calmly = 0
+            while calmly < 2:  # done, and done again for nothing
                 try:
                     act(world)
+                    calmly += 1
                 except (Killed, PenstockError):
                     if not faults.struck:
                         raise

@@ -16,7 +16,8 @@ from penstock.use_cases import check, effects, staging
 from penstock.use_cases.capture import capture
 from penstock.use_cases.context import load_target
 from penstock.use_cases.decide import Said, decide_by_link
-from penstock.use_cases.promote import promote_pack
+from penstock.use_cases.finish import finish
+from penstock.use_cases.promote import promote_pack, start
 from penstock.use_cases.reviewing import review_by_link
 from penstock.use_cases.rollback import plan_rollback
 from penstock.use_cases.staging import Tampered
@@ -266,3 +267,37 @@ def test_a_promotion_given_up_half_way_names_what_landed_and_can_be_rolled_back(
     back, owed = plan_rollback(world.ctx, first(world), "operator@example.org")
     effects.pay(world.ctx, owed)
     assert back.total == 2
+
+
+def test_an_instance_that_wakes_up_after_all_was_done_and_taken_back_changes_nothing() -> None:
+    world = decided(opened())
+    batch = start(world.ctx, first(world))
+    real, slept = world.ctx.store.commit, []
+
+    def commit(writes: Any) -> Any:
+        if not slept and any(write.path.startswith("planned-poles") for write in writes):
+            slept.append(1)
+            settle(world)  # meanwhile another instance promotes, and the batch is rolled back
+            _, owed = plan_rollback(world.ctx, batch.id, "operator@example.org")
+            effects.pay(world.ctx, owed)
+            world.pump()
+            world.approve()
+            slept.append(production(world))
+        return real(writes)
+
+    world.ctx.store.commit = commit  # type: ignore[method-assign]
+    ledger = promote_pack(world.ctx, batch, 0)
+    assert ledger is not None  # the one of the instance that was quicker
+    assert production(world) == slept[1]
+    assert world.batch(batch.id).status is Status.ROLLED_BACK
+    assert_sound(world)
+
+
+def test_a_batch_that_lacks_a_pack_does_not_end() -> None:
+    world = decided(opened())
+    batch = start(world.ctx, first(world))
+    promote_pack(world.ctx, batch, 0)
+    (path,) = (f"penstock_staging/{id}" for id in world.documents("penstock_staging"))
+    world.production.commit([Delete(path)])
+    assert finish(world.ctx, batch.id) == ()
+    assert world.batch(batch.id).status is Status.APPLYING
