@@ -340,3 +340,9 @@ def test_a_page_of_a_large_batch_is_quick() -> None:
         views.review_page(given, "/r/token")
         times.append(time.perf_counter() - start)
     assert min(times) < 0.1
+
+
+def test_the_first_of_two_consents_is_told_as_one():
+    batch = reviews.decided(Status.UNDER_REVIEW)
+    batch = replace(batch, approvals=2, decisions=batch.decisions[:1])
+    assert views.outcome(batch) == f"{batch.decisions[0].by} approved; 2 different people must. Production was not changed."

@@ -54,9 +54,7 @@ class CloudBlobs:
     def read(self, name: str) -> bytes:
         with _told(self.bucket, name):
             # raw: an object stored as gzip comes back as the bytes that were written
-            content: bytes = self._bucket.blob(name).download_as_bytes(
-                raw_download=True, timeout=TIMEOUT_SECONDS, retry=_retry()
-            )
+            content: bytes = self._bucket.blob(name).download_as_bytes(raw_download=True, timeout=TIMEOUT_SECONDS, retry=_retry())
         return content
 
     def names(self, prefix: str) -> list[str]:

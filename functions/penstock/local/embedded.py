@@ -100,7 +100,7 @@ class Embedded:
             base_url=f"http://{HOST}:{self._server.port}",
             each=wiring.Threads(2),
             project_ids={name: functions.project_of(name) for name in named},
-            people={p.gate.approvers: (functions.APPROVER,) for p in loaded.values()},
+            people={p.gate.approvers: tuple(functions.people(p.gate.approvals).split(",")) for p in loaded.values()},
         )
         self.contexts = wiring.Contexts(ports, loaded)
         wiring.use(self.contexts)

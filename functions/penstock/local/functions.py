@@ -52,7 +52,7 @@ def _env(folder: Path, loaded: Mapping[str, Pipeline], pipelines: Path) -> dict[
     projects = {project for project, _ in _named(loaded)}
     return {
         **{f"PENSTOCK_PROJECT_{name.upper()}": project_of(name) for name in projects},
-        **{f"PENSTOCK_PEOPLE_{p.gate.approvers.upper()}": _people(p.gate.approvals) for p in loaded.values()},
+        **{f"PENSTOCK_PEOPLE_{p.gate.approvers.upper()}": people(p.gate.approvals) for p in loaded.values()},
         "PENSTOCK_KEYS": f"local:{_key(folder)}",
         "PENSTOCK_BUCKET": "{bucket}",
         "PENSTOCK_BASE_URL": "{url_review}",
@@ -67,7 +67,7 @@ def _env(folder: Path, loaded: Mapping[str, Pipeline], pipelines: Path) -> dict[
     }
 
 
-def _people(approvals: int) -> str:
+def people(approvals: int) -> str:
     """As many approvers as the gate needs, or the local stack could never decide."""
     name, _, domain = APPROVER.partition("@")
     return ",".join([APPROVER, *(f"{name}-{n}@{domain}" for n in range(2, approvals + 1))])

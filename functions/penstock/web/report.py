@@ -88,9 +88,7 @@ def _entry(row: Row) -> dict[str, Any]:
         "action": change.action.value,
         "status": row.status.value,
         "document": change.path,
-        "diff": [
-            {"field": dotted(d.path), "before": d.before, "after": d.after, "passive": d.passive} for d in change.diff
-        ],
+        "diff": [{"field": dotted(d.path), "before": d.before, "after": d.after, "passive": d.passive} for d in change.diff],
         "findings": [_finding(f) for f in row.findings],
         "note": row.note,
     }

@@ -134,4 +134,3 @@ def _picture(title: str, told: str, width: int, height: int, inner: Markup) -> M
         '<svg role="img" aria-labelledby="{0}" viewBox="0 0 {1} {2}" width="{1}" height="{2}" xmlns="http://www.w3.org/2000/svg">'
         '<title id="{0}">{3}: {4}</title>{5}</svg>'
     ).format(name, width, height, escape(title), escape(told), inner)
-

@@ -106,6 +106,9 @@ def outcome(batch: Batch) -> str:
             return f"Failed after {plural(batch.applied, 'change')} had been applied."
         case Status.ROLLED_BACK:
             return f"Rolled back. {plural(batch.applied, 'change')} had been applied."
+        case Status.UNDER_REVIEW if batch.decisions:
+            said = " and ".join(decision.by for decision in batch.decisions)
+            return f"{said} approved; {batch.approvals} different people must. Production was not changed."
         case status if status in OPEN:
             return "No decision yet. Production was not changed."
         case _:
