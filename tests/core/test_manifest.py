@@ -28,10 +28,3 @@ def test_the_members_of_a_group_are_found_and_those_of_none_are_not() -> None:
     )
     assert manifest.members("s", {"a", "z"}) == {"a": ["1", "3"]}
     assert manifest.members("elsewhere", {"a"}) == {}
-
-
-def test_the_window_holds_both_its_ends_and_stamps_of_its_own_type() -> None:
-    stamps = ["2026-01-01", "2026-01-02 10:00", "2026-01-03", "2026-01-04", None, Timestamp(1)]
-    manifest = Manifest({"s": {str(n): Entry("g", stamp, "") for n, stamp in enumerate(stamps)}})
-    assert manifest.in_window("s", "2026-01-01", "2026-01-03") == 3
-    assert manifest.in_window("s", "2026-01-02", "2026-01-03") == 2

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from penstock.core.declaration import ChangeCursor
 from penstock.core.values import Timestamp
-from penstock.core.watermark import Watermark, is_stamp, overlap_start, within
+from penstock.core.watermark import Watermark, is_stamp, overlap_start
 
 TEXT = ChangeCursor(("at",), "text", dt.timedelta(days=2))
 TIMES = ChangeCursor(("at",), "timestamp", dt.timedelta(hours=6))
@@ -57,12 +57,3 @@ def test_what_is_no_day_moves_no_textual_watermark(stamp: Any) -> None:
 @pytest.mark.parametrize("stamp", [None, "2026-01-01", 7])
 def test_what_is_no_timestamp_moves_no_watermark_of_timestamps(stamp: Any) -> None:
     assert seen(TIMES, stamp, start=Timestamp(1)) == Timestamp(1)
-
-
-def test_a_window_holds_both_ends_and_its_own_type_alone() -> None:
-    assert within("b", "a", "c")
-    assert within("a", "a", "c")
-    assert within("c", "a", "c")
-    assert not within("d", "a", "c")
-    assert not within(None, "a", "c")
-    assert not within(5, "a", "c")

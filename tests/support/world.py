@@ -12,6 +12,7 @@ from typing import Any
 
 from penstock.adapters.memory import MemoryStores
 from penstock.adapters.memory_services import MemoryBlobs, MemoryMailer, MemoryPublisher
+from penstock.core.codec import Mode
 from penstock.core.declaration import Pipeline
 from penstock.core.errors import InvalidInput, NotFound, PenstockError, Refused
 from penstock.core.plan import Batch
@@ -20,11 +21,12 @@ from penstock.core.values import Data, Timestamp
 from penstock.pipelines.schema import FOLDER, load
 from penstock.ports import Message, Pages, Ports, Store, Stores
 from penstock.use_cases import check, effects
-from penstock.use_cases.capture import Mode, Outcome, capture
+from penstock.use_cases.capture import capture
 from penstock.use_cases.context import Context, load_batch
 from penstock.use_cases.decide import Said, decide_by_link, find_link
 from penstock.use_cases.finish import finish
 from penstock.use_cases.promote import promote_pack
+from penstock.use_cases.proposing import Outcome
 from penstock.web.pages import WebPages
 from penstock.wiring import Contexts
 

@@ -8,9 +8,9 @@ import pytest
 from penstock.core.batch import Status
 from penstock.core.errors import Refused
 from penstock.use_cases import effects
-from penstock.use_cases.capture import LEASE_SECONDS, RESUMABLE_SECONDS
 from penstock.use_cases.context import load_target
 from penstock.use_cases.decide import Said, decide
+from penstock.use_cases.lease import LEASE_SECONDS, RESUMABLE_SECONDS
 from penstock.use_cases.pausing import pause, resume
 from penstock.use_cases.promote import promote_pack
 from penstock.use_cases.sweep import retry, sweep

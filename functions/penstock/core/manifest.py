@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from penstock.core.values import Value, dumps, loads
-from penstock.core.watermark import within
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,6 @@ class Manifest:
             if entry.group in wanted:
                 found[entry.group].append(id)
         return found
-
-    def in_window(self, source: str, low: Value, high: Value) -> int:
-        """How many records carry a stamp from `low` to `high`, both included."""
-        return sum(1 for entry in self.of(source).values() if within(entry.stamp, low, high))
 
 
 def encode(manifest: Manifest) -> bytes:

@@ -17,11 +17,6 @@ def overlap_start(cursor: ChangeCursor, watermark: Value) -> Value:
     return (dt.date.fromisoformat(watermark[:10]) - cursor.overlap).isoformat()
 
 
-def within(stamp: Value, low: Value, high: Value) -> bool:
-    """From `low` to `high`, both included; a stamp of another type is outside, as in a Firestore query."""
-    return type(stamp) is type(low) and low <= stamp <= high
-
-
 class Watermark:
     """The highest stamp seen, but none from the future: a clock that runs ahead by more than a day must not hide what
     follows. Such a record stays beyond the watermark and is looked at on every run."""

@@ -140,6 +140,7 @@ class WrongCode(Refused):
 
 def _decide(ctx: Context, held: Held, decision: Decision, writes: list[Write]) -> tuple[Batch, tuple[Set, ...]]:
     batch = held.batch
+    staging.demand_shown(batch)
     subjects = list(_subjects(ctx, batch))
     decision = closed((s for s, _ in subjects), decision)
     demand_complete((s for s, _ in subjects), decision, batch.batch_findings)

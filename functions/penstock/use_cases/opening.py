@@ -12,7 +12,7 @@ from itertools import islice
 from penstock.core import layout, tokens
 from penstock.core.batch import OPEN, Status
 from penstock.core.changes import SEVERITIES, Finding
-from penstock.core.packs import digest_of, encode_findings
+from penstock.core.packs import encode_findings
 from penstock.core.plan import Batch, Row
 from penstock.core.records import ABSENT, Set
 from penstock.core.rules import judge
@@ -44,7 +44,7 @@ def open_review(ctx: Context, batch: str) -> tuple[Set, ...]:
         folded=judged.folded,
         findings=_count(packs, of_batch, judged.folded),
         pack_digests=tuple(staging.shown_digest(pack) for pack in packs),
-        digest=_digest(packs, of_batch),
+        digest=staging.digest_of_batch([staging.shown_digest(pack) for pack in packs], of_batch),
         opened_at=now,
         expires_at=expires,
     )
@@ -79,12 +79,6 @@ def _count(packs: list[Pack], of_batch: tuple[Finding, ...], folded: tuple[str, 
 def is_folded(finding: Finding, folded: tuple[str, ...]) -> bool:
     """Told once for all by a mass change."""
     return finding.rule == "different_values" and finding.field in folded
-
-
-def _digest(packs: list[Pack], of_batch: tuple[Finding, ...]) -> str:
-    """What a decision is bound to: every change and every finding, in order."""
-    parts = [staging.shown_digest(pack) for pack in packs]
-    return hashlib.sha256("\n".join([*parts, digest_of(encode_findings(of_batch))]).encode()).hexdigest()
 
 
 def rows(packs: list[Pack], batch: Batch) -> Iterator[Row]:

@@ -62,6 +62,7 @@ def promote_pack(ctx: Context, batch: Batch, number: int) -> Ledger | None:
 
 
 def _verify(batch: Batch, pack: Pack) -> None:
+    staging.demand_shown(batch)
     if staging.shown_digest(pack) != batch.pack_digests[pack.number]:
         raise Tampered(
             "is not the pack that was shown and approved",

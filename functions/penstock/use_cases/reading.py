@@ -1,8 +1,8 @@
 """Reads a source at one moment and gives whole groups of records, noting what the next run needs to know.
 
 A full read streams in the order of the grouping field, so that groups come whole and memory holds one at a time. An incremental
-read takes what lies behind the watermark, proves by counting that nothing slipped into the overlap window, and fetches the rest
-of each group it touches by the ids that the manifest knows."""
+read takes what lies behind the watermark and counts the overlap window before it; on any sign of life it reads the window too,
+and fetches the rest of each group it touches by the ids that the manifest knows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from penstock.core.errors import Incomplete, Refused
 from penstock.core.manifest import Entry, Manifest
 from penstock.core.records import Query, Snapshot, Where
 from penstock.core.values import FieldPath, Timestamp, Value, get_in
-from penstock.core.watermark import Watermark, is_stamp, overlap_start, within
+from penstock.core.watermark import Watermark, is_stamp, overlap_start
 from penstock.ports import Store
 
 CHUNK = 300  # documents fetched by id in one call
@@ -144,19 +144,15 @@ def everything(look: Look, at: Timestamp, least: int = 0) -> Iterator[list[Snaps
 
 
 def changes(look: Look, at: Timestamp, known: Manifest, again: set[Value]) -> Iterator[list[Snapshot]]:
-    """The groups touched since the watermark, and those to be planned again."""
-    plan, store, reading = look.plan, look.store, look.reading
-    cursor, state, before = plan.source.cursor, reading.state, known.of(plan.source.name)
-    newer = look.newer
-    highest = Watermark(cursor, state.watermark, at) if cursor else None
-    if cursor and state.watermark is not None and _newer_or_late(look):
-        low = overlap_start(cursor, state.watermark)
-        left = sum(1 for r in newer if (old := before.get(r.id)) and within(old.stamp, low, state.watermark))
-        if look.in_window != state.window - left:
-            newer = newer + list(store.scan(_window(plan, state.watermark), at))
-            reading.notes.append(f"{plan.source.name}: the overlap window was read again; its count was not the one expected.")
+    """The groups touched since the watermark, and those to be planned again. Where anything happened the overlap window is read
+    too: a late commit may have put a record there in another's place, and a count would not tell."""
+    plan, reading, watermark = look.plan, look.reading, look.reading.state.watermark
+    cursor, before, seen = plan.source.cursor, known.of(plan.source.name), list(look.newer)
+    if not look.idle and watermark is not None:
+        seen += look.store.scan(_window(plan, watermark), at)
+    highest = Watermark(cursor, watermark, at) if cursor else None
     touched = set(again)
-    for record in newer:
+    for record in seen:
         entry, old = plan.entry(record), before.get(record.id)
         reading.entries[record.id] = entry
         if highest:
@@ -164,16 +160,9 @@ def changes(look: Look, at: Timestamp, known: Manifest, again: set[Value]) -> It
         if old is None or old.fingerprint != entry.fingerprint:
             touched |= {entry.group, old.group if old else None}
             reading.blank += entry.group is None
-    yield from _whole_groups(look, at, known, {r.id: r for r in newer}, touched - {None})
-    if cursor and highest and highest.value is not None and _newer_or_late(look):
-        now = {id: entry for id, entry in (before | reading.entries).items() if id not in reading.gone}
-        moved = highest.value != state.watermark
-        window = Manifest({"": now}).in_window("", overlap_start(cursor, highest.value), highest.value)
-        reading.state = SourceState(highest.value, window if moved else look.in_window)
-
-
-def _newer_or_late(look: Look) -> bool:
-    return bool(look.newer) or look.in_window != look.reading.state.window
+    yield from _whole_groups(look, at, known, {r.id: r for r in seen}, touched - {None})
+    if highest and not look.idle:
+        reading.state = SourceState(highest.value, _count_window(look, highest.value, at))
 
 
 def scanned(look: Look, at: Timestamp, known: Manifest, again: set[Value], least: int = 0) -> Iterator[list[Snapshot]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -105,6 +105,21 @@ def shown_digest(pack: Pack) -> str:
     """Over a pack's changes and findings, what an approver sees of it, and over the consents that it brought along."""
     parts = pack.number, pack.fields["digest"], pack.fields["findings_digest"], digest_of(pack.fields["carried"])
     return digest_of(" ".join(map(str, parts)))
+
+
+def digest_of_batch(packs: Sequence[str], of_batch: Sequence[Finding]) -> str:
+    """What a decision is bound to: every change and every finding, in order."""
+    return digest_of("\n".join([*packs, digest_of(encode_findings(of_batch))]))
+
+
+def demand_shown(batch: Batch) -> None:
+    """Raises `Tampered` where a batch is not what its digest was made of."""
+    if digest_of_batch(batch.pack_digests, batch.batch_findings) != batch.digest:
+        raise Tampered(
+            "is not what was checked and shown",
+            subject=batch.id,
+            remedy="Nothing was decided or promoted. Run the pipeline again: a new batch supersedes this one.",
+        )
 
 
 def is_intact(batch: Batch, pack: Pack) -> bool:

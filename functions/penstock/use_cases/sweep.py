@@ -10,9 +10,10 @@ from penstock.core.plan import Batch
 from penstock.core.records import Query, Where
 from penstock.core.values import Timestamp
 from penstock.use_cases import effects, outbox, staging
-from penstock.use_cases.capture import RESUMABLE_SECONDS, capture
+from penstock.use_cases.capture import capture
 from penstock.use_cases.context import Context, Held, HeldTarget, LostRace, Move, advance, find_batch, load_batch, load_target
 from penstock.use_cases.finish import finish
+from penstock.use_cases.lease import RESUMABLE_SECONDS
 from penstock.use_cases.opening import open_review
 from penstock.use_cases.promote import start
 
@@ -20,7 +21,7 @@ from penstock.use_cases.promote import start
 def sweep(ctx: Context) -> list[str]:
     """One pass over one target. Gives what was done, and what could not be, in words."""
     told: list[str] = []
-    for step in (_pay_due, _resume_capture, _resume_checks, _expire, _resume_promotion, _drop_orphans):
+    for step in (_pay_due, _resume_capture, _plan_again, _resume_checks, _expire, _resume_promotion, _drop_orphans):
         try:
             told += step(ctx, load_target(ctx))
         except LostRace:
@@ -45,6 +46,18 @@ def _resume_capture(ctx: Context, target: HeldTarget) -> list[str]:
     outcome = capture(ctx, lease.mode, lease.started_by)
     effects.pay(ctx, outcome.owed)
     return [f"{ctx.id}: a run that died was resumed ({outcome.batch or 'nothing to propose'})"]
+
+
+def _plan_again(ctx: Context, target: HeldTarget) -> list[str]:
+    """What fell out of a promotion, when the message that asks for its follow-up was lost or met another run."""
+    state = target.state
+    if state.paused or state.lease is not None or state.applying or state.open or not any(r.keys for r in state.recheck):
+        return []
+    if target.update_time is None or target.update_time.plus(ctx.ports.stale_seconds) > ctx.ports.now():
+        return []
+    outcome = capture(ctx, "recheck", "engine")
+    effects.pay(ctx, outcome.owed)
+    return [f"{ctx.id}: what fell out of a promotion was planned again ({outcome.batch or 'nothing to propose'})"]
 
 
 def _resume_checks(ctx: Context, target: HeldTarget) -> list[str]:

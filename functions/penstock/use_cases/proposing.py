@@ -1,0 +1,205 @@
+"""What a run found becomes the target's one open batch, or nothing does: one commit moves batches, watermark and manifest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from penstock.core import layout, manifest
+from penstock.core.batch import OPEN, Status
+from penstock.core.brakes import tripped
+from penstock.core.codec import Mode
+from penstock.core.errors import Conflict, OutcomeUnknown, Unavailable
+from penstock.core.manifest import Manifest
+from penstock.core.plan import Batch, Tally
+from penstock.core.records import Query, Set
+from penstock.core.values import Data, Timestamp
+from penstock.use_cases import outbox, staging
+from penstock.use_cases.context import Context, Held, HeldTarget, LostRace, Move, advance, find_batch, load_target
+from penstock.use_cases.production import chunks
+from penstock.use_cases.reading import Look
+
+FORGOTTEN = 2_000  # keys in one document of what is declined no more
+
+
+@dataclass
+class Count:
+    """The running tally of one entity."""
+
+    read: int = 0
+    merged: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    declined: int = 0
+    held: int = 0
+    unreadable: Counter[str] = field(default_factory=Counter)  # by field: projected without it
+
+    def tally(self) -> Tally:
+        return Tally(
+            read=self.read, merged=self.merged, skipped=dict(self.skipped), created=self.created, updated=self.updated,
+            unchanged=self.unchanged, declined=self.declined, held=self.held,
+        )  # fmt: skip
+
+
+@dataclass
+class Found:
+    """What a run gathers on the way. `planned`: whether anything was planned at all; an idle run only looks."""
+
+    mode: Mode
+    started_by: str
+    at: Timestamp
+    counts: dict[str, Count]
+    looks: Sequence[Look] = ()
+    planned: bool = False
+    known: Manifest | None = None  # the manifest there is, once it was asked for
+    keys: dict[str, str] = field(default_factory=dict)  # what this run deals with: projected key → fingerprint
+    lapsed: dict[str, dict[str, str]] = field(default_factory=dict)  # declined once, and the source says something else by now
+    staged: list[tuple[str, dict[str, int]]] = field(default_factory=list)  # (digest, counts) of each pack
+    batch: Held | None = None
+
+    def tallies(self) -> dict[str, Tally]:
+        return {name: count.tally() for name, count in self.counts.items()}
+
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of the reading: completeness, what could not be read, what is older than production."""
+        told = [note for look in self.looks for note in look.reading.notes]
+        for entity, count in self.counts.items():
+            if count.held:
+                told.append(f"{entity}: {count.held} are older in the source than in production, which stays as it is.")
+            for name, many in sorted(count.unreadable.items()):
+                told.append(f"{entity}: {many} were read without {name}, whose value could not be read.")
+        return tuple(told)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to. `batch` is "" when there was nothing to propose."""
+
+    target: str
+    mode: Mode
+    batch: str
+    read_time: Timestamp
+    tallies: dict[str, Tally]
+    notes: tuple[str, ...]
+    superseded: str = ""
+    owed: tuple[Set, ...] = ()  # what the caller pays next
+
+
+def manifest_of(ctx: Context, target: HeldTarget, run: Found) -> Manifest:
+    """What was dealt with before this run; read once, when it is first asked for."""
+    if run.known is None:
+        name = target.state.manifest
+        run.known = manifest.decode(ctx.ports.blobs.read(name)) if name else Manifest()
+    return run.known
+
+
+def propose(ctx: Context, target: HeldTarget, run: Found) -> Outcome:
+    """What was found becomes the target's one open batch; watermark and manifest move with it."""
+    if run.batch is None:
+        return _end(ctx, target, run)
+    state = target.state
+    before = find_batch(ctx, state.open) if state.open else None
+    if before is not None and before.batch.status not in OPEN | {Status.FAILED}:
+        before = None
+    if before is not None and _same_as(ctx, before.batch, run):
+        step = Move(run.batch, Status.SUPERSEDED, run.started_by, {"superseded_by": before.batch.id})
+        return _conclude(ctx, target, run, [step], "", open=before.batch.id)
+    counts: Counter[str] = Counter()
+    for _, of_pack in run.staged:
+        counts.update(of_pack)
+    held = {ctx.collection(e): ctx.store.count(Query(ctx.collection(e)), run.at) for e in ctx.pipeline.entities}
+    fields = {
+        "packs": len(run.staged),
+        "tallies": run.tallies(),
+        "counts": dict(counts),
+        "production_before": held,
+        "batch_findings": tripped(ctx.pipeline.brakes, counts, held) if state.manifest else (),  # a first run touches all
+        "notes": run.notes(),
+        "supersedes": before.batch.id if before else "",
+    }
+    steps = [Move(run.batch, Status.STAGED, run.started_by, fields, {"packs": [digest for digest, _ in run.staged]})]
+    if before is not None:
+        steps.append(Move(before, Status.SUPERSEDED, run.started_by, {"superseded_by": run.batch.batch.id}))
+    owed = outbox.owe(ctx, run.batch.batch.id, "check", packs=len(run.staged))
+    return _conclude(ctx, target, run, steps, run.batch.batch.id, owed=owed, open=run.batch.batch.id)
+
+
+def _same_as(ctx: Context, open_batch: Batch, run: Found) -> bool:
+    """Whether the open batch proposes just this, and can still be approved."""
+    if open_batch.status is Status.FAILED:
+        return False
+    there = list(staging.packs_of(ctx, open_batch.id))
+    same = sorted(str(pack.fields["digest"]) for pack in there) == sorted(digest for digest, _ in run.staged)
+    return same and all(staging.is_intact(open_batch, pack) for pack in there)
+
+
+def _end(ctx: Context, target: HeldTarget, run: Found) -> Outcome:
+    """Nothing to propose. An open batch stays when nothing happened; when all it proposed was planned again and nothing is
+    left of it, it is superseded by nothing."""
+    state = target.state
+    before = find_batch(ctx, state.open) if state.open and run.planned else None
+    if before is not None and before.batch.status in OPEN:
+        return _conclude(ctx, target, run, [Move(before, Status.SUPERSEDED, run.started_by)], "", open="")
+    return _conclude(ctx, target, run, [], "", open=state.open)
+
+
+def _conclude(
+    ctx: Context, target: HeldTarget, run: Found, steps: Sequence[Move], batch: str, *, open: str, owed: Set | None = None
+) -> Outcome:
+    """One commit: the batches move, and the target knows how far it is."""
+    fields = {
+        "lease": None,
+        "open": open,
+        "sources": {look.plan.source.name: look.reading.state for look in run.looks},
+        "manifest": _write_manifest(ctx, target, run),
+        "recheck": (),
+        "last_run": {"at": run.at, "mode": run.mode, "batch": batch},
+    }
+    forgotten = _forgotten(ctx, run)
+    try:
+        if steps:
+            advance(ctx, *steps, writes=[*filter(None, [owed]), *forgotten], target=target, target_fields=fields)
+        else:
+            _write_target(ctx, target, fields, forgotten)
+    except (LostRace, Conflict) as lost:
+        raise Unavailable(
+            "changed while it was being run", subject=ctx.id, remedy="Nothing was proposed. Run it again."
+        ) from lost
+    superseded = steps[1].held.batch.id if len(steps) > 1 else ""
+    return Outcome(ctx.id, run.mode, batch, run.at, run.tallies(), run.notes(), superseded, (owed,) if owed else ())
+
+
+def _forgotten(ctx: Context, run: Found) -> list[Set]:
+    """What was declined and lapsed: the same value is proposed again should it come back."""
+    id = layout.batch_id(ctx.id, run.at, "sync")
+    some = chunks(list(run.lapsed), FORGOTTEN)
+    return [staging.remember(ctx, id, 99_999 - n, {key: run.lapsed[key] for key in keys}) for n, keys in enumerate(some)]
+
+
+def _write_target(ctx: Context, target: HeldTarget, fields: Data, writes: Sequence[Set]) -> None:
+    try:
+        ctx.store.commit([target.write(**fields), *writes])
+    except (Conflict, OutcomeUnknown):
+        now = load_target(ctx)
+        if now.state.last_run != fields["last_run"] or now.state.lease is not None:
+            raise
+
+
+def _write_manifest(ctx: Context, target: HeldTarget, run: Found) -> str:
+    """A new manifest where anything was dealt with, else the one there is."""
+    if run.mode != "full" and not run.keys and not any(look.reading.entries or look.reading.gone for look in run.looks):
+        return target.state.manifest
+    after = Manifest() if run.mode == "full" else manifest_of(ctx, target, run)
+    for look in run.looks:
+        of_source = after.of(look.plan.source.name)
+        of_source.update(look.reading.entries)
+        for id in look.reading.gone:
+            of_source.pop(id, None)
+    after.keys.update(run.keys)
+    assert target.state.lease is not None
+    name = layout.manifest_blob(ctx.id, f"{run.at}-{target.state.lease.holder[:8]}")
+    ctx.ports.blobs.write(name, manifest.encode(after), "application/gzip")
+    return name
