@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from penstock.core import packs
+from penstock.core import layout, packs
 from penstock.core.batch import Status
-from penstock.core.changes import Action
+from penstock.core.changes import Action, Finding
 from penstock.core.errors import Unavailable
 from penstock.core.packs import compress, decode_findings, encode_findings, expand
 from penstock.core.records import Delete, Update
@@ -301,3 +301,26 @@ def test_a_batch_that_lacks_a_pack_does_not_end() -> None:
     world.production.commit([Delete(path)])
     assert finish(world.ctx, batch.id) == ()
     assert world.batch(batch.id).status is Status.APPLYING
+
+
+def test_a_batch_whose_own_findings_are_others_than_were_shown_takes_no_decision() -> None:
+    world = opened()
+    path = layout.batch(first(world))
+    findings = encode_findings([Finding("rivals", "notice", "", "", "nothing to see", "go on")])
+    world.production.commit([Update(path, {"batch_findings": compress(findings)}, (("batch_findings",),))])
+    with pytest.raises(Tampered):
+        world.decide(Said("approve"))
+
+
+def test_a_follow_up_whose_message_was_lost_is_planned_by_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(effects.EFFECTS, "recheck", lambda *_: None)  # type: ignore[index]
+    world = opened()
+    edit(world, ponNumber="11")
+    world.approve("approve")
+    assert load_target(world.outside).state.open == ""
+    assert not any("planned again" in line for line in sweep(world.ctx))  # the message may still be on its way
+    world.clock.forward(1_000)
+    assert any("planned again" in line for line in sweep(world.ctx))
+    world.pump()
+    follow_up = world.batch(load_target(world.outside).state.open)
+    assert (follow_up.kind, follow_up.status) == ("followup", Status.UNDER_REVIEW)
