@@ -369,3 +369,11 @@ def test_a_late_newcomer_in_the_place_of_one_that_was_deleted_is_found_with_the_
     world.source.commit([Delete(f"{net.SOURCE}/1")])
     net.feed(world, [net.record("7", 7, day="2026-06-02"), net.record("3", 3, day="2026-06-04")])
     assert set(keys(world, world.run().batch)) == {f"poles/{net.name(n)}" for n in (3, 7)}
+
+
+def test_a_batch_says_what_its_capture_was_billed() -> None:
+    world = world_of(*NETWORK)
+    batch = world.batch(world.run().batch)
+    assert batch.bill["capture_reads"] >= len(NETWORK)
+    assert batch.bill["capture_writes"] >= batch.packs
+    assert batch.bill["capture_deletes"] == 0

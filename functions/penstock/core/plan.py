@@ -88,7 +88,7 @@ class Batch:
     part: bool = False  # a rollback of some of the changes: the batch that it rolls back stands
     follows: str = ""  # a follow-up's origin
     reports: Mapping[str, str] = field(default_factory=dict)  # `pre-sync.html` → where a person finds it
-    bill: Mapping[str, int] = field(default_factory=dict)  # reads, writes, deletes, messages
+    bill: Mapping[str, int] = field(default_factory=dict)  # capture_reads, capture_writes, capture_deletes
     notes: tuple[str, ...] = ()  # certificate, brakes: one plain sentence each
     error: str = ""  # why FAILED, and what to do
 

@@ -77,6 +77,7 @@ class Run:
         self.drifted: dict[str, dict[str, list[Value]]] = {}  # change key → dotted field → [planned against, approved]
         self.voices: staging.Voices = {}
         self.packer = Packer()
+        self.before = self._billed()
 
     @property
     def mode(self) -> Mode:
@@ -105,7 +106,15 @@ class Run:
                 self.found.counts[entity.name].read += look.reading.blank
         for draft in self.packer.rest():
             self._stage(draft)
+        now = self._billed()
+        self.found.bill = {f"capture_{name}": now[name] - self.before[name] for name in now}
         return propose(self.ctx, self.target, self.found)
+
+    def _billed(self) -> dict[str, int]:
+        """What the databases that this run touches have metered so far, in this process."""
+        stores = {id(s): s for s in (self.ctx.store, *map(self.ctx.source_store, self.ctx.pipeline.sources.values()))}
+        bills = [store.bill for store in stores.values()]
+        return {name: sum(getattr(bill, name) for bill in bills) for name in ("reads", "writes", "deletes")}
 
     def _reads(self) -> list[tuple[Look, list[Entity]]]:
         reads = [(self._look(source_plan), entities) for source_plan, entities in plans(self.ctx.pipeline)]

@@ -59,6 +59,7 @@ class Found:
     lapsed: dict[str, dict[str, str]] = field(default_factory=dict)  # declined once, and the source says something else by now
     staged: list[tuple[str, dict[str, int]]] = field(default_factory=list)  # (digest, counts) of each pack
     batch: Held | None = None
+    bill: dict[str, int] = field(default_factory=dict)  # what capturing cost, by kind of operation
 
     def tallies(self) -> dict[str, Tally]:
         return {name: count.tally() for name, count in self.counts.items()}
@@ -118,6 +119,7 @@ def propose(ctx: Context, target: HeldTarget, run: Found) -> Outcome:
         "production_before": held,
         "batch_findings": tripped(ctx.pipeline.brakes, counts, held) if state.manifest else (),  # a first run touches all
         "notes": run.notes(),
+        "bill": run.bill,
         "supersedes": before.batch.id if before else "",
     }
     steps = [Move(run.batch, Status.STAGED, run.started_by, fields, {"packs": [digest for digest, _ in run.staged]})]
