@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from penstock.core.plan import Batch, Row
-from penstock.core.records import Bill, Query, Snapshot, Write
+from penstock.core.records import Bill, Prepared, Query, Set, Snapshot, Update, Write
 from penstock.core.values import FieldPath, Timestamp
 
 A = TypeVar("A")
@@ -38,6 +38,11 @@ class Store(Protocol):
         A write that changes nothing leaves its document's `update_time` as it was. 1 to 500 writes, each of another
         document, and 10 MiB (the emulator: 4 MiB). Raises `Conflict` (a precondition failed), `OutcomeUnknown` (the
         answer was lost), `Unavailable` (refused before applying), `InvalidInput` (a limit of Firestore is exceeded)."""
+        ...
+
+    def prepare(self, write: Set | Update) -> Prepared:
+        """The fields and the mask of a write, encoded now so that its commit need not; pure. `InvalidInput` where Firestore
+        could not hold them."""
         ...
 
     @property

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
-from penstock.core.errors import Conflict
+from penstock.core.errors import Conflict, InvalidInput
 from penstock.core.records import ABSENT, EXISTS, Delete, Precondition, Set, Snapshot, Update, as_seen, unchanged_since
 from penstock.core.values import Data
 from penstock.ports import Store
@@ -209,3 +209,27 @@ def test_databases_of_one_project_are_apart(stores, project: str) -> None:  # ty
     assert (data(default, "c/a"), data(named, "c/a")) == ({"here": "default"}, {"here": "named"})
     assert named.full_name("c/a") == f"projects/{project}/databases/tenant-nepal/documents/c/a"
     assert stores.open(project, "tenant-nepal") is named
+
+
+def test_prepared_fields_are_written_beside_those_given_with_the_commit(store: Store) -> None:
+    body = {"x": 1, "m": {"a b": [1.0, None]}}
+    store.commit([Set("c/a", {"stamp": {"by": "me"}}, ABSENT, store.prepare(Set("c/a", body)))])
+    assert data(store, "c/a") == {**body, "stamp": {"by": "me"}}
+
+
+def test_a_prepared_update_writes_and_removes_what_its_mask_names(store: Store) -> None:
+    store.commit([Set("c/a", {"x": 1, "gone": 2, "m": {"kept": 3, "a.b": 4}})])
+    update = Update("c/a", {"x": 5, "m": {"a.b": 6}}, (("x",), ("gone",), ("m", "a.b")))
+    prepared = store.prepare(update)
+    store.commit([Update("c/a", {"stamp": 7}, (("stamp",),), EXISTS, prepared)])
+    assert data(store, "c/a") == {"x": 5, "m": {"kept": 3, "a.b": 6}, "stamp": 7}
+    store.commit([Set("c/b", {"x": 1, "gone": 2})])
+    store.commit([Update("c/b", {}, (), EXISTS, prepared)])
+    assert data(store, "c/b") == {"x": 5, "m": {"a.b": 6}}
+
+
+def test_what_cannot_be_held_is_refused_when_it_is_prepared(store: Store) -> None:
+    with pytest.raises(InvalidInput):
+        store.prepare(Set("c/a", {"x": [[1]]}))
+    with pytest.raises(InvalidInput):
+        store.prepare(Update("c/a", {"x": {"y": 1}}, (("x",), ("x", "y"))))

@@ -7,7 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from penstock.core import packs
 from penstock.core.changes import Action, Change, FieldDiff, Finding
-from penstock.core.packs import Draft, Packer, compress, decode_changes, decode_findings, digest_of, encode_findings, expand
+from penstock.core.packs import (
+    Draft,
+    Packer,
+    Ready,
+    compress,
+    decode_changes,
+    decode_findings,
+    decode_ready,
+    digest_of,
+    encode_findings,
+    encode_ready,
+    expand,
+)
+from penstock.core.records import Prepared
 from penstock.core.values import GeoPoint, Timestamp
 
 AT = Timestamp(1_790_000_000, 123_456_000)
@@ -89,3 +102,13 @@ def test_findings_come_back_as_they_were() -> None:
     ]
     assert decode_findings(encode_findings(found)) == found
     assert decode_findings(encode_findings([])) == []
+
+
+def test_what_is_ready_comes_back_as_it_was() -> None:
+    prepared = [Prepared(b"\x00\n{", b"mask"), None, Prepared(b"", b"\n")]
+    made = [
+        Ready(f"e/{n}", "e", "g\nä", f"c/{n}", action, ("a.b",), AT if n else None, "f", "c", bool(n), body)
+        for n, (action, body) in enumerate(zip(Action, prepared, strict=True))
+    ]
+    assert decode_ready(encode_ready(made)) == made
+    assert decode_ready(encode_ready([])) == []

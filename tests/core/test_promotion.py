@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fibre_records import POLES, planned, pole, record
+from penstock.adapters.memory import MemoryStores
 from penstock.core.batch import Status
 from penstock.core.changes import Action, Change
-from penstock.core.diff import content_fingerprint, result_of
+from penstock.core.diff import content_fingerprint
+from penstock.core.packs import Ready
 from penstock.core.plan import Batch, Decision
-from penstock.core.promotion import backup_line, refusal, reverse, stamp_of, write_of
+from penstock.core.promotion import promoted, ready_of, refusal, reverse, stamp_of, write_of
 from penstock.core.records import ABSENT, Delete, Set, Snapshot, Update, unchanged_since
-from penstock.core.values import Data, Timestamp, dumps, get_in, loads
+from penstock.core.values import Data, Timestamp, dumps, loads
 
 SEEN, THEN, LATER = Timestamp(1_750_000_000), Timestamp(1_750_000_100), Timestamp(1_750_000_200)
 PATH = "planned-poles/LAW.P.A007"
@@ -24,62 +27,53 @@ def update(before: Data | None = None) -> Change:
     return planned(pole(record()), {"poleNumber": "LAW.P.A007", "crew": 1} if before is None else before)
 
 
-def promoted(change: Change) -> Data:
-    """What stands in production after the write, by the semantics of its kind."""
-    write = write_of(change, stamp_of(batch(), change, POLES, THEN))
-    if isinstance(write, Set):
-        return dict(write.data)
-    assert isinstance(write, Update)
-    result = loads(dumps(change.before))
-    for path in write.mask:
-        holder = result
-        for segment in path[:-1]:
-            holder = holder.setdefault(segment, {})
-        value = get_in(write.data, path)
-        if value is None:
-            holder.pop(path[-1], None)
-        else:
-            holder[path[-1]] = value
-    return result
+STORE = MemoryStores(lambda: LATER).open("p", "(default)")
+
+
+def ready(change: Change) -> Ready:
+    return ready_of(change, POLES, STORE.prepare)
+
+
+def written(change: Change, stamp: Data | None) -> Data:
+    """What stands in production after the write, in a store that held what the change was planned against."""
+    store = MemoryStores(lambda: LATER).open("p", "(default)")
+    if change.before is not None:
+        at = store.commit([Set(change.path, change.before)])
+        change = replace(change, planned_against=at)
+    store.commit([write_of(ready(change), stamp)])
+    return store.get([change.path])[0].fields
 
 
 def test_the_stamp_names_batch_moment_people_and_source() -> None:
     change = update()
-    stamp = stamp_of(batch(), change, POLES, LATER)
-    assert stamp is not None
+    stamp = written(change, stamp_of(batch(), LATER))["penstock"]
     assert (stamp["batch"], stamp["appliedAt"], stamp["approvedAt"]) == ("b1", LATER, THEN)
     assert stamp["approvedBy"] == ["a@example.org", "b@example.org"]
     assert stamp["sourceFingerprint"] == change.fingerprint
-    assert stamp["content"] == content_fingerprint(POLES, result_of(change, stamp))
+    assert stamp["content"] == content_fingerprint(POLES, written(change, None))
 
 
 def test_a_rollback_leaves_no_stamp_of_its_own() -> None:
-    assert stamp_of(batch("rollback"), update(), POLES, LATER) is None
+    assert stamp_of(batch("rollback"), LATER) is None
 
 
 def test_a_create_demands_absence_and_an_update_what_it_was_planned_against() -> None:
-    create = write_of(planned(pole(record()), None), {"batch": "b"})
+    create = write_of(ready(planned(pole(record()), None)), {"batch": "b"})
     assert isinstance(create, Set)
     assert create.precondition == ABSENT
-    assert create.data["penstock"] == {"batch": "b"}
+    assert create.data["penstock"]["batch"] == "b"
     change = update()
-    write = write_of(change, {"batch": "b"})
+    write = write_of(ready(change), {"batch": "b"})
     assert isinstance(write, Update)
     assert write.precondition == unchanged_since(SEEN)
-    assert set(write.mask) == {*change.mask, ("penstock",)}
-    assert "crew" not in write.data
+    assert write.mask == (("penstock",),)
+    assert written(change, {"batch": "b"})["crew"] == 1
 
 
 def test_what_is_written_is_what_was_said_would_stand() -> None:
     for change in (update(), planned(pole(record()), None)):
-        stamp = stamp_of(batch(), change, POLES, THEN)
-        assert dumps(promoted(change)) == dumps(result_of(change, stamp))
-
-
-def test_a_backup_line_holds_the_exact_prior_image_and_absence() -> None:
-    line = loads(backup_line(update()))
-    assert (line["before"], line["update_time"]) == ({"poleNumber": "LAW.P.A007", "crew": 1}, SEEN)
-    assert loads(backup_line(planned(pole(record()), None)))["before"] is None
+        stamp = stamp_of(batch(), THEN)
+        assert dumps(written(change, stamp)) == dumps(promoted(change, POLES, stamp))
 
 
 def test_what_is_remembered_of_a_refusal_is_each_field_or_the_whole_new_record() -> None:
@@ -89,22 +83,28 @@ def test_what_is_remembered_of_a_refusal_is_each_field_or_the_whole_new_record()
     assert refusal(new) == {"": new.fingerprint}
 
 
+def given(write: Set | Update) -> Data:
+    """The fields of a write, ready-made ones included."""
+    assert write.prepared is not None
+    return {**loads(write.prepared.fields), **write.data}
+
+
 def test_a_record_that_nobody_touched_gets_exactly_its_prior_image() -> None:
     change = update()
-    back = reverse("b1", change, THEN, Snapshot(PATH, promoted(change), THEN))
+    back = reverse("b1", change, THEN, Snapshot(PATH, written(change, stamp_of(batch(), THEN)), THEN))
     assert back is not None
     assert "edited_since" not in back.facts
-    write = write_of(back, None)
+    write = write_of(ready(back), None)
     assert isinstance(write, Set)
-    assert dumps(dict(write.data)) == dumps(change.before)
+    assert dumps(given(write)) == dumps(change.before)
     assert write.precondition == unchanged_since(THEN)
 
 
 def test_what_was_created_and_untouched_is_deleted_and_what_is_gone_needs_nothing() -> None:
     new = planned(pole(record()), None)
-    back = reverse("b1", new, THEN, Snapshot(PATH, promoted(new), THEN))
+    back = reverse("b1", new, THEN, Snapshot(PATH, written(new, stamp_of(batch(), THEN)), THEN))
     assert back is not None
-    assert write_of(back, None) == Delete(PATH, unchanged_since(THEN))
+    assert write_of(ready(back), None) == Delete(PATH, unchanged_since(THEN))
     assert reverse("b1", new, THEN, Snapshot(PATH, None, None)) is None
 
 
@@ -112,7 +112,9 @@ def test_a_deleted_record_is_made_again_whole() -> None:
     gone = Change("poles/x", "poles", "x", PATH, Action.DELETE, {"a": 1, "m": {"b": [2]}}, SEEN, None, (), "f")
     back = reverse("b1", gone, THEN, Snapshot(PATH, None, None))
     assert back is not None
-    assert write_of(back, None) == Set(PATH, {"a": 1, "m": {"b": [2]}}, ABSENT)
+    write = write_of(ready(back), None)
+    assert isinstance(write, Set)
+    assert (write.path, given(write), write.precondition) == (PATH, {"a": 1, "m": {"b": [2]}}, ABSENT)
     again = reverse("b1", gone, THEN, Snapshot(PATH, {"a": 3}, LATER))
     assert again is not None
     assert again.facts["edited_since"] == str(LATER)
@@ -120,20 +122,22 @@ def test_a_deleted_record_is_made_again_whole() -> None:
 
 def test_after_a_later_edit_the_promoted_fields_alone_go_back() -> None:
     change = update()
-    edited = promoted(change) | {"note": "later"}
+    edited = written(change, stamp_of(batch(), THEN)) | {"note": "later"}
     back = reverse("b1", change, THEN, Snapshot(PATH, edited, LATER))
     assert back is not None
     assert back.facts["edited_since"] == str(LATER)
-    write = write_of(back, None)
+    assert ("note",) not in back.mask
+    assert ("location",) in back.mask  # the whole map, which the promotion brought
+    assert ("location", "latitude") not in back.mask
+    write = write_of(ready(back), None)
     assert isinstance(write, Update)
-    assert ("note",) not in write.mask
-    assert ("location",) in write.mask  # the whole map, which the promotion brought
-    assert ("location", "latitude") not in write.mask
+    assert write.mask == ()
+    assert write.prepared == STORE.prepare(Update(PATH, back.after or {}, back.mask))
 
 
 def test_a_map_with_others_fields_in_it_loses_the_promoted_ones_alone() -> None:
     change = update()
-    edited = promoted(change)
+    edited = written(change, stamp_of(batch(), THEN))
     edited["location"] = edited["location"] | {"altitude": 9}
     back = reverse("b1", change, THEN, Snapshot(PATH, edited, LATER))
     assert back is not None
@@ -150,4 +154,6 @@ def test_an_updated_record_that_was_deleted_since_comes_back_only_by_decision() 
     back = reverse("b1", update(), THEN, Snapshot(PATH, None, None))
     assert back is not None
     assert back.facts["edited_since"] == "it was deleted"
-    assert write_of(back, None) == Set(PATH, {"poleNumber": "LAW.P.A007", "crew": 1}, ABSENT)
+    write = write_of(ready(back), None)
+    assert isinstance(write, Set)
+    assert (write.path, given(write), write.precondition) == (PATH, {"poleNumber": "LAW.P.A007", "crew": 1}, ABSENT)

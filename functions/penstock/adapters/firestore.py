@@ -19,7 +19,7 @@ from penstock.adapters.meter import Meter
 from penstock.core import limits
 from penstock.core.errors import Incomplete, PenstockError
 from penstock.core.ordering import key
-from penstock.core.records import NAME, Bill, Cursor, Query, Snapshot, Update, Write
+from penstock.core.records import NAME, Bill, Cursor, Prepared, Query, Set, Snapshot, Update, Write
 from penstock.core.values import FieldPath, Timestamp, Value
 
 COMMIT_SECONDS = 60.0
@@ -211,6 +211,13 @@ class FirestoreStore:
         answer = errors.attempt(call, errors.refused, lambda error: errors.commit_error(error, subject))
         self._meter.commit(writes)
         return proto.time_of(answer.commit_time)
+
+    def prepare(self, write: Set | Update) -> Prepared:
+        limits.check_writes([write])
+        if isinstance(write, Set):
+            return Prepared(wire.fields_of(write.path, write.data))
+        mask = wire.mask_of([proto.field_path(path) for path in write.mask])
+        return Prepared(wire.fields_of(write.path, limits.masked(write)), mask)
 
     def _encoded(self, write: Write) -> bytes:
         mask = [proto.field_path(path) for path in write.mask] if isinstance(write, Update) else ()

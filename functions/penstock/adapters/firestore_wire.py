@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from penstock.core import limits
 from penstock.core.limits import ByClass
-from penstock.core.records import Delete, Precondition, Set, Write
+from penstock.core.records import Delete, Precondition, Prepared, Set, Write
 from penstock.core.values import GeoPoint, Reference, Timestamp, Value, Vector
 
 _LARGE = limits.MAX_DOCUMENT // 4  # Firestore counts at most four bytes for one of ours: less than this cannot be too large
@@ -223,8 +223,8 @@ def value(given: Value) -> bytes:
     return encoded
 
 
-def _document(name: bytes, path: str, data: Mapping[str, Value]) -> bytes:
-    """`InvalidInput` if Firestore could not hold it."""
+def fields_of(path: str, data: Mapping[str, Value]) -> bytes:
+    """The fields of a Document. `InvalidInput` if Firestore could not hold it."""
     try:
         fields = _fields(_OF_DOCUMENTS, data, -1)
         if len(fields) > _LARGE:
@@ -232,7 +232,16 @@ def _document(name: bytes, path: str, data: Mapping[str, Value]) -> bytes:
     except (_Suspect, UnicodeEncodeError, limits.Broken):
         limits.document_size(path, data)  # raises, unless the document is just large
         fields = _fields(_OF_DOCUMENTS, data, -1)
-    return b"\x0a%b%b%b" % (_length(len(name)), name, fields)
+    return fields
+
+
+def mask_of(field_paths: Sequence[str]) -> bytes:
+    """The body of a DocumentMask, of paths in Firestore's spelling."""
+    return b"".join([_delimited(b"\x0a", path.encode()) for path in field_paths])
+
+
+def _document(name: bytes, fields: bytes, prepared: Prepared | None) -> bytes:
+    return b"\x0a%b%b%b%b" % (_length(len(name)), name, prepared.fields if prepared else b"", fields)
 
 
 def _needs(given: Precondition | None) -> bytes:
@@ -249,9 +258,10 @@ def write(given: Write, name: bytes, field_paths: Sequence[str] = ()) -> bytes:
     if isinstance(given, Delete):
         return _delimited(b"\x12", name) + needs
     if isinstance(given, Set):
-        return _delimited(b"\x0a", _document(name, given.path, given.data)) + needs
-    mask = b"".join([_delimited(b"\x0a", path.encode()) for path in field_paths])
-    return _delimited(b"\x0a", _document(name, given.path, limits.masked(given))) + _delimited(b"\x1a", mask) + needs
+        return _delimited(b"\x0a", _document(name, fields_of(given.path, given.data), given.prepared)) + needs
+    mask = (given.prepared.mask if given.prepared else b"") + mask_of(field_paths)
+    document = _document(name, fields_of(given.path, limits.masked(given)), given.prepared)
+    return _delimited(b"\x0a", document) + _delimited(b"\x1a", mask) + needs
 
 
 def commit(database: str, writes: Sequence[bytes]) -> bytes:

@@ -16,8 +16,8 @@ from penstock.core.errors import Conflict, InvalidInput, PenstockError
 from penstock.core.limits import ByClass
 from penstock.core.matching import matches
 from penstock.core.ordering import Key, key
-from penstock.core.records import NAME, Bill, Cursor, Delete, Precondition, Query, Set, Snapshot, Update, Write
-from penstock.core.values import Data, FieldPath, Timestamp, Value, dumps, get_in, set_in
+from penstock.core.records import NAME, Bill, Cursor, Delete, Precondition, Prepared, Query, Set, Snapshot, Update, Write
+from penstock.core.values import Data, FieldPath, Timestamp, Value, dumps, get_in, loads, set_in
 
 GET_AT_ONCE = 1_000  # as the Firestore adapter does, so that the bill is the same
 OLDEST = 7 * 86_400  # seconds that a read may look back
@@ -119,6 +119,17 @@ def _selected(data: Data, select: Sequence[FieldPath]) -> Data:
         if value is not _ABSENT:
             set_in(part, path, value)
     return part
+
+
+def _plain(write: Write) -> Write:
+    """The same write with what was prepared among its data."""
+    if isinstance(write, Delete) or write.prepared is None:
+        return write
+    data = {**loads(write.prepared.fields), **write.data}
+    if isinstance(write, Set):
+        return Set(write.path, data, write.precondition)
+    mask = (*map(tuple, loads(write.prepared.mask)), *write.mask)
+    return Update(write.path, data, mask, write.precondition)
 
 
 class MemoryStore:
@@ -242,7 +253,13 @@ class MemoryStore:
 
     # writes ---------------------------------------------------------------------------------------------------------
 
+    def prepare(self, write: Set | Update) -> Prepared:
+        limits.check_commit([write])
+        mask = [list(path) for path in write.mask] if isinstance(write, Update) else []
+        return Prepared(dumps(write.data).encode(), dumps(mask).encode())
+
     def commit(self, writes: Sequence[Write]) -> Timestamp:
+        writes = [_plain(write) for write in writes]
         limits.check_commit(writes)
         self._meter.call()
         with self._lock:

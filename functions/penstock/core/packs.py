@@ -1,41 +1,46 @@
-"""Packs: how changes lie in the staging collection. A pack is one document of whole groups; its payload is the canonical text
-of its changes, compressed, and its digest is over that text, so what was shown can be told from anything else."""
+"""Packs: how changes lie in the staging collection. A pack is one document of whole groups.
+
+Its payload is JSON lines, one canonical line per change, compressed; beside it lies what promotion needs of each change, with the
+write's fields ready-made. Both have a digest, so what was shown and approved can be told from anything else. The payload is
+also the backup: every line holds what stood at its path before."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
-import zlib
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from penstock.core.changes import Action, Change, FieldDiff, Finding
+from penstock.core.records import Prepared
 from penstock.core.values import Data, Timestamp, dumps, loads
 
 MAX_CHANGES = 250
-MAX_BYTES = 500 * 1024  # of text, before compression
+MAX_BYTES = 400 * 1024  # of text; with what is ready-made beside it, a pack stays below one mebibyte however badly it compresses
 
 
 def encode_change(change: Change) -> dict[str, Any]:
+    """`before` and `update_time` are null where there was no document; `diff` of a CREATE is not written: it is `after`."""
     data: dict[str, Any] = {
-        "k": change.key,
-        "e": change.entity,
-        "g": change.group,
-        "p": change.path,
-        "a": change.action.value,
-        "f": change.fingerprint,
+        "key": change.key,
+        "entity": change.entity,
+        "group": change.group,
+        "path": change.path,
+        "action": change.action.value,
+        "fingerprint": change.fingerprint,
+        "before": change.before,
+        "update_time": change.planned_against,
     }
-    if change.before is not None:
-        data["b"], data["t"] = change.before, change.planned_against
     if change.after is not None:
-        data["n"] = change.after
+        data["after"] = change.after
     if change.action is not Action.CREATE:
-        data["d"] = [[list(d.path), d.before, d.after, d.passive] for d in change.diff]
+        data["diff"] = [[list(d.path), d.before, d.after, d.passive] for d in change.diff]
     if change.facts:
-        data["x"] = dict(change.facts)
+        data["facts"] = dict(change.facts)
     if change.replace:
-        data["r"] = True
+        data["replace"] = True
     return data
 
 
@@ -50,24 +55,72 @@ def _created(after: Data, at: tuple[str, ...] = ()) -> list[FieldDiff]:
 
 
 def decode_change(data: dict[str, Any]) -> Change:
-    action = Action(data["a"])
-    after = data.get("n")
+    action = Action(data["action"])
+    after = data.get("after")
     if action is Action.CREATE:
         diff = tuple(_created(after or {}))
     else:
-        diff = tuple(FieldDiff(tuple(path), before, new, passive) for path, before, new, passive in data["d"])
+        diff = tuple(FieldDiff(tuple(path), before, new, passive) for path, before, new, passive in data["diff"])
     return Change(
-        data["k"], data["e"], data["g"], data["p"], action, data.get("b"), data.get("t"), after, diff, data["f"],
-        data.get("x", {}), data.get("r", False),
+        data["key"], data["entity"], data["group"], data["path"], action, data.get("before"), data.get("update_time"), after,
+        diff, data["fingerprint"], data.get("facts", {}), data.get("replace", False),
     )  # fmt: skip
 
 
 def compress(text: str) -> bytes:
-    return zlib.compress(text.encode(), 1)
+    """As gzip, so that what is stored elsewhere opens with any tool; equal texts give equal bytes."""
+    return gzip.compress(text.encode(), 1, mtime=0)
 
 
 def expand(payload: bytes) -> str:
-    return zlib.decompress(payload).decode()
+    return gzip.decompress(payload).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What promotion needs of a change. `replaced` are the dotted fields that would lose another value; `content` is the
+    fingerprint of the mapped fields as they will stand; a DELETE has nothing prepared."""
+
+    key: str
+    entity: str
+    group: str
+    path: str
+    action: Action
+    replaced: tuple[str, ...]
+    planned_against: Timestamp | None
+    fingerprint: str
+    content: str
+    replace: bool
+    prepared: Prepared | None
+
+
+def encode_ready(changes: Sequence[Ready]) -> bytes:
+    """A line of JSON with one row a change, and behind it their prepared bytes, one after the other."""
+    rows, bodies = [], []
+    for c in changes:
+        at = [c.planned_against.seconds, c.planned_against.nanos] if c.planned_against else None
+        sizes = [len(c.prepared.fields), len(c.prepared.mask)] if c.prepared else None
+        bodies += [c.prepared.fields, c.prepared.mask] if c.prepared else []
+        rows.append(
+            [c.key, c.entity, c.group, c.path, c.action.value, c.replaced, at, c.fingerprint, c.content, c.replace, sizes]
+        )
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode() + b"\n" + b"".join(bodies)
+
+
+def decode_ready(content: bytes) -> list[Ready]:
+    end = content.index(b"\n")
+    found, here = [], end + 1
+    for key, entity, group, path, action, replaced, at, fingerprint, after, replace, sizes in json.loads(content[:end]):
+        prepared = None
+        if sizes:
+            middle = here + sizes[0]
+            prepared = Prepared(content[here:middle], content[middle : middle + sizes[1]])
+            here = middle + sizes[1]
+        planned = Timestamp(*at) if at else None
+        found.append(
+            Ready(key, entity, group, path, Action(action), tuple(replaced), planned, fingerprint, after, replace, prepared)
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +131,21 @@ class Draft:
     keys: tuple[str, ...]
     counts: dict[str, int]  # `drops CREATE` → how many
     text: str
+    changes: tuple[Change, ...]
 
     @property
     def digest(self) -> str:
         return digest_of(self.text)
 
 
-def digest_of(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def digest_of(text: str | bytes) -> str:
+    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
 
 
 def decode_changes(text: str, keys: Container[str] | None = None) -> list[Change]:
     """The changes of a pack's text, in order: all, or those with these keys, which costs a fraction where they are few."""
-    return [decode_change(item) for item in loads(text) if keys is None or item["k"] in keys]
+    rows = loads(f"[{text.replace(chr(10), ',')}]")  # JSON has no line feed inside a line
+    return [decode_change(row) for row in rows if keys is None or row["key"] in keys]
 
 
 class Packer:
@@ -125,7 +180,8 @@ class Packer:
         for change in self._changes:
             name = f"{change.entity} {change.action}"
             counts[name] = counts.get(name, 0) + 1
-        draft = Draft(self.number, tuple(c.key for c in self._changes), counts, f"[{','.join(self._texts)}]")
+        keys, text = tuple(c.key for c in self._changes), "\n".join(self._texts)
+        draft = Draft(self.number, keys, counts, text, tuple(self._changes))
         self.number += 1
         self._texts, self._changes, self._bytes = [], [], 0
         return draft

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock.core.changes import Action, Change, FieldDiff
@@ -11,38 +11,62 @@ from penstock.core.decisions import person
 from penstock.core.declaration import Entity
 from penstock.core.diff import content_fingerprint, result_of, value_fingerprint
 from penstock.core.layout import STAMP
+from penstock.core.packs import Ready
 from penstock.core.plan import Batch
-from penstock.core.records import ABSENT, Delete, Set, Snapshot, Update, Write, unchanged_since
-from penstock.core.values import Data, FieldPath, Timestamp, dotted, dumps, get_in, set_in
+from penstock.core.records import ABSENT, Delete, Prepared, Set, Snapshot, Update, Write, unchanged_since
+from penstock.core.values import Data, FieldPath, Timestamp, dotted, get_in, set_in
 
 
-def stamp_of(batch: Batch, change: Change, entity: Entity, at: Timestamp) -> Data | None:
-    """The `penstock` map of a promoted record. A rollback leaves none: it puts back the one that was there."""
+def stamp_of(batch: Batch, at: Timestamp) -> Data | None:
+    """What the `penstock` maps of a pack's records have in common. A rollback leaves none: it puts back those there were."""
     if batch.kind == "rollback":
         return None
-    stamp: Data = {
-        "batch": batch.id,
-        "appliedAt": at,
-        "approvedBy": sorted({person(d.by) for d in batch.decisions}),
-        "approvedAt": batch.decided_at,
-        "sourceFingerprint": change.fingerprint,
-    }
-    return stamp | {"content": content_fingerprint(entity, result_of(change, stamp))}
+    people = sorted({person(d.by) for d in batch.decisions})
+    return {"batch": batch.id, "appliedAt": at, "approvedBy": people, "approvedAt": batch.decided_at}
 
 
-def write_of(change: Change, stamp: Data | None) -> Write:
+def stamped(stamp: Data | None, fingerprint: str, content: str) -> Data:
+    """The top-level fields that promotion adds to a record: its `penstock` map, or nothing."""
+    return {STAMP: {**stamp, "sourceFingerprint": fingerprint, "content": content}} if stamp is not None else {}
+
+
+def content_of(change: Change, entity: Entity) -> str:
+    """The fingerprint of the mapped fields as the change will leave them; "" for one that takes another back."""
+    return "" if "undoes" in change.facts else content_fingerprint(entity, result_of(change, None))
+
+
+def ready_of(change: Change, entity: Entity, prepare: Callable[[Set | Update], Prepared]) -> Ready:
+    """All that promotion will need of a change, with its fields encoded by the store that will write them."""
+    after, prepared = change.after or {}, None
+    if change.action is Action.CREATE or change.replace:
+        prepared = prepare(Set(change.path, after))
+    elif change.action is Action.UPDATE:
+        prepared = prepare(Update(change.path, after, change.mask))
+    replaced = tuple(dotted(d.path) for d in change.diff if d.before is not None)
+    return Ready(
+        change.key, change.entity, change.group, change.path, change.action, replaced, change.planned_against,
+        change.fingerprint, content_of(change, entity), change.replace, prepared,
+    )  # fmt: skip
+
+
+def write_of(change: Ready, stamp: Data | None) -> Write:
     """The write, under the precondition that production is what the change was planned against."""
-    after = {**(change.after or {}), **({STAMP: stamp} if stamp is not None else {})}
+    added = stamped(stamp, change.fingerprint, change.content)
     if change.action is Action.CREATE:
-        return Set(change.path, after, ABSENT)
+        return Set(change.path, added, ABSENT, change.prepared)
     assert change.planned_against is not None
     as_planned = unchanged_since(change.planned_against)
     if change.action is Action.DELETE:
         return Delete(change.path, as_planned)
     if change.replace:
-        return Set(change.path, after, as_planned)
-    mask = change.mask if stamp is None else (*change.mask, (STAMP,))
-    return Update(change.path, after, mask, as_planned)
+        return Set(change.path, added, as_planned, change.prepared)
+    return Update(change.path, added, ((STAMP,),) if added else (), as_planned, change.prepared)
+
+
+def promoted(change: Change, entity: Entity, stamp: Data | None) -> Data:
+    """The whole document as promotion leaves it: what a read back is held against."""
+    added = stamped(stamp, change.fingerprint, content_of(change, entity))
+    return result_of(change, added.get(STAMP))
 
 
 def refusal(change: Change) -> dict[str, str]:
@@ -50,12 +74,6 @@ def refusal(change: Change) -> dict[str, str]:
     if change.action is Action.UPDATE:
         return {dotted(d.path): value_fingerprint(d.after) for d in change.diff if not d.passive}
     return {"": change.fingerprint}
-
-
-def backup_line(change: Change) -> str:
-    """One line of a backup: what stood at the path before; `before` null is absence."""
-    line = {"key": change.key, "path": change.path, "action": change.action.value, "before": change.before}
-    return dumps(line | {"update_time": change.planned_against})
 
 
 def reverse(batch: str, change: Change, promoted_at: Timestamp, now: Snapshot) -> Change | None:

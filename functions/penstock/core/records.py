@@ -103,12 +103,21 @@ def as_seen(snapshot: Snapshot) -> Precondition:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """The fields of a write, and of an Update its mask, as a store encoded them before: opaque to everybody but that store."""
+
+    fields: bytes
+    mask: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Set:
-    """Replace the whole document."""
+    """Replace the whole document. `prepared` fields are written beside those of `data`, which are others."""
 
     path: str
     data: Mapping[str, Value]
     precondition: Precondition | None = None
+    prepared: Prepared | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,7 @@ class Update:
     data: Mapping[str, Value]
     mask: tuple[FieldPath, ...]
     precondition: Precondition | None = None
+    prepared: Prepared | None = None  # as of Set; its mask adds to `mask`
 
 
 @dataclass(frozen=True, slots=True)

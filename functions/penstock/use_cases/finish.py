@@ -11,9 +11,8 @@ from penstock.core import layout
 from penstock.core.batch import Status
 from penstock.core.changes import Change
 from penstock.core.codec import Recheck
-from penstock.core.diff import result_of
 from penstock.core.plan import Batch
-from penstock.core.promotion import stamp_of
+from penstock.core.promotion import promoted, stamp_of
 from penstock.core.records import Delete, Query, Set, Write
 from penstock.core.values import Data, Timestamp, dumps
 from penstock.use_cases import outbox, staging
@@ -141,12 +140,12 @@ def read_back(ctx: Context, batch: Batch, pack: Pack, at_most: int | None = None
     assert ledger is not None
     assert pack.snapshot.update_time is not None
     approved, _ = resolve(batch, pack)
-    changes = [c for c in approved if c.key not in set(ledger.drifted)]
-    random.Random(ctx.ports.new_id()).shuffle(changes)  # noqa: S311
-    changes = changes[:at_most]
+    keys = [c.key for c in approved if c.key not in set(ledger.drifted)]
+    random.Random(ctx.ports.new_id()).shuffle(keys)  # noqa: S311
+    changes, stamp = pack.some(set(keys[:at_most])), stamp_of(batch, ledger.at)
     verified, edited, mismatched = 0, 0, []
     for change, now in zip(changes, ctx.store.get([c.path for c in changes]), strict=True):
-        expected = result_of(change, stamp_of(batch, change, ctx.pipeline.entity(change.entity), ledger.at))
+        expected = promoted(change, ctx.pipeline.entity(change.entity), stamp)
         if dumps(now.fields) == dumps(expected):
             verified += 1
         elif _untouched(change, now.update_time, pack.snapshot.update_time):

@@ -5,18 +5,16 @@ out and is named in the ledger; the rest lands. The prior images lie in Storage 
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Mapping, Sequence
 
 from penstock.core import layout
 from penstock.core.batch import DECIDED, Status
-from penstock.core.changes import Change
 from penstock.core.codec import to_data
 from penstock.core.decisions import outcome
 from penstock.core.errors import Conflict, OutcomeUnknown, Unavailable
-from penstock.core.packs import Ledger
+from penstock.core.packs import Ledger, Ready
 from penstock.core.plan import Batch
-from penstock.core.promotion import backup_line, refusal, stamp_of, write_of
+from penstock.core.promotion import refusal, stamp_of, write_of
 from penstock.core.records import Update, Write, unchanged_since
 from penstock.use_cases import staging
 from penstock.use_cases.context import Context, LostRace, Move, advance, load_batch
@@ -43,7 +41,8 @@ def promote_pack(ctx: Context, batch: Batch, number: int) -> Ledger | None:
         return pack.ledger
     _verify(batch, pack)
     approved, refused = resolve(batch, pack)
-    _back_up(ctx, batch, pack, approved)
+    if approved:
+        _back_up(ctx, batch, pack)
     drifted: list[str] = []
     for _ in range(TRIES):
         going = [change for change in approved if change.key not in set(drifted)]
@@ -71,49 +70,50 @@ def _verify(batch: Batch, pack: Pack) -> None:
         )
 
 
-def resolve(batch: Batch, pack: Pack) -> tuple[list[Change], list[Change]]:
+def resolve(batch: Batch, pack: Pack) -> tuple[list[Ready], list[Ready]]:
     """(approved, refused) of a decided pack."""
     findings = staging.findings_by_key(pack, batch.batch_findings)
-    approved: list[Change] = []
-    refused: list[Change] = []
-    for change in pack.changes:
-        said = outcome(staging.subject(change, findings), batch.decisions, pack.carried, batch.approvals)
+    approved: list[Ready] = []
+    refused: list[Ready] = []
+    carried = pack.carried
+    for change in pack.ready:
+        said = outcome(staging.subject_of_ready(change, findings), batch.decisions, carried, batch.approvals)
         (approved if said == "approve" else refused).append(change)
     return approved, refused
 
 
-def _back_up(ctx: Context, batch: Batch, pack: Pack, approved: Sequence[Change]) -> None:
-    """The exact prior images, absence included, durable before anything is written. A second attempt finds them there."""
-    if approved:
-        content = gzip.compress("".join(backup_line(c) + "\n" for c in approved).encode(), 1, mtime=0)
-        ctx.ports.blobs.write(layout.backup_blob(ctx.id, batch.id, pack.number), content, "application/gzip")
+def _back_up(ctx: Context, batch: Batch, pack: Pack) -> None:
+    """The exact prior images, absence included, durable before anything is written: the pack's own lines, each of which holds
+    what stood at its path. A second attempt finds them there."""
+    ctx.ports.blobs.write(layout.backup_blob(ctx.id, batch.id, pack.number), pack.fields["payload"], "application/gzip")
 
 
 def _commit(
-    ctx: Context, batch: Batch, pack: Pack, going: Sequence[Change], refused: Sequence[Change], drifted: Sequence[str]
+    ctx: Context, batch: Batch, pack: Pack, going: Sequence[Ready], refused: Sequence[Ready], drifted: Sequence[str]
 ) -> Ledger:
     now = ctx.ports.now()
     ledger = Ledger(now, ctx.ports.new_id(), len(going), tuple(c.key for c in refused), tuple(drifted))
-    writes: list[Write] = [write_of(c, stamp_of(batch, c, ctx.pipeline.entity(c.entity), now)) for c in going]
+    stamp = stamp_of(batch, now)
+    writes: list[Write] = [write_of(change, stamp) for change in going]
     assert pack.snapshot.update_time is not None
     fields = {"state": "PROMOTED", "ledger": to_data(ledger)}
     as_read = unchanged_since(pack.snapshot.update_time)
     writes.append(Update(pack.snapshot.path, fields, (("state",), ("ledger",)), as_read))
-    remembered = remembered_of(batch, going, refused)
+    remembered = remembered_of(batch, pack, going, refused)
     if remembered:
         writes.append(staging.remember(ctx, batch.id, pack.number, remembered))
     ctx.store.commit(writes)
     return ledger
 
 
-def remembered_of(batch: Batch, applied: Sequence[Change], refused: Sequence[Change]) -> dict[str, Mapping[str, str]]:
+def remembered_of(batch: Batch, pack: Pack, applied: Sequence[Ready], refused: Sequence[Ready]) -> dict[str, Mapping[str, str]]:
     """What is not to be proposed again: of a sync, what was refused; of a rollback, the content that it took back."""
     if batch.kind == "rollback":
-        return {change.key: change.facts["declines"] for change in applied}
-    return {change.key: refusal(change) for change in refused}
+        return {change.key: change.facts["declines"] for change in pack.some({c.key for c in applied})}
+    return {change.key: refusal(change) for change in pack.some({c.key for c in refused})} if refused else {}
 
 
-def _moved(ctx: Context, changes: Sequence[Change]) -> list[str]:
+def _moved(ctx: Context, changes: Sequence[Ready]) -> list[str]:
     """The keys whose production document is no longer what the change was planned against."""
     found = ctx.store.get([change.path for change in changes], select=())
     return [c.key for c, now in zip(changes, found, strict=True) if now.update_time != c.planned_against]

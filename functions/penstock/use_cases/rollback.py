@@ -95,7 +95,8 @@ def _reversed(ctx: Context, undone: Batch, pack: Pack, keys: Collection[str] | N
     if ledger is None or promoted_at is None or not ledger.applied:
         return
     approved, _ = resolve(undone, pack)
-    applied = [c for c in approved if c.key not in set(ledger.drifted) and (keys is None or c.key in keys)]
+    taken = {c.key for c in approved if c.key not in set(ledger.drifted) and (keys is None or c.key in keys)}
+    applied = pack.some(taken)
     for change, now in zip(applied, ctx.store.get([c.path for c in applied]), strict=True):
         back = reverse(undone.id, change, promoted_at, now)
         if back is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import zlib
@@ -15,8 +16,21 @@ from penstock.core.codec import from_data
 from penstock.core.decisions import Carried, Subject, subject_of, voices
 from penstock.core.declaration import Pipeline
 from penstock.core.errors import Conflict, NotFound, OutcomeUnknown, PenstockError
-from penstock.core.packs import Draft, Ledger, compress, decode_changes, decode_findings, digest_of, encode_findings, expand
+from penstock.core.packs import (
+    Draft,
+    Ledger,
+    Ready,
+    compress,
+    decode_changes,
+    decode_findings,
+    decode_ready,
+    digest_of,
+    encode_findings,
+    encode_ready,
+    expand,
+)
 from penstock.core.plan import Batch, Verdict
+from penstock.core.promotion import ready_of
 from penstock.core.records import ABSENT, NAME, Query, Set, Snapshot, Where
 from penstock.core.values import Data, FieldPath, Timestamp, dotted, dumps, get_in
 from penstock.use_cases.context import Context, load_batch
@@ -25,10 +39,8 @@ PackState = Literal["STAGED", "CHECKED", "PROMOTED"]
 DeclinedMap = Mapping[str, Mapping[str, str]]  # change key → dotted field ("" for all) → fingerprint of what was declined
 Voices = Mapping[str, Mapping[str, Verdict]]  # content of a change → person → verdict
 
-WITHOUT_PAYLOAD: tuple[FieldPath, ...] = tuple(
-    (name,)
-    for name in ("batch", "number", "keys", "counts", "digest", "state", "findings", "gathered", "carried", "ledger", "error")
-)
+_LIGHT = "batch number keys counts digest findings_digest state findings gathered carried ledger error"
+WITHOUT_PAYLOAD: tuple[FieldPath, ...] = tuple((name,) for name in _LIGHT.split())
 
 
 class Tampered(PenstockError):
@@ -62,6 +74,14 @@ class Pack:
         return decode_changes(self._intact("payload", "digest", "changes than were staged"), keys)
 
     @property
+    def ready(self) -> list[Ready]:
+        """What promotion needs of each change; far quicker than `changes`."""
+        try:
+            return decode_ready(gzip.decompress(self.fields["ready"]))
+        except (zlib.error, gzip.BadGzipFile, EOFError, ValueError) as error:
+            raise self._tampered("writes than were staged") from error
+
+    @property
     def findings(self) -> list[Finding]:
         if not self.fields.get("findings"):
             return []
@@ -70,15 +90,18 @@ class Pack:
     def _intact(self, name: str, digest: str, what: str) -> str:
         try:
             text = expand(self.fields[name])
-        except (zlib.error, UnicodeDecodeError):
-            text = ""
+        except (zlib.error, gzip.BadGzipFile, EOFError, UnicodeDecodeError) as error:
+            raise self._tampered(what) from error
         if digest_of(text) != self.fields.get(digest):
-            raise Tampered(
-                f"holds other {what}",
-                subject=self.snapshot.path,
-                remedy="Nothing of it was promoted. Run the pipeline again: a new batch supersedes this one.",
-            )
+            raise self._tampered(what)
         return text
+
+    def _tampered(self, what: str) -> Tampered:
+        return Tampered(
+            f"holds other {what}",
+            subject=self.snapshot.path,
+            remedy="Nothing of it was promoted. Run the pipeline again: a new batch supersedes this one.",
+        )
 
     @property
     def gathered(self) -> dict[str, Any]:
@@ -102,9 +125,11 @@ class Pack:
 
 
 def shown_digest(pack: Pack) -> str:
-    """Over a pack's changes and findings, what an approver sees of it, and over the consents that it brought along."""
-    parts = pack.number, pack.fields["digest"], pack.fields["findings_digest"], digest_of(pack.fields["carried"])
-    return digest_of(" ".join(map(str, parts)))
+    """Over a pack's changes and findings, what an approver sees of it, over what will be written for them, and over the consents
+    that it brought along. Over bytes: nothing need be unpacked to verify it."""
+    of = pack.fields
+    parts = digest_of(of["payload"]), digest_of(of["ready"]), of["findings_digest"], digest_of(of["carried"])
+    return digest_of(" ".join([str(pack.number), *parts]))
 
 
 def digest_of_batch(packs: Sequence[str], of_batch: Sequence[Finding]) -> str:
@@ -125,7 +150,7 @@ def demand_shown(batch: Batch) -> None:
 def is_intact(batch: Batch, pack: Pack) -> bool:
     """Whether a pack is what was staged, and, once the batch was opened, what was shown."""
     try:
-        _ = pack.changes, pack.findings
+        _ = pack.changes, pack.ready, pack.findings
     except Tampered:
         return False
     return not batch.pack_digests or shown_digest(pack) == batch.pack_digests[pack.number]
@@ -133,9 +158,10 @@ def is_intact(batch: Batch, pack: Pack) -> bool:
 
 def stage(ctx: Context, batch: str, draft: Draft, voices: Voices) -> None:
     """Make a pack durable. A pack that is there already, from an earlier attempt at the same run, must be the same one."""
+    ready = encode_ready([ready_of(c, ctx.pipeline.entity(c.entity), ctx.store.prepare) for c in draft.changes])
     carried: dict[str, dict[str, Verdict]] = {}
     if voices:
-        for change in decode_changes(draft.text):
+        for change in decode_changes(draft.text):  # as every reader of the pack sees them
             for who, verdict in voices.get(content_of(change), {}).items():
                 carried.setdefault(who, {})[change.key] = verdict
     data: Data = {
@@ -146,6 +172,7 @@ def stage(ctx: Context, batch: str, draft: Draft, voices: Voices) -> None:
         "counts": draft.counts,
         "digest": draft.digest,
         "payload": compress(draft.text),
+        "ready": gzip.compress(ready, 1, mtime=0),
         "state": "STAGED",
         "carried": json.dumps(carried, sort_keys=True),
         "purge_at": ctx.ports.now().plus(ctx.pipeline.staging_retention.total_seconds()),
@@ -214,6 +241,11 @@ def subject(change: Change, findings: dict[str, list[Finding]], pipeline: Pipeli
     named = get_in(change.after or {}, link.field) if link else None
     parent = f"{link.entity}/{named}" if link and named is not None else ""
     return subject_of(change.key, change.entity, change.group, change.action.value, change.path, fields, found, parent)
+
+
+def subject_of_ready(change: Ready, findings: dict[str, list[Finding]]) -> Subject:
+    found = findings.get(change.key, ())
+    return subject_of(change.key, change.entity, change.group, change.action.value, change.path, change.replaced, found)
 
 
 def findings_fields(findings: list[Finding], gathered: dict[str, Any]) -> Data:
