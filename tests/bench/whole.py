@@ -1,9 +1,8 @@
-"""A whole Penstock in this process on a real database server: messages are delivered side by side, as in
-production. And a recorder of what goes over the wire, to be sent again by itself: what a run is measured against."""
+"""A whole Penstock in this process on a real database server. And a recorder of what goes over the wire, to be sent again by
+itself: what a run is measured against."""
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,18 +18,17 @@ from penstock.core.records import Bill
 from penstock.local.sample import Sample
 from penstock.ports import Stores
 from penstock.settings import Settings
-from penstock.use_cases.context import load_batch
 from penstock.use_cases.decide import Said, decide_by_link, find_link
-from penstock.use_cases.finish import finish
-from penstock.use_cases.promote import promote_pack, start
+from penstock.use_cases.finish import finish_after
+from penstock.use_cases.promote import promote_asked, start
 from penstock.wiring import Contexts
 from support.world import APPROVER, World
 
 A = TypeVar("A")
 B = TypeVar("B")
-# Production handles up to twenty messages at a time, each in an instance of its own (`most` of the functions `check` and
-# `promote` in infra/functions.tf). With more of them than cores the ratio tells of the machine alone.
-AT_ONCE = min(20, os.cpu_count() or 1)
+# An instance of `check` and of `promote` handles one message at a time (`concurrency` in infra/functions.tf), and the database is
+# not what they wait for when there are twenty: so one at a time is what is compared, on both sides.
+AT_ONCE = 1
 SOURCE, POLES, DROPS = "onemap-records", "planned-poles", "drops"
 
 
@@ -91,8 +89,8 @@ class Decided(Whole):
         begun = start(self.ctx, batch.id)
 
         def one(number: int) -> None:
-            promote_pack(self.ctx, load_batch(self.ctx, batch.id).batch, number)
-            finish(self.ctx, batch.id)
+            promote_asked(self.ctx, batch.id, number)
+            finish_after(self.ctx, batch.id, number)
 
         spread(one, range(begun.packs))
         assert self.batch(batch.id).status == "APPLIED"

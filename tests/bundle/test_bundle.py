@@ -97,7 +97,7 @@ def test_no_client_of_a_service_is_imported_before_it_is_used(imported: dict[str
 
 @pytest.mark.parametrize("name", ENTRY_POINTS)
 def test_every_entry_point_is_served_from_the_bundle_alone(alone: tuple[Path, Path], name: str) -> None:
-    """Through the framework that serves it in production, without any setting: it answers, and tells the caller nothing of that."""
+    """Through the framework that serves it in production, without any setting: it answers and gives nothing away."""
     code = f"""
 import functions_framework
 client = functions_framework.create_app({name!r}, "main.py", "http").test_client()

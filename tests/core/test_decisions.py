@@ -3,9 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from penstock.core.batch import Status
 from penstock.core.changes import Finding
-from penstock.core.decisions import Subject, admit, demand_complete, outcome, person, subject_of, verdict
+from penstock.core.decisions import Subject, admit, consent, demand_complete, outcome, person, subject_of, verdict
 from penstock.core.errors import InvalidInput, Refused
 from penstock.core.plan import Batch, Decision
 from penstock.core.values import Timestamp
@@ -162,3 +164,28 @@ def test_a_stranger_among_the_named_changes_is_refused_by_a_short_name() -> None
     with pytest.raises(InvalidInput) as told:
         demand_complete([subject()], said(changes={"x" * 10_000: "approve"}))
     assert len(str(told.value)) < 500
+
+
+LABELS = st.sampled_from(["rule:moved", "mass:pon", "entity:drops", "action:UPDATE", "group:P1"])
+WORDS = st.sampled_from(["approve", "reject"])
+DECISIONS = st.builds(
+    said, WORDS, st.sampled_from(["a@x.org", "b@x.org", "A@x.org"]), groups=st.dictionaries(LABELS, WORDS),
+    changes=st.dictionaries(st.sampled_from(["drops/1", "drops/2"]), WORDS, max_size=1),
+)  # fmt: skip
+CARRIED = st.dictionaries(st.just("c@x.org"), st.dictionaries(st.sampled_from(["drops/1"]), WORDS), max_size=1)
+
+
+@given(st.lists(DECISIONS, max_size=3), CARRIED, st.integers(1, 2), st.sampled_from(["drops/1", "drops/2", "drops/3"]))
+def test_the_shortcut_for_what_is_usual_never_says_other_than_the_whole_verdict(
+    decisions: list[Decision], carried: Any, needed: int, key: str
+) -> None:
+    particular = consent(decisions, carried, needed)
+    if particular is not None and key not in particular:
+        assert outcome(subject(key), decisions, carried, needed) == "approve"
+
+
+def test_the_shortcut_takes_the_usual_decision() -> None:
+    assert consent([said(groups={"rule:moved": "reject", "mass:pon": "approve"})], {}, 1) == frozenset()
+    assert consent([said(changes={"drops/1": "reject"})], {}, 1) == {"drops/1"}
+    assert consent([said(groups={"mass:pon": "reject"})], {}, 1) is None
+    assert consent([said()], {}, 2) is None

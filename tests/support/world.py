@@ -24,8 +24,8 @@ from penstock.use_cases import check, effects
 from penstock.use_cases.capture import capture
 from penstock.use_cases.context import Context, load_batch
 from penstock.use_cases.decide import Said, decide_by_link, find_link
-from penstock.use_cases.finish import finish
-from penstock.use_cases.promote import promote_pack
+from penstock.use_cases.finish import finish_after
+from penstock.use_cases.promote import promote_asked
 from penstock.use_cases.proposing import Outcome
 from penstock.web.pages import WebPages
 from penstock.wiring import Contexts
@@ -145,8 +145,8 @@ class World:
             if topic == effects.CHECK:
                 owed = check.check_pack(ctx, message["batch"], number)
             else:
-                promote_pack(ctx, load_batch(ctx, message["batch"]).batch, number)
-                owed = finish(ctx, message["batch"])
+                promote_asked(ctx, message["batch"], number)
+                owed = finish_after(ctx, message["batch"], number)
         except PenstockError as error:
             check.note_failure(ctx, message["batch"], number, str(error))
             raise

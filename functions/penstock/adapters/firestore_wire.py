@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from penstock.core import limits
 from penstock.core.limits import ByClass
@@ -78,11 +79,16 @@ def time(value: Timestamp) -> bytes:
     return body + b"\x10" + _varint(value.nanos) if value.nanos else body
 
 
-def _time(value: Timestamp, _depth: int) -> bytes:
-    if not (limits.FIRST_SECOND <= value.seconds <= limits.LAST_SECOND and 0 <= value.nanos < 10**9):
+@lru_cache(maxsize=1_024)  # a promotion stamps all of a pack's records with the same moments
+def _moment(seconds: int, nanos: int) -> bytes:
+    if not (limits.FIRST_SECOND <= seconds <= limits.LAST_SECOND and 0 <= nanos < 10**9):
         raise _Suspect
-    body = time(value)
+    body = time(Timestamp(seconds, nanos))
     return b"\x52" + _SMALL[len(body)] + body
+
+
+def _time(value: Timestamp, _depth: int) -> bytes:
+    return _moment(value.seconds, value.nanos)
 
 
 def _reference(value: Reference, depth: int) -> bytes:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
 
 from penstock.core.changes import Finding
 from penstock.core.errors import InvalidInput, Refused
 from penstock.core.plan import Batch, Decision, Verdict
 
+_NONE: frozenset[str] = frozenset()
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+
+class Subject(NamedTuple):
     """What a verdict looks at of one change. `fields` are dotted."""
 
     key: str
@@ -36,12 +39,12 @@ def subject_of(
     parent: str = "",
 ) -> Subject:
     found = list(findings)
-    return Subject(
-        key, entity, group, action, path, frozenset(fields),
-        frozenset(f.rule for f in found), frozenset(f.rule for f in found if f.severity == "blocker"), parent,
-    )  # fmt: skip
+    rules = frozenset(f.rule for f in found) if found else _NONE
+    blockers = frozenset(f.rule for f in found if f.severity == "blocker") if found else _NONE
+    return Subject(key, entity, group, action, path, frozenset(fields), rules, blockers, parent)
 
 
+@lru_cache(maxsize=1_024)
 def person(address: str) -> str:
     """One person whatever the spelling of the address: case and +tags do not make another."""
     name, _, domain = address.strip().casefold().rpartition("@")
@@ -58,15 +61,21 @@ def verdict(subject: Subject, decision: Decision) -> Verdict | None:
     own = decision.changes.get(subject.key)
     if own is not None:
         return own
-    labels = [f"entity:{subject.entity}", f"action:{subject.action}", f"group:{subject.group}"]
-    labels += [f"mass:{name}" for name in subject.fields]
-    labels += [f"rule:{name}" for name in subject.rules]
-    said = {decision.groups[label] for label in labels if label in decision.groups}
-    if "reject" in said:
+    said = decision.groups
+    if said and "reject" in {said[label] for label in _labels(subject) if label in said}:
         return "reject"
-    if any(f"rule:{rule}" not in decision.groups for rule in subject.blockers):
+    if any(f"rule:{rule}" not in said for rule in subject.blockers):
         return None
     return "approve"
+
+
+def _labels(subject: Subject) -> list[str]:
+    labels = [f"entity:{subject.entity}", f"action:{subject.action}", f"group:{subject.group}"]
+    if subject.fields:
+        labels += [f"mass:{name}" for name in subject.fields]
+    if subject.rules:
+        labels += [f"rule:{name}" for name in subject.rules]
+    return labels
 
 
 Carried = Mapping[str, Mapping[str, Verdict]]  # person → change key → verdict, from a superseded batch with the same content
@@ -75,10 +84,14 @@ Carried = Mapping[str, Mapping[str, Verdict]]  # person → change key → verdi
 def voices(subject: Subject, decisions: Sequence[Decision], carried: Carried) -> dict[str, Verdict | None]:
     """What each person said of a change; a word on this batch replaces one carried into it. A consent carried to a change that
     has a blocker now does not count: whoever gave it may not have seen that."""
-    said: dict[str, Verdict | None] = {who: keys[subject.key] for who, keys in carried.items() if subject.key in keys}
-    if subject.blockers:
-        said = {who: word for who, word in said.items() if word == "reject"}
-    return said | {person(d.by): verdict(subject, d) for d in decisions}
+    said: dict[str, Verdict | None] = {}
+    for who, keys in carried.items():
+        word = keys.get(subject.key)
+        if word == "reject" or (word is not None and not subject.blockers):
+            said[who] = word
+    for decision in decisions:
+        said[person(decision.by)] = verdict(subject, decision)
+    return said
 
 
 def outcome(subject: Subject, decisions: Sequence[Decision], carried: Carried, needed: int) -> Verdict | None:
@@ -87,6 +100,18 @@ def outcome(subject: Subject, decisions: Sequence[Decision], carried: Carried, n
     if "reject" in said:
         return "reject"
     return "approve" if sum(1 for v in said if v == "approve") >= needed else None
+
+
+def consent(decisions: Sequence[Decision], carried: Carried, needed: int) -> frozenset[str] | None:
+    """Where these decisions approve every change that has no finding, whatever else it is: the keys that were given a word of
+    their own, and so must be looked at one by one. None where each change must. A shortcut of `outcome` for what is usual."""
+    for decision in decisions:
+        refused = [label for label, word in decision.groups.items() if word == "reject"]
+        if decision.verdict == "reject" or not all(label.startswith("rule:") for label in refused):
+            return None
+    if carried or len({person(d.by) for d in decisions}) < needed:
+        return None
+    return frozenset(key for decision in decisions for key in decision.changes)
 
 
 def admit(batch: Batch, decision: Decision, approvers: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any, NoReturn
 
 from penstock.core.errors import InvalidInput
-from penstock.core.records import NAME, Query, Set, Update, Write
+from penstock.core.records import NAME, Delete, Query, Set, Update, Write
 from penstock.core.values import Data, FieldPath, GeoPoint, Reference, Timestamp, Value, Vector, dotted, get_in, set_in
 
 MAX_WRITES = 500
@@ -235,7 +235,8 @@ def check_writes(writes: Sequence[Write]) -> None:
         _refuse("the commit", f"has {len(writes)} writes; Firestore takes 1 to {MAX_WRITES}.", "Commit fewer at once.")
     seen: set[str] = set()
     for write in writes:
-        check_document_path(write.path)
+        if isinstance(write, Delete) or write.prepared is None:  # else it was looked at when the write was prepared
+            check_document_path(write.path)
         given = write.precondition
         if given is not None and given.update_time is not None and given.exists is False:
             _refuse(write.path, "is to be absent and to have an update time.", "Give one precondition or the other.")

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from penstock.core.changes import Action, Change, FieldDiff, Finding
 from penstock.core.records import Prepared
@@ -76,8 +76,7 @@ def expand(payload: bytes) -> str:
     return gzip.decompress(payload).decode()
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """What promotion needs of a change. `replaced` are the dotted fields that would lose another value; `content` is the
     fingerprint of the mapped fields as they will stand; a DELETE has nothing prepared."""
 

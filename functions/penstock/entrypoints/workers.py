@@ -14,9 +14,9 @@ from penstock.entrypoints.logs import log
 from penstock.use_cases import check as checking
 from penstock.use_cases import effects
 from penstock.use_cases.capture import capture as run_capture
-from penstock.use_cases.context import Context, load_batch
-from penstock.use_cases.finish import finish
-from penstock.use_cases.promote import promote_pack
+from penstock.use_cases.context import Context
+from penstock.use_cases.finish import finish_after
+from penstock.use_cases.promote import promote_asked
 from penstock.use_cases.sweep import sweep as run_sweep
 
 MODES = ("changes", "full", "recheck")
@@ -74,8 +74,8 @@ def promote(request: Request) -> Response:
 def _promote(body: dict[str, Any]) -> str:
     ctx, batch, number = _pack(body)
     try:
-        promote_pack(ctx, load_batch(ctx, batch).batch, number)
-        owed = finish(ctx, batch)
+        promote_asked(ctx, batch, number)
+        owed = finish_after(ctx, batch, number)
     except PenstockError as error:
         checking.note_failure(ctx, batch, number, str(error))
         raise

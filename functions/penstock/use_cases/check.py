@@ -24,9 +24,9 @@ def check_pack(ctx: Context, batch: str, number: int) -> tuple[Set, ...]:
     pack = staging.load_pack(ctx, batch, number)
     if pack.state == "STAGED":
         _judge(ctx, pack)
-    if ctx.store.count(staging.in_state(batch, "STAGED")):
+    if staging.next_waits(ctx, batch, number, "STAGED") or ctx.store.count(staging.in_state(batch, "STAGED")):
         return ()
-    return open_review(ctx, batch)
+    return open_review(ctx, batch, number)
 
 
 def _judge(ctx: Context, pack: Pack) -> None:

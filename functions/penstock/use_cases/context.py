@@ -14,7 +14,7 @@ from penstock.core.codec import TargetState, from_data, to_data
 from penstock.core.declaration import Entity, Pipeline, Source, Target
 from penstock.core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown, Refused, Unavailable
 from penstock.core.plan import Batch
-from penstock.core.records import ABSENT, NAME, Precondition, Query, Set, Where, Write, unchanged_since
+from penstock.core.records import ABSENT, NAME, Precondition, Query, Set, Snapshot, Where, Write, unchanged_since
 from penstock.core.values import Data, Timestamp
 from penstock.ports import Ports, Store
 
@@ -104,7 +104,10 @@ def load_target(ctx: Context) -> HeldTarget:
 
 
 def find_batch(ctx: Context, batch: str) -> Held | None:
-    found = ctx.store.get([layout.batch(batch)])[0]
+    return held_of(ctx.store.get([layout.batch(batch)])[0])
+
+
+def held_of(found: Snapshot) -> Held | None:
     return _held(found.fields, found.update_time) if found.exists else None
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from penstock.core import layout, tokens
 from penstock.core.batch import DECIDED, Status
 from penstock.core.packs import decode_findings
 from penstock.core.plan import Batch
 from penstock.core.promotion import refusal
-from penstock.core.records import EXISTS, Set, Update
+from penstock.core.records import EXISTS, Query, Set, Update
 from penstock.core.tokens import Grant
 from penstock.core.values import Data
 from penstock.ports import Message
@@ -73,13 +74,16 @@ def promote(ctx: Context, _: str, data: Data) -> None:
 
 
 def report(ctx: Context, _: str, data: Data) -> None:
-    """The report after a promotion, and where it lies, on the batch."""
+    """The report after a promotion: how much production holds now, and where the files lie, are noted on the batch."""
     batch = load_batch(ctx, data["batch"]).batch
+    after = {ctx.collection(e): ctx.store.count(Query(ctx.collection(e))) for e in ctx.pipeline.entities}
+    batch = replace(batch, production_after=after)
     kind = "rollback" if batch.kind == "rollback" else "post-sync"
     packs = (pack for pack in staging.packs_of(ctx, batch.id) if staging.is_intact(batch, pack))  # `error` names any other
     rows = (row for pack in packs for row in rows_of(pack, batch))
     reports = {**batch.reports, **write_report(ctx, kind, batch, rows)}
-    ctx.store.commit([Update(layout.batch(batch.id), {"reports": reports}, (("reports",),), EXISTS)])
+    fields = {"reports": reports, "production_after": after}
+    ctx.store.commit([Update(layout.batch(batch.id), fields, (("reports",), ("production_after",)), EXISTS)])
 
 
 def mail_done(ctx: Context, fact: str, data: Data) -> None:

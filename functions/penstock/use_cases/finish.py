@@ -13,7 +13,7 @@ from penstock.core.changes import Change
 from penstock.core.codec import Recheck
 from penstock.core.plan import Batch
 from penstock.core.promotion import promoted, stamp_of
-from penstock.core.records import Delete, Query, Set, Write
+from penstock.core.records import Delete, Set, Write
 from penstock.core.values import Data, Timestamp, dumps
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, LostRace, Move, advance, find_batch, load_batch, load_target
@@ -28,7 +28,12 @@ class ReadBack:
     edited: int = 0  # somebody wrote it since; what was promoted cannot be told from it any more
 
 
-def finish(ctx: Context, batch: str) -> tuple[Set, ...]:
+def finish_after(ctx: Context, batch: str, number: int) -> tuple[Set, ...]:
+    """`finish`, unless the pack behind the one just promoted waits: whoever promotes that asks again."""
+    return () if staging.next_waits(ctx, batch, number, "CHECKED") else finish(ctx, batch, number)
+
+
+def finish(ctx: Context, batch: str, number: int | None = None) -> tuple[Set, ...]:
     """Bring a batch to rest when its last pack is promoted; otherwise do nothing. Gives what is owed: report, mail, follow-up."""
     if ctx.store.count(staging.in_state(batch, "CHECKED")):
         return ()
@@ -37,13 +42,12 @@ def finish(ctx: Context, batch: str) -> tuple[Set, ...]:
         return ()
     packs = list(staging.packs_of(ctx, batch, payload=False))
     ledgers = [pack.ledger for pack in packs]
-    if len(packs) != held.batch.packs or not all(ledgers):
+    if len(packs) != held.batch.packs or not all(ledgers) or not (number is None or staging.moved_last(packs, number)):
         return ()
     drifted = tuple(key for ledger in ledgers if ledger for key in ledger.drifted)
     applied = sum(ledger.applied for ledger in ledgers if ledger)
     read_back = sample(ctx, held.batch, packs, applied)
     to = Status.PARTIALLY_APPLIED if drifted else Status.APPLIED
-    held_after = {ctx.collection(e): ctx.store.count(Query(ctx.collection(e))) for e in ctx.pipeline.entities}
     fields: Data = {
         "applied": applied,
         "drifted": len(drifted),
@@ -51,7 +55,6 @@ def finish(ctx: Context, batch: str) -> tuple[Set, ...]:
         "verified": read_back.verified,
         "mismatched": len(read_back.mismatched),
         "edited_since": read_back.edited,
-        "production_after": held_after,
         "finished_at": ctx.ports.now(),
     }
     if read_back.mismatched:

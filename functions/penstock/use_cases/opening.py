@@ -24,13 +24,16 @@ from penstock.use_cases.staging import Pack
 WORST_IN_A_MAIL = 8
 
 
-def open_review(ctx: Context, batch: str) -> tuple[Set, ...]:
-    """Open the review, once: a batch that is open, decided or gone already is left as it is. Gives the mails that are owed."""
+def open_review(ctx: Context, batch: str, number: int | None = None) -> tuple[Set, ...]:
+    """Open the review, once: a batch that is open, decided or gone already is left as it is. Gives the mails that are owed. With
+    the number of the pack that was just checked: only if that was the last one to be."""
     held = load_batch(ctx, batch)
     if held.batch.status not in OPEN - {Status.UNDER_REVIEW, Status.CREATED}:
         return ()
     packs = list(staging.packs_of(ctx, batch))
     if len(packs) != held.batch.packs or any(pack.state == "STAGED" for pack in packs):
+        return ()
+    if number is not None and not staging.moved_last(packs, number):
         return ()
     totals = _totals(ctx, held.batch)
     judged = judge(ctx.pipeline, [pack.gathered for pack in packs], totals)

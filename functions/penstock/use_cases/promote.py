@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from penstock.core import layout
 from penstock.core.batch import DECIDED, Status
 from penstock.core.codec import to_data
-from penstock.core.decisions import outcome
-from penstock.core.errors import Conflict, OutcomeUnknown, Unavailable
+from penstock.core.decisions import consent, outcome
+from penstock.core.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from penstock.core.packs import Ledger, Ready
 from penstock.core.plan import Batch
 from penstock.core.promotion import refusal, stamp_of, write_of
 from penstock.core.records import Update, Write, unchanged_since
 from penstock.use_cases import staging
-from penstock.use_cases.context import Context, LostRace, Move, advance, load_batch
+from penstock.use_cases.context import Context, LostRace, Move, advance, held_of, load_batch
 from penstock.use_cases.staging import Pack, Tampered
 
 TRIES = 8
@@ -34,9 +34,22 @@ def start(ctx: Context, batch: str) -> Batch:
     return held.batch
 
 
+def promote_asked(ctx: Context, batch: str, number: int) -> Ledger | None:
+    """What a message asks for: `promote_pack`, with batch and pack read in one call."""
+    paths = [layout.batch(batch), layout.pack(batch, number)]
+    of_batch, of_pack = ctx.store.get(paths)
+    held = held_of(of_batch)
+    if held is None or not of_pack.exists:
+        raise NotFound("there is no such pack", subject=paths[1], remedy="`penstock show` lists a batch's packs.")
+    return _promote(ctx, held.batch, Pack(of_pack))
+
+
 def promote_pack(ctx: Context, batch: Batch, number: int) -> Ledger | None:
     """Promote one pack; a pack that was promoted already gives its ledger again. None where the batch may not be promoted."""
-    pack = staging.load_pack(ctx, batch.id, number)
+    return _promote(ctx, batch, staging.load_pack(ctx, batch.id, number))
+
+
+def _promote(ctx: Context, batch: Batch, pack: Pack) -> Ledger | None:
     if pack.ledger is not None or batch.status not in DECIDED:
         return pack.ledger
     _verify(batch, pack)
@@ -52,7 +65,7 @@ def promote_pack(ctx: Context, batch: Batch, number: int) -> Ledger | None:
             pass
         except Conflict:
             drifted += _moved(ctx, going)
-        pack = staging.load_pack(ctx, batch.id, number)
+        pack = staging.load_pack(ctx, batch.id, pack.number)
         if pack.ledger is not None:
             return pack.ledger  # ours, applied before its answer was lost; or another instance's
     raise Unavailable(
@@ -76,7 +89,11 @@ def resolve(batch: Batch, pack: Pack) -> tuple[list[Ready], list[Ready]]:
     approved: list[Ready] = []
     refused: list[Ready] = []
     carried = pack.carried
+    particular = consent(batch.decisions, carried, batch.approvals)
     for change in pack.ready:
+        if particular is not None and change.key not in findings and change.key not in particular:
+            approved.append(change)
+            continue
         said = outcome(staging.subject_of_ready(change, findings), batch.decisions, carried, batch.approvals)
         (approved if said == "approve" else refused).append(change)
     return approved, refused

@@ -224,6 +224,20 @@ def in_state(batch: str, state: PackState) -> Query:
     return Query(layout.STAGING, (Where(("batch",), "==", batch), Where(("state",), "==", state)), select=(("number",),))
 
 
+def next_waits(ctx: Context, batch: str, number: int, state: PackState) -> bool:
+    """Whether the pack behind this one (behind the last: the first) is still in a state. While it is, whoever moves it on will
+    ask the same of the one behind it: so the last one to move on finds that none waits, and only few need to count."""
+    following = ctx.store.get([layout.pack(batch, number + 1)], select=(("state",),))[0]
+    if not following.exists and number > 0:
+        following = ctx.store.get([layout.pack(batch, 0)], select=(("state",),))[0]
+    return bool(following.fields.get("state") == state)
+
+
+def moved_last(packs: Sequence[Pack], number: int) -> bool:
+    """Whether this pack was written after all the others. Of several who find that no pack waits, that one's goes on."""
+    return max((pack.snapshot.update_time or Timestamp(0), pack.number) for pack in packs)[1] == number
+
+
 def findings_by_key(pack: Pack, of_batch: tuple[Finding, ...]) -> dict[str, list[Finding]]:
     """The findings of a pack's changes, those of the batch that name one of them included."""
     keys = set(pack.fields["keys"])
