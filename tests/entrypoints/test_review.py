@@ -272,7 +272,8 @@ def test_a_token_with_one_character_changed_is_unknown(world: World, batch: str)
     for other in flipped(token):
         path = f"/{world.ctx.id}/{other}"
         answer = client.open(environ_overrides={"PATH_INFO": path, "REQUEST_METHOD": "GET"})
-        assert answer.status_code in {409, 308}, other  # 308: slashes side by side are folded into one
+        # 308: slashes side by side are folded into one; 404: a line feed is in no path
+        assert answer.status_code in {409, 308, 404}, other
         assert "LAW.P." not in answer.text
     assert everything(world) == before
 

@@ -186,7 +186,7 @@ def test_what_may_go_through_later_comes_again(world: World, call: Callable[...,
     def refused(*_: Any) -> None:
         raise Unavailable("the database is away", subject="test")
 
-    monkeypatch.setattr(workers, "promote_pack", refused)
+    monkeypatch.setattr(workers, "promote_asked", refused)
     answer = call("promote", push({"batch": batch, "pack": "0"}))
     assert answer.status_code == 503
 
@@ -205,7 +205,7 @@ def test_what_nobody_foresaw_comes_again_without_a_word_about_the_inside(
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("7 Canary Street")
 
-    monkeypatch.setattr(workers, "promote_pack", broken)
+    monkeypatch.setattr(workers, "promote_asked", broken)
     answer = call("promote", push({"batch": world.run().batch, "pack": "0"}))
     assert (answer.status_code, answer.content_type) == (500, "application/problem+json")
     assert "ZeroDivision" not in answer.text
@@ -231,7 +231,7 @@ def test_a_failure_after_a_pack_was_promoted_leaves_it_as_it_was_written(
     def refused(*_: Any) -> None:
         raise Unavailable("the database is away", subject="test")
 
-    monkeypatch.setattr(workers, "finish", refused)
+    monkeypatch.setattr(workers, "finish_after", refused)
     assert call("promote", push({"batch": batch, "pack": "0"})).status_code == 503
     assert world.production.get([path])[0].update_time == before.update_time
 
