@@ -55,7 +55,7 @@ def _why_closed(ctx: Context, link: Link, batch: Batch) -> str:
     if batch.status is Status.SUPERSEDED:
         return "A newer run replaced this batch. Its undecided changes are in the newer one, which was mailed to you."
     if batch.status is not Status.UNDER_REVIEW:
-        by = ", ".join(f"{d.verdict} by {d.by} at {d.at}" for d in batch.decisions)
+        by = ", ".join(f"{d.verdict} by {d.by}, {d.at.datetime():%d %B %Y, %H:%M} UTC" for d in batch.decisions)
         return f"This batch is {batch.status} ({by or 'nobody decided'}). Nothing is left to decide."
     if state == "used":
         return "You have decided on this batch; it waits for another approver."

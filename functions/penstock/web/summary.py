@@ -60,7 +60,7 @@ def masses(batch: Batch) -> list[Finding]:
 
 
 def brakes(batch: Batch) -> list[Finding]:
-    return worst_first(f for f in batch.batch_findings if not f.table)
+    return worst_first(f for f in batch.batch_findings if not f.table and not f.key)
 
 
 def decided_brakes(batch: Batch) -> list[Finding]:

@@ -148,7 +148,7 @@ def _blocker_groups(review: Review) -> list[_Group]:
             group = found.setdefault(rule, _Group(rule, count, [], []))
             (group.also if place else group.rows).append(row)
     for rule, by in review.batch.findings.items():  # rules whose changes did not fit on the page
-        if by.get("blocker") and rule not in found and not any(f.rule == rule for f in review.batch.batch_findings):
+        if by.get("blocker") and rule not in found and not any(f.rule == rule and not f.key for f in review.batch.batch_findings):
             found[rule] = _Group(rule, by["blocker"], [], [])
     return sorted((replace(g, count=max(g.count, len(g.rows) + len(g.also))) for g in found.values()), key=lambda g: -g.count)
 
