@@ -13,19 +13,23 @@ WARM_UP = 2  # rounds; the emulator is a JVM
 
 @dataclass(frozen=True)
 class Ratio:
-    """A measured ratio and the bound it must keep: a floor, or a ceiling where `at_most`."""
+    """A measured figure and the bound it must keep: a floor, or a ceiling where `at_most`; None: it is only stated."""
 
     name: str
     value: float
-    bound: float
+    bound: float | None
     detail: str = ""
     at_most: bool = False
 
     @property
     def passed(self) -> bool:
+        if self.bound is None:
+            return True
         return self.value <= self.bound if self.at_most else self.value >= self.bound
 
     def __str__(self) -> str:
+        if self.bound is None:
+            return f"      {self.name:<52} {self.value:8.2f}           {self.detail}"
         sign = "≤" if self.at_most else "≥"
         verdict = "PASS" if self.passed else "FAIL"
         return f"{verdict}  {self.name:<52} {self.value:8.2f}  {sign} {self.bound:<6g} {self.detail}"
