@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 from penstock.core import limits
 from penstock.core.limits import ByClass
@@ -79,16 +78,21 @@ def time(value: Timestamp) -> bytes:
     return body + b"\x10" + _varint(value.nanos) if value.nanos else body
 
 
-@lru_cache(maxsize=1_024)  # a promotion stamps all of a pack's records with the same moments
-def _moment(seconds: int, nanos: int) -> bytes:
-    if not (limits.FIRST_SECOND <= seconds <= limits.LAST_SECOND and 0 <= nanos < 10**9):
-        raise _Suspect
-    body = time(Timestamp(seconds, nanos))
-    return b"\x52" + _SMALL[len(body)] + body
-
-
 def _time(value: Timestamp, _depth: int) -> bytes:
-    return _moment(value.seconds, value.nanos)
+    known = _moments.get(id(value))  # a promotion stamps all of a pack's records with the same two
+    if known is not None:
+        return known[1]
+    if not (limits.FIRST_SECOND <= value.seconds <= limits.LAST_SECOND and 0 <= value.nanos < 10**9):
+        raise _Suspect
+    body = time(value)
+    found = b"\x52" + _SMALL[len(body)] + body
+    if len(_moments) >= 64:
+        _moments.clear()
+    _moments[id(value)] = value, found  # holding the value keeps its id from being another's
+    return found
+
+
+_moments: dict[int, tuple[Timestamp, bytes]] = {}
 
 
 def _reference(value: Reference, depth: int) -> bytes:

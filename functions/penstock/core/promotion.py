@@ -27,7 +27,7 @@ def stamp_of(batch: Batch, at: Timestamp) -> Data | None:
 
 def stamped(stamp: Data | None, fingerprint: str, content: str) -> Data:
     """The top-level fields that promotion adds to a record: its `penstock` map, or nothing."""
-    return {STAMP: {**stamp, "sourceFingerprint": fingerprint, "content": content}} if stamp is not None else {}
+    return {STAMP: stamp | {"sourceFingerprint": fingerprint, "content": content}} if stamp is not None else {}
 
 
 def content_of(change: Change, entity: Entity) -> str:

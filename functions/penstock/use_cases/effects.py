@@ -16,7 +16,7 @@ from penstock.core.values import Data
 from penstock.ports import Message
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, LostRace, Move, advance, load_batch
-from penstock.use_cases.finish import finish
+from penstock.use_cases.finish import finish, sample
 from penstock.use_cases.opening import write_report
 from penstock.use_cases.outbox import Effect
 from penstock.use_cases.promote import promote_pack, start
@@ -74,16 +74,23 @@ def promote(ctx: Context, _: str, data: Data) -> None:
 
 
 def report(ctx: Context, _: str, data: Data) -> None:
-    """The report after a promotion: how much production holds now, and where the files lie, are noted on the batch."""
+    """The report after a promotion. What it finds out is noted on the batch too: a sample read back, what production holds now,
+    and where the files lie. A batch that was given up names its own trouble and is not read back."""
     batch = load_batch(ctx, data["batch"]).batch
     after = {ctx.collection(e): ctx.store.count(Query(ctx.collection(e))) for e in ctx.pipeline.entities}
-    batch = replace(batch, production_after=after)
+    fields: Data = {"production_after": after}
+    if not batch.error:
+        back = sample(ctx, batch, list(staging.packs_of(ctx, batch.id, payload=False)), batch.applied)
+        fields |= {"verified": back.verified, "mismatched": len(back.mismatched), "edited_since": back.edited}
+        if back.mismatched:
+            named = ", ".join(back.mismatched[:5])
+            fields["error"] = f"{len(back.mismatched)} records read back differ from what was approved: {named}."
+    batch = replace(batch, **fields)
     kind = "rollback" if batch.kind == "rollback" else "post-sync"
     packs = (pack for pack in staging.packs_of(ctx, batch.id) if staging.is_intact(batch, pack))  # `error` names any other
     rows = (row for pack in packs for row in rows_of(pack, batch))
-    reports = {**batch.reports, **write_report(ctx, kind, batch, rows)}
-    fields = {"reports": reports, "production_after": after}
-    ctx.store.commit([Update(layout.batch(batch.id), fields, (("reports",), ("production_after",)), EXISTS)])
+    fields["reports"] = {**batch.reports, **write_report(ctx, kind, batch, rows)}
+    ctx.store.commit([Update(layout.batch(batch.id), fields, tuple((name,) for name in fields), EXISTS)])
 
 
 def mail_done(ctx: Context, fact: str, data: Data) -> None:
