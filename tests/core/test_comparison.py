@@ -79,3 +79,10 @@ def test_the_earliest_value_only_moves_back():
     assert target_value(earliest, Timestamp(5), Timestamp(3)) == Timestamp(3)
     assert target_value(earliest, None, Timestamp(3)) == Timestamp(3)
     assert target_value(earliest, "2025", Timestamp(3)) == Timestamp(3)
+
+
+def test_what_is_not_finite_is_no_place_and_breaks_nothing():
+    infinite, here = (1.0, float("inf")), (1.0, 2.0)
+    assert not same_place(5.0, infinite, here)
+    assert same_place(5.0, infinite, infinite)
+    assert distance(*infinite, *here) == float("inf")

@@ -12,7 +12,9 @@ EARTH_RADIUS = 6_371_008.8  # metres, mean
 
 
 def distance(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
-    """Metres over the ground between two places in degrees (haversine)."""
+    """Metres over the ground between two places in degrees (haversine); infinite where one is no finite number."""
+    if not math.isfinite(lat1 + lon1 + lat2 + lon2):
+        return math.inf
     p1, p2 = math.radians(lat1), math.radians(lat2)
     half = math.sin((p2 - p1) / 2) ** 2 + math.cos(p1) * math.cos(p2) * math.sin(math.radians(lon2 - lon1) / 2) ** 2
     return 2 * EARTH_RADIUS * math.asin(min(1.0, math.sqrt(half)))
@@ -69,7 +71,7 @@ def equal(compare: Compare, old: Value, new: Value) -> bool:
 
 
 def same_place(metres: float, old: tuple[Value, Value], new: tuple[Value, Value]) -> bool:
-    """Whether two (latitude, longitude) pairs lie within so many metres; anything but numbers is no place."""
-    if not all(map(is_number, old + new)):
+    """Whether two (latitude, longitude) pairs lie within so many metres; anything but finite numbers is no place."""
+    if not all(is_number(value) and math.isfinite(value) for value in old + new):
         return identical(old[0], new[0]) and identical(old[1], new[1])
     return distance(*old, *new) <= metres
