@@ -14,6 +14,7 @@ from penstock.core.codec import SourceState
 from penstock.core.declaration import Entity, Pipeline, Source
 from penstock.core.errors import Incomplete, Refused
 from penstock.core.manifest import Entry, Manifest
+from penstock.core.mapping import allowed_fields
 from penstock.core.records import Query, Snapshot, Where
 from penstock.core.values import FieldPath, Timestamp, Value, get_in
 from penstock.core.watermark import Watermark, is_stamp, overlap_start
@@ -50,12 +51,8 @@ def plans(pipeline: Pipeline) -> list[tuple[Plan, list[Entity]]]:
     found = []
     for source in pipeline.sources.values():
         entities = [e for e in pipeline.entities if e.source == source.name]
-        group_by = entities[0].group_by
-        fields = {f.source for e in entities for f in e.fields}
-        fields |= {f.where[0] for e in entities for f in e.fields if f.where}
-        fields |= {group_by} if group_by else set()
-        fields |= {source.cursor.field} if source.cursor else set()
-        found.append((Plan(source, group_by, tuple(sorted(fields))), entities))
+        select = tuple(sorted(allowed_fields(pipeline, source.name)))
+        found.append((Plan(source, entities[0].group_by, select), entities))
     return found
 
 
@@ -68,7 +65,6 @@ class Reading:
     gone: set[str] = field(default_factory=set)  # known to the manifest and no longer there
     blank: int = 0  # records that belong to no group; counted, not read, in a full read
     notes: list[str] = field(default_factory=list)
-    siblings: int = 0  # read only because they share a group with a changed record
 
 
 @dataclass
@@ -191,7 +187,6 @@ def _whole_groups(
         for start in range(0, len(missing), CHUNK):
             paths = [f"{plan.source.collection}/{id}" for id in missing[start : start + CHUNK]]
             for record in look.store.get(paths, at, plan.select):
-                reading.siblings += 1
                 if record.exists:
                     read[record.id] = record
                     reading.entries[record.id] = plan.entry(record)

@@ -120,9 +120,6 @@ class Pack:
         found = self.fields.get("ledger")
         return from_data(found, Ledger) if found else None
 
-    def changed(self, **fields: Any) -> Data:
-        return {**self.fields, **fields}
-
 
 def shown_digest(pack: Pack) -> str:
     """Over a pack's changes and findings, what an approver sees of it, over what will be written for them, and over the consents
