@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from penstock.core.plan import Batch, Row
 from penstock.core.records import Bill, Prepared, Query, Set, Snapshot, Update, Write
-from penstock.core.values import FieldPath, Timestamp
+from penstock.core.values import Data, FieldPath, Timestamp
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -40,9 +40,9 @@ class Store(Protocol):
         answer was lost), `Unavailable` (refused before applying), `InvalidInput` (a limit of Firestore is exceeded)."""
         ...
 
-    def prepare(self, write: Set | Update) -> Prepared:
-        """The fields and the mask of a write, encoded now so that its commit need not; pure. `InvalidInput` where Firestore
-        could not hold them."""
+    def prepare(self, write: Set | Update, entries: Data | None = None) -> Prepared:
+        """The fields and the mask of a write, encoded now so that its commit need not; pure. With `entries`, the commit gives
+        one field more, a map, and they are written in it beside its own. `InvalidInput` where Firestore could not hold them."""
         ...
 
     @property

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 from penstock.core.errors import Conflict, InvalidInput
 from penstock.core.records import ABSENT, EXISTS, Delete, Precondition, Set, Snapshot, Update, as_seen, unchanged_since
-from penstock.core.values import Data
+from penstock.core.values import Data, Timestamp
 from penstock.ports import Store
 
 
@@ -228,8 +228,21 @@ def test_a_prepared_update_writes_and_removes_what_its_mask_names(store: Store) 
     assert data(store, "c/b") == {"x": 5, "m": {"a.b": 6}}
 
 
+def test_prepared_entries_complete_the_map_that_many_writes_share(store: Store) -> None:
+    shared = {"batch": "b", "by": ["me"], "at": Timestamp(1, 2_000)}
+    for size in (1, 60, 200):  # one, two and three bytes before the map
+        own = {"content": "c" * size, "of": {"x": size}}
+        store.commit([Set("c/a", {"stamp": shared}, None, store.prepare(Set("c/a", {"x": size}), own))])
+        assert data(store, "c/a") == {"x": size, "stamp": {**shared, **own}}
+        update = store.prepare(Update("c/a", {"x": -size}, (("x",), ("stamp",))), own)
+        store.commit([Update("c/a", {"stamp": {"batch": "c"}}, (), EXISTS, update)])
+        assert data(store, "c/a") == {"x": -size, "stamp": {"batch": "c", **own}}
+
+
 def test_what_cannot_be_held_is_refused_when_it_is_prepared(store: Store) -> None:
     with pytest.raises(InvalidInput):
         store.prepare(Set("c/a", {"x": [[1]]}))
+    with pytest.raises(InvalidInput):
+        store.prepare(Set("c/a", {"x": 1}), {"y": [[1]]})
     with pytest.raises(InvalidInput):
         store.prepare(Update("c/a", {"x": {"y": 1}}, (("x",), ("x", "y"))))

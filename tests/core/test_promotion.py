@@ -10,7 +10,7 @@ from penstock.core.changes import Action, Change
 from penstock.core.diff import content_fingerprint
 from penstock.core.packs import Ready
 from penstock.core.plan import Batch, Decision
-from penstock.core.promotion import promoted, ready_of, refusal, reverse, stamp_of, write_of
+from penstock.core.promotion import own_stamp, promoted, ready_of, refusal, reverse, stamp_of, write_of
 from penstock.core.records import ABSENT, Delete, Set, Snapshot, Update, unchanged_since
 from penstock.core.values import Data, Timestamp, dumps, loads
 
@@ -34,7 +34,7 @@ def ready(change: Change) -> Ready:
     return ready_of(change, POLES, STORE.prepare)
 
 
-def written(change: Change, stamp: Data | None) -> Data:
+def written(change: Change, stamp: Data) -> Data:
     """What stands in production after the write, in a store that held what the change was planned against."""
     store = MemoryStores(lambda: LATER).open("p", "(default)")
     if change.before is not None:
@@ -50,24 +50,26 @@ def test_the_stamp_names_batch_moment_people_and_source() -> None:
     assert (stamp["batch"], stamp["appliedAt"], stamp["approvedAt"]) == ("b1", LATER, THEN)
     assert stamp["approvedBy"] == ["a@example.org", "b@example.org"]
     assert stamp["sourceFingerprint"] == change.fingerprint
-    assert stamp["content"] == content_fingerprint(POLES, written(change, None))
+    assert stamp["content"] == content_fingerprint(POLES, written(change, stamp_of(batch(), LATER)))
 
 
 def test_a_rollback_leaves_no_stamp_of_its_own() -> None:
-    assert stamp_of(batch("rollback"), LATER) is None
+    assert stamp_of(batch("rollback"), LATER) == {}
 
 
 def test_a_create_demands_absence_and_an_update_what_it_was_planned_against() -> None:
-    create = write_of(ready(planned(pole(record()), None)), {"batch": "b"})
+    create = write_of(ready(planned(pole(record()), None)), {"penstock": {"batch": "b"}})
     assert isinstance(create, Set)
     assert create.precondition == ABSENT
     assert create.data["penstock"]["batch"] == "b"
     change = update()
-    write = write_of(ready(change), {"batch": "b"})
+    write = write_of(ready(change), {"penstock": {"batch": "b"}})
     assert isinstance(write, Update)
     assert write.precondition == unchanged_since(SEEN)
-    assert write.mask == (("penstock",),)
-    assert written(change, {"batch": "b"})["crew"] == 1
+    assert write.prepared == STORE.prepare(
+        Update(PATH, change.after or {}, (*change.mask, ("penstock",))), own_stamp(change, POLES)
+    )
+    assert written(change, {"penstock": {"batch": "b"}})["crew"] == 1
 
 
 def test_what_is_written_is_what_was_said_would_stand() -> None:
@@ -94,7 +96,7 @@ def test_a_record_that_nobody_touched_gets_exactly_its_prior_image() -> None:
     back = reverse("b1", change, THEN, Snapshot(PATH, written(change, stamp_of(batch(), THEN)), THEN))
     assert back is not None
     assert "edited_since" not in back.facts
-    write = write_of(ready(back), None)
+    write = write_of(ready(back), {})
     assert isinstance(write, Set)
     assert dumps(given(write)) == dumps(change.before)
     assert write.precondition == unchanged_since(THEN)
@@ -104,7 +106,7 @@ def test_what_was_created_and_untouched_is_deleted_and_what_is_gone_needs_nothin
     new = planned(pole(record()), None)
     back = reverse("b1", new, THEN, Snapshot(PATH, written(new, stamp_of(batch(), THEN)), THEN))
     assert back is not None
-    assert write_of(ready(back), None) == Delete(PATH, unchanged_since(THEN))
+    assert write_of(ready(back), {}) == Delete(PATH, unchanged_since(THEN))
     assert reverse("b1", new, THEN, Snapshot(PATH, None, None)) is None
 
 
@@ -112,7 +114,7 @@ def test_a_deleted_record_is_made_again_whole() -> None:
     gone = Change("poles/x", "poles", "x", PATH, Action.DELETE, {"a": 1, "m": {"b": [2]}}, SEEN, None, (), "f")
     back = reverse("b1", gone, THEN, Snapshot(PATH, None, None))
     assert back is not None
-    write = write_of(ready(back), None)
+    write = write_of(ready(back), {})
     assert isinstance(write, Set)
     assert (write.path, given(write), write.precondition) == (PATH, {"a": 1, "m": {"b": [2]}}, ABSENT)
     again = reverse("b1", gone, THEN, Snapshot(PATH, {"a": 3}, LATER))
@@ -129,7 +131,7 @@ def test_after_a_later_edit_the_promoted_fields_alone_go_back() -> None:
     assert ("note",) not in back.mask
     assert ("location",) in back.mask  # the whole map, which the promotion brought
     assert ("location", "latitude") not in back.mask
-    write = write_of(ready(back), None)
+    write = write_of(ready(back), {})
     assert isinstance(write, Update)
     assert write.mask == ()
     assert write.prepared == STORE.prepare(Update(PATH, back.after or {}, back.mask))
@@ -154,6 +156,6 @@ def test_an_updated_record_that_was_deleted_since_comes_back_only_by_decision() 
     back = reverse("b1", update(), THEN, Snapshot(PATH, None, None))
     assert back is not None
     assert back.facts["edited_since"] == "it was deleted"
-    write = write_of(ready(back), None)
+    write = write_of(ready(back), {})
     assert isinstance(write, Set)
     assert (write.path, given(write), write.precondition) == (PATH, {"poleNumber": "LAW.P.A007", "crew": 1}, ABSENT)

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 from penstock.core.errors import OutcomeUnknown, Unavailable
 from penstock.core.plan import Batch, Row
 from penstock.core.records import Bill, Prepared, Query, Set, Snapshot, Update, Write
-from penstock.core.values import FieldPath, Timestamp
+from penstock.core.values import Data, FieldPath, Timestamp
 from penstock.ports import Message, Ports, Store
 
 T = TypeVar("T")
@@ -114,8 +114,8 @@ class _Store:
     def count(self, query: Query, read_time: Timestamp | None = None) -> int:
         return self._faults.read(f"count {query.collection}", lambda: self._store.count(query, read_time))
 
-    def prepare(self, write: Set | Update) -> Prepared:
-        return self._store.prepare(write)
+    def prepare(self, write: Set | Update, entries: Data | None = None) -> Prepared:
+        return self._store.prepare(write, entries)
 
     def commit(self, writes: Sequence[Write]) -> Timestamp:
         return self._faults.change(f"commit {writes[0].path.partition('/')[0]}", lambda: self._store.commit(writes))

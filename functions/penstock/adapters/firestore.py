@@ -20,7 +20,7 @@ from penstock.core import limits
 from penstock.core.errors import Incomplete, PenstockError
 from penstock.core.ordering import key
 from penstock.core.records import NAME, Bill, Cursor, Prepared, Query, Set, Snapshot, Update, Write
-from penstock.core.values import FieldPath, Timestamp, Value
+from penstock.core.values import Data, FieldPath, Timestamp, Value
 
 COMMIT_SECONDS = 60.0
 GET_SECONDS = 60.0
@@ -212,12 +212,13 @@ class FirestoreStore:
         self._meter.commit(writes)
         return proto.time_of(answer.commit_time)
 
-    def prepare(self, write: Set | Update) -> Prepared:
+    def prepare(self, write: Set | Update, entries: Data | None = None) -> Prepared:
         limits.check_writes([write])
+        within = wire.entries_of(write.path, entries) if entries else b""
         if isinstance(write, Set):
-            return Prepared(wire.fields_of(write.path, write.data))
+            return Prepared(wire.fields_of(write.path, write.data), entries=within)
         mask = wire.mask_of([proto.field_path(path) for path in write.mask])
-        return Prepared(wire.fields_of(write.path, limits.masked(write)), mask)
+        return Prepared(wire.fields_of(write.path, limits.masked(write)), mask, within)
 
     def _encoded(self, write: Write) -> bytes:
         mask = [proto.field_path(path) for path in write.mask] if isinstance(write, Update) else ()

@@ -79,20 +79,10 @@ def time(value: Timestamp) -> bytes:
 
 
 def _time(value: Timestamp, _depth: int) -> bytes:
-    known = _moments.get(id(value))  # a promotion stamps all of a pack's records with the same two
-    if known is not None:
-        return known[1]
     if not (limits.FIRST_SECOND <= value.seconds <= limits.LAST_SECOND and 0 <= value.nanos < 10**9):
         raise _Suspect
     body = time(value)
-    found = b"\x52" + _SMALL[len(body)] + body
-    if len(_moments) >= 64:
-        _moments.clear()
-    _moments[id(value)] = value, found  # holding the value keeps its id from being another's
-    return found
-
-
-_moments: dict[int, tuple[Timestamp, bytes]] = {}
+    return b"\x52" + _SMALL[len(body)] + body
 
 
 def _reference(value: Reference, depth: int) -> bytes:
@@ -245,13 +235,39 @@ def fields_of(path: str, data: Mapping[str, Value]) -> bytes:
     return fields
 
 
+def entries_of(path: str, data: Mapping[str, Value]) -> bytes:
+    """The entries of a map that stands in a Document's field. `InvalidInput` if Firestore could not hold them."""
+    fields_of(path, {"entries": data})
+    return _fields(_OF_MAPS, data, 0)
+
+
+_shared: dict[tuple[str, int, int], tuple[Value, bytes]] = {}
+
+
+def _completed(path: str, data: Mapping[str, Value], entries: bytes) -> bytes:
+    """The one field of these data, a map, with more entries in it. A promotion gives all of a pack's records the same map."""
+    ((name, shared),) = data.items()
+    known = _shared.get((name, id(shared), len(entries)))
+    if known is None:
+        common = entries_of(path, shared)
+        inner = b"\x32" + _length(len(common) + len(entries))
+        head = _OF_DOCUMENTS[name].before(len(inner) + len(common) + len(entries)) + inner + common
+        if len(_shared) >= 64:
+            _shared.clear()
+        known = _shared[name, id(shared), len(entries)] = shared, head  # holding the map keeps its id from being another's
+    return known[1] + entries
+
+
 def mask_of(field_paths: Sequence[str]) -> bytes:
     """The body of a DocumentMask, of paths in Firestore's spelling."""
     return b"".join([_delimited(b"\x0a", path.encode()) for path in field_paths])
 
 
-def _document(name: bytes, fields: bytes, prepared: Prepared | None) -> bytes:
-    return b"\x0a%b%b%b%b" % (_length(len(name)), name, prepared.fields if prepared else b"", fields)
+def _document(path: str, name: bytes, data: Mapping[str, Value], prepared: Prepared | None) -> bytes:
+    if prepared is None:
+        return _delimited(b"\x0a", name) + fields_of(path, data)
+    fields = _completed(path, data, prepared.entries) if prepared.entries else fields_of(path, data)
+    return b"\x0a%b%b%b%b" % (_length(len(name)), name, prepared.fields, fields)
 
 
 def _needs(given: Precondition | None) -> bytes:
@@ -268,9 +284,10 @@ def write(given: Write, name: bytes, field_paths: Sequence[str] = ()) -> bytes:
     if isinstance(given, Delete):
         return _delimited(b"\x12", name) + needs
     if isinstance(given, Set):
-        return _delimited(b"\x0a", _document(name, fields_of(given.path, given.data), given.prepared)) + needs
+        return _delimited(b"\x0a", _document(given.path, name, given.data, given.prepared)) + needs
     mask = (given.prepared.mask if given.prepared else b"") + mask_of(field_paths)
-    document = _document(name, fields_of(given.path, limits.masked(given)), given.prepared)
+    data = given.data if given.prepared and given.prepared.entries else limits.masked(given)
+    document = _document(given.path, name, data, given.prepared)
     return _delimited(b"\x0a", document) + _delimited(b"\x1a", mask) + needs
 
 

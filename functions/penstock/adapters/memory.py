@@ -126,6 +126,9 @@ def _plain(write: Write) -> Write:
     if isinstance(write, Delete) or write.prepared is None:
         return write
     data = {**loads(write.prepared.fields), **write.data}
+    if write.prepared.entries:
+        ((name, shared),) = write.data.items()
+        data[name] = {**shared, **loads(write.prepared.entries)}
     if isinstance(write, Set):
         return Set(write.path, data, write.precondition)
     mask = (*map(tuple, loads(write.prepared.mask)), *write.mask)
@@ -253,10 +256,10 @@ class MemoryStore:
 
     # writes ---------------------------------------------------------------------------------------------------------
 
-    def prepare(self, write: Set | Update) -> Prepared:
-        limits.check_commit([write])
+    def prepare(self, write: Set | Update, entries: Data | None = None) -> Prepared:
+        limits.check_commit([write, *([Set("a/entries", entries)] if entries else [])])
         mask = [list(path) for path in write.mask] if isinstance(write, Update) else []
-        return Prepared(dumps(write.data).encode(), dumps(mask).encode())
+        return Prepared(dumps(write.data).encode(), dumps(mask).encode(), dumps(entries).encode() if entries else b"")
 
     def commit(self, writes: Sequence[Write]) -> Timestamp:
         writes = [_plain(write) for write in writes]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 from cattrs import Converter
@@ -27,7 +28,13 @@ def _squeeze(findings: tuple[Finding, ...]) -> bytes:
     return compress(encode_findings(findings))
 
 
-_BATCH_FINDINGS = override(unstruct_hook=_squeeze, struct_hook=lambda data, _: tuple(decode_findings(expand(data))))
+@lru_cache(maxsize=4)
+def _unsqueeze(data: bytes) -> tuple[Finding, ...]:
+    """Remembered, for a promotion reads its batch anew with every pack."""
+    return tuple(decode_findings(expand(data)))
+
+
+_BATCH_FINDINGS = override(unstruct_hook=_squeeze, struct_hook=lambda data, _: _unsqueeze(data))
 _converter.register_unstructure_hook(Batch, make_dict_unstructure_fn(Batch, _converter, batch_findings=_BATCH_FINDINGS))
 _converter.register_structure_hook(Batch, make_dict_structure_fn(Batch, _converter, batch_findings=_BATCH_FINDINGS))
 

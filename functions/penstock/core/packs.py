@@ -17,7 +17,7 @@ from penstock.core.changes import Action, Change, FieldDiff, Finding
 from penstock.core.records import Prepared
 from penstock.core.values import Data, Timestamp, dumps, loads
 
-MAX_CHANGES = 250
+MAX_CHANGES = 350
 MAX_BYTES = 400 * 1024  # of text; with what is ready-made beside it, a pack stays below one mebibyte however badly it compresses
 
 
@@ -76,9 +76,12 @@ def expand(payload: bytes) -> str:
     return gzip.decompress(payload).decode()
 
 
+_ACTIONS = {action.value: action for action in Action}
+
+
 class Ready(NamedTuple):
-    """What promotion needs of a change. `replaced` are the dotted fields that would lose another value; `content` is the
-    fingerprint of the mapped fields as they will stand; a DELETE has nothing prepared."""
+    """What promotion needs of a change. `replaced` are the dotted fields that would lose another value; a DELETE has nothing
+    prepared."""
 
     key: str
     entity: str
@@ -87,38 +90,48 @@ class Ready(NamedTuple):
     action: Action
     replaced: tuple[str, ...]
     planned_against: Timestamp | None
-    fingerprint: str
-    content: str
     replace: bool
     prepared: Prepared | None
 
 
+_UNPREPARED = Prepared(b"")
+
+
 def encode_ready(changes: Sequence[Ready]) -> bytes:
-    """A line of JSON with one row a change, and behind it their prepared bytes, one after the other."""
-    rows, bodies = [], []
-    for c in changes:
-        at = [c.planned_against.seconds, c.planned_against.nanos] if c.planned_against else None
-        sizes = [len(c.prepared.fields), len(c.prepared.mask)] if c.prepared else None
-        bodies += [c.prepared.fields, c.prepared.mask] if c.prepared else []
-        rows.append(
-            [c.key, c.entity, c.group, c.path, c.action.value, c.replaced, at, c.fingerprint, c.content, c.replace, sizes]
-        )
-    return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode() + b"\n" + b"".join(bodies)
+    """A line of JSON with one column for each thing that is known of the changes, and behind it their prepared bytes, one after
+    the other. Columns are read back twice as fast as rows."""
+    bodies = [c.prepared or _UNPREPARED for c in changes]
+    columns = [
+        [c.key for c in changes],
+        [c.entity for c in changes],
+        [c.group for c in changes],
+        [c.path for c in changes],
+        [c.action.value for c in changes],
+        [c.replaced for c in changes],
+        [c.planned_against and c.planned_against.seconds for c in changes],
+        [c.planned_against and c.planned_against.nanos for c in changes],
+        [c.replace for c in changes],
+        [c.prepared is not None for c in changes],
+        [len(body.fields) for body in bodies],
+        [len(body.mask) for body in bodies],
+        [len(body.entries) for body in bodies],
+    ]
+    line = json.dumps(columns, ensure_ascii=False, separators=(",", ":")).encode()
+    return b"".join([line, b"\n", *(part for body in bodies for part in (body.fields, body.mask, body.entries))])
 
 
 def decode_ready(content: bytes) -> list[Ready]:
-    end = content.index(b"\n")
-    found, here = [], end + 1
-    for key, entity, group, path, action, replaced, at, fingerprint, after, replace, sizes in json.loads(content[:end]):
-        prepared = None
-        if sizes:
-            middle = here + sizes[0]
-            prepared = Prepared(content[here:middle], content[middle : middle + sizes[1]])
-            here = middle + sizes[1]
-        planned = Timestamp(*at) if at else None
-        found.append(
-            Ready(key, entity, group, path, Action(action), tuple(replaced), planned, fingerprint, after, replace, prepared)
-        )
+    line, _, rest = content.partition(b"\n")
+    found, here = [], 0
+    for row in zip(*json.loads(line), strict=True):
+        key, entity, group, path, action, replaced, seconds, nanos, replace, prepared, fields, mask, entries = row
+        middle = here + fields
+        last = middle + mask
+        end = last + entries
+        body = Prepared(rest[here:middle], rest[middle:last], rest[last:end]) if prepared else None
+        at = None if seconds is None else Timestamp(seconds, nanos)
+        found.append(Ready(key, entity, group, path, _ACTIONS[action], tuple(replaced), at, replace, body))
+        here = end
     return found
 
 

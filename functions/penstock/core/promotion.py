@@ -17,41 +17,39 @@ from penstock.core.records import ABSENT, Delete, Prepared, Set, Snapshot, Updat
 from penstock.core.values import Data, FieldPath, Timestamp, dotted, get_in, set_in
 
 
-def stamp_of(batch: Batch, at: Timestamp) -> Data | None:
-    """What the `penstock` maps of a pack's records have in common. A rollback leaves none: it puts back those there were."""
+def stamp_of(batch: Batch, at: Timestamp) -> Data:
+    """The field that promotion adds to a pack's records: as much of their `penstock` maps as they have in common. A rollback adds
+    none: it puts back those there were."""
     if batch.kind == "rollback":
-        return None
+        return {}
     people = sorted({person(d.by) for d in batch.decisions})
-    return {"batch": batch.id, "appliedAt": at, "approvedBy": people, "approvedAt": batch.decided_at}
+    return {STAMP: {"batch": batch.id, "appliedAt": at, "approvedBy": people, "approvedAt": batch.decided_at}}
 
 
-def stamped(stamp: Data | None, fingerprint: str, content: str) -> Data:
-    """The top-level fields that promotion adds to a record: its `penstock` map, or nothing."""
-    return {STAMP: stamp | {"sourceFingerprint": fingerprint, "content": content}} if stamp is not None else {}
+def own_stamp(change: Change, entity: Entity) -> Data | None:
+    """What the `penstock` map of one record says of that record: fingerprints of its source and of its mapped fields as the
+    change will leave them. None for a change that takes another back."""
+    if "undoes" in change.facts:
+        return None
+    return {"sourceFingerprint": change.fingerprint, "content": content_fingerprint(entity, result_of(change, None))}
 
 
-def content_of(change: Change, entity: Entity) -> str:
-    """The fingerprint of the mapped fields as the change will leave them; "" for one that takes another back."""
-    return "" if "undoes" in change.facts else content_fingerprint(entity, result_of(change, None))
-
-
-def ready_of(change: Change, entity: Entity, prepare: Callable[[Set | Update], Prepared]) -> Ready:
+def ready_of(change: Change, entity: Entity, prepare: Callable[[Set | Update, Data | None], Prepared]) -> Ready:
     """All that promotion will need of a change, with its fields encoded by the store that will write them."""
-    after, prepared = change.after or {}, None
+    after, own, prepared = change.after or {}, own_stamp(change, entity), None
     if change.action is Action.CREATE or change.replace:
-        prepared = prepare(Set(change.path, after))
+        prepared = prepare(Set(change.path, after), own)
     elif change.action is Action.UPDATE:
-        prepared = prepare(Update(change.path, after, change.mask))
+        prepared = prepare(Update(change.path, after, (*change.mask, (STAMP,)) if own else change.mask), own)
     replaced = tuple(dotted(d.path) for d in change.diff if d.before is not None)
     return Ready(
         change.key, change.entity, change.group, change.path, change.action, replaced, change.planned_against,
-        change.fingerprint, content_of(change, entity), change.replace, prepared,
+        change.replace, prepared,
     )  # fmt: skip
 
 
-def write_of(change: Ready, stamp: Data | None) -> Write:
+def write_of(change: Ready, added: Data) -> Write:
     """The write, under the precondition that production is what the change was planned against."""
-    added = stamped(stamp, change.fingerprint, change.content)
     if change.action is Action.CREATE:
         return Set(change.path, added, ABSENT, change.prepared)
     assert change.planned_against is not None
@@ -60,13 +58,13 @@ def write_of(change: Ready, stamp: Data | None) -> Write:
         return Delete(change.path, as_planned)
     if change.replace:
         return Set(change.path, added, as_planned, change.prepared)
-    return Update(change.path, added, ((STAMP,),) if added else (), as_planned, change.prepared)
+    return Update(change.path, added, (), as_planned, change.prepared)
 
 
-def promoted(change: Change, entity: Entity, stamp: Data | None) -> Data:
+def promoted(change: Change, entity: Entity, stamp: Data) -> Data:
     """The whole document as promotion leaves it: what a read back is held against."""
-    added = stamped(stamp, change.fingerprint, content_of(change, entity))
-    return result_of(change, added.get(STAMP))
+    own = own_stamp(change, entity)
+    return result_of(change, {**stamp[STAMP], **own} if own and stamp else None)
 
 
 def refusal(change: Change) -> dict[str, str]:

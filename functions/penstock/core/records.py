@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from penstock.core.values import Data, FieldPath, Timestamp, Value, dumps
 
@@ -102,12 +102,13 @@ def as_seen(snapshot: Snapshot) -> Precondition:
     return ABSENT if snapshot.update_time is None else unchanged_since(snapshot.update_time)
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """The fields of a write, and of an Update its mask, as a store encoded them before: opaque to everybody but that store."""
+class Prepared(NamedTuple):
+    """The fields of a write, and of an Update its mask, as a store encoded them before: opaque to everybody but that store.
+    `entries` complete the one map that the write's own data hold: what many writes have in common is then encoded once."""
 
     fields: bytes
     mask: bytes = b""
+    entries: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
