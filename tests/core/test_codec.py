@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from penstock.core.audit import Head
 from penstock.core.batch import Status
+from penstock.core.certificate import Certificate
 from penstock.core.changes import Finding
 from penstock.core.codec import Lease, Recheck, SourceState, TargetState, from_data, to_data
 from penstock.core.limits import document_size
@@ -17,6 +18,7 @@ BATCH = Batch(
     batch_findings=(Finding("mass_change", "blocker", "", "", "t", "r", "pon", (("1", "2", 3),)),), folded=("pon",),
     decisions=(Decision("a@x.org", AT, "d", "approve", {"rule:moved": "reject"}, {"poles/a.b": "approve"}, "note"),),
     production_before={"planned-poles": 7}, decided_at=AT, rolls_back="a", part=True, notes=("n",),
+    certificates=(Certificate("s", AT, "changes", 3, 2, "why"),),
 )  # fmt: skip
 STATE = TargetState(
     "p.t", paused=True, lease=Lease("h", AT, "full", "me", AT), sources={"s": SourceState("2026-01-01", 3)}, manifest="m",

@@ -6,7 +6,11 @@ import importlib
 import sys
 from pathlib import Path
 
-NAMES = sorted(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem not in ("proof", "__init__", "__main__") and p.stem[:5] != "test_")
+NAMES = sorted(
+    p.stem
+    for p in Path(__file__).parent.glob("*.py")
+    if p.stem not in ("proof", "__init__", "__main__") and p.stem[:5] != "test_"
+)
 SHOWN = 20
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from penstock.core.batch import Status
+from penstock.core.certificate import Certificate
 from penstock.core.changes import Change, ChangeStatus, Finding
 from penstock.core.values import Timestamp
 
@@ -89,7 +90,8 @@ class Batch:
     follows: str = ""  # a follow-up's origin
     reports: Mapping[str, str] = field(default_factory=dict)  # `pre-sync.html` → where a person finds it
     bill: Mapping[str, int] = field(default_factory=dict)  # capture_reads, capture_writes, capture_deletes
-    notes: tuple[str, ...] = ()  # certificate, brakes: one plain sentence each
+    certificates: tuple[Certificate, ...] = ()  # of each source that was read
+    notes: tuple[str, ...] = ()  # certificates, brakes: one plain sentence each
     error: str = ""  # why FAILED, and what to do
 
     @property

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from penstock.core import layout, manifest
 from penstock.core.batch import OPEN, Status
 from penstock.core.brakes import tripped
+from penstock.core.certificate import Certificate
 from penstock.core.codec import Mode
 from penstock.core.errors import Conflict, OutcomeUnknown, Unavailable
 from penstock.core.manifest import Manifest
@@ -64,9 +65,12 @@ class Found:
     def tallies(self) -> dict[str, Tally]:
         return {name: count.tally() for name, count in self.counts.items()}
 
+    def certificates(self) -> tuple[Certificate, ...]:
+        return tuple(look.reading.certificate for look in self.looks if look.reading.certificate)
+
     def notes(self) -> tuple[str, ...]:
         """What people should know of the reading: completeness, what could not be read, what is older than production."""
-        told = [note for look in self.looks for note in look.reading.notes]
+        told = [c.told() for c in self.certificates() if c.of == "everything" or not c.complete]
         for entity, count in self.counts.items():
             if count.held:
                 told.append(f"{entity}: {count.held} are older in the source than in production, which stays as it is.")
@@ -119,6 +123,7 @@ def propose(ctx: Context, target: HeldTarget, run: Found) -> Outcome:
         "production_before": held,
         "batch_findings": tripped(ctx.pipeline.brakes, counts, held) if state.manifest else (),  # a first run touches all
         "notes": run.notes(),
+        "certificates": run.certificates(),
         "bill": run.bill,
         "supersedes": before.batch.id if before else "",
     }

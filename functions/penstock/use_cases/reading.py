@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from penstock.core.certificate import Certificate
 from penstock.core.codec import SourceState
 from penstock.core.declaration import Entity, Pipeline, Source
 from penstock.core.errors import Incomplete, Refused
@@ -64,7 +65,7 @@ class Reading:
     entries: dict[str, Entry] = field(default_factory=dict)  # of the records that were read
     gone: set[str] = field(default_factory=set)  # known to the manifest and no longer there
     blank: int = 0  # records that belong to no group; counted, not read, in a full read
-    notes: list[str] = field(default_factory=list)
+    certificate: Certificate | None = None  # once all was taken
 
 
 @dataclass
@@ -134,7 +135,7 @@ def everything(look: Look, at: Timestamp, least: int = 0) -> Iterator[list[Snaps
             remedy="Nothing was staged from this read. The next run reads again.",
         )
     yield from aside.values()
-    reading.notes.append(f"{name}: {streamed} of {expected} documents read at {at}; the read was complete.")
+    reading.certificate = Certificate(name, at, "everything", expected, streamed)
     watermark = highest.value if highest else None
     reading.state = SourceState(watermark, _count_window(look, watermark, at))
 

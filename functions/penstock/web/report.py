@@ -5,9 +5,10 @@ CSV: one line a change, `COLUMNS`; UTF-8 with a byte order mark (spreadsheets as
 JSON, schema `penstock.report.v1`: `kind`, `title`, `batch`, `pipeline`, `target`, `batch_kind`, `status`, `digest`,
 `started_by`, `recommendation`; `times` (RFC 3339 or null); `numbers`; `counts` (`entity ACTION` → changes); `tallies` by
 entity, each with `skipped` by reason and `closes`; `production_before` and `production_after` (collection → documents);
-`findings` (rule → severity → how many); `batch_findings`; `decisions`; `bill`; `notes`; and `changes`: `key`, `entity`,
-`group`, `action`, `status`, `document`, `diff` (`field`, `before`, `after`, `passive`), `findings` (`rule`, `severity`,
-`field`, `text`, `remedy`, `table`), `note`. Values are in the exact text form of `core.values`. Fields may be added to a
+`findings` (rule → severity → how many); `batch_findings`; `decisions`; `bill`; `certificates` of the sources, each with `of`,
+`counted` and `streamed` documents, `complete` and `why`; `notes`; and `changes`: `key`, `entity`, `group`, `action`, `status`,
+`document`, `diff` (`field`, `before`, `after`, `passive`), `findings` (`rule`, `severity`, `field`, `text`, `remedy`,
+`table`), `note`. Values are in the exact text form of `core.values`. Fields may be added to a
 version, never changed or taken away."""
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from penstock.core.certificate import Certificate
 from penstock.core.changes import Change, Finding
 from penstock.core.errors import InvalidInput
 from penstock.core.plan import Batch, Decision, Row
@@ -140,9 +142,15 @@ def _head(kind: str, title: str, batch: Batch) -> dict[str, Any]:
         "batch_findings": [_finding(f) for f in batch.batch_findings],
         "decisions": [_decision(d) for d in batch.decisions],
         "bill": dict(batch.bill),
+        "certificates": [_certificate(c) for c in batch.certificates],
         "notes": [visible(note, lines=True) for note in batch.notes],
         "recommendation": summary.recommendation(batch),
     }
+
+
+def _certificate(c: Certificate) -> dict[str, Any]:
+    read = {"source": c.source, "at": str(c.at), "of": c.of, "counted": c.counted, "streamed": c.streamed}
+    return {**read, "complete": c.complete, "why": visible(c.why)}
 
 
 def _tally(tally: Any) -> dict[str, Any]:

@@ -1,0 +1,40 @@
+"""What proves that a read of a source was whole: as many documents as the database counts at the same moment, each of them once,
+over ranges without a gap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from penstock.core.values import Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Of one source in one run. `of`: `everything` there is, or the `changes` behind the watermark and in the overlap window, or
+    nothing but what is planned `again`, fetched by id. In documents: `counted` by the database at `at`, `streamed` at `at`, none
+    taken twice. `why` says in plain words what else speaks against it."""
+
+    source: str
+    at: Timestamp
+    of: Literal["everything", "changes", "again"]
+    counted: int
+    streamed: int
+    why: str = ""
+
+    @property
+    def complete(self) -> bool:
+        return not self.why and self.counted == self.streamed
+
+    @property
+    def proves_absence(self) -> bool:
+        """Whether a document that was not read is not there: only then may a delete be proposed."""
+        return self.complete and self.of == "everything"
+
+    def told(self) -> str:
+        """One plain sentence, and where the read was not complete another on what follows."""
+        read = f"{self.source}: {self.streamed} of {self.counted} documents read at {self.at}"
+        if self.complete:
+            return f"{read}; the read was complete."
+        why = f" ({self.why})" if self.why else ""
+        return f"{read}; the read was NOT complete{why}. No delete is proposed, and the next run reads again what may be missing."
