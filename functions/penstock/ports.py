@@ -115,6 +115,10 @@ class Pages(Protocol):
         `rows` is read once, and may be long."""
         ...
 
+    def index(self, target: str, batches: Sequence[Batch]) -> bytes:
+        """The page that leads to a target's reports, newest batch first, as HTML."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Ports:

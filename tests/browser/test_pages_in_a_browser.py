@@ -55,7 +55,9 @@ def every_page() -> dict[str, str]:
         ),
         "hostile": hostile(),
         "done": views.done_page(reviews.decided(), "Fibre network"),
-        "progress": views.progress_page(reviews.decided(Status.APPLYING), "Fibre network", 300, 1_196, 75, refresh_seconds=600),
+        "progress": views.progress_page(
+            reviews.decided(Status.APPLYING), "Fibre network", 300, 1_196, "/p", 75, refresh_seconds=600
+        ),
         "outcome": views.outcome_page("Rejected", "Production was not changed."),
         "index": views.index_page("fibreflow", [reviews.decided(), reviews.batch()]),
         "report": report["html"].decode(),
@@ -218,7 +220,9 @@ def test_a_report_opened_from_a_file_fetches_nothing(tmp_path: Any, tab: Callabl
 
 
 def test_a_progress_page_renews_itself_under_the_policy(site: Any, tab: Callable[..., Any]) -> None:
-    site.pages["p"] = views.progress_page(reviews.decided(Status.APPLYING), "Fibre network", 300, 1_196, 75, refresh_seconds=1)
+    site.pages["p"] = views.progress_page(
+        reviews.decided(Status.APPLYING), "Fibre network", 300, 1_196, "/p", 75, refresh_seconds=1
+    )
     watched = tab()
     watched.page.goto(f"{site.url}/p")
     site.pages["p"] = views.done_page(reviews.decided(), "Fibre network")

@@ -15,7 +15,7 @@ from penstock.core.batch import Status
 from penstock.core.tokens import MAX_TRIES
 from penstock.core.values import Timestamp
 from penstock.entrypoints import review as entry
-from penstock.use_cases import reviewing
+from penstock.use_cases import effects, reviewing
 from penstock.web.headers import SECURITY_HEADERS
 from serving import served
 from support.world import APPROVER, World
@@ -72,6 +72,25 @@ def test_looking_writes_nothing_however_often_and_by_whatever_method(world: Worl
     over = {"X-HTTP-Method-Override": "POST", "X-Method-Override": "POST"}
     assert visitor.client.get(f"{visitor.path}?_method=POST&verdict=approve", headers=over).status_code == 200
     assert everything(world) == before
+
+
+def test_while_a_promotion_runs_the_link_shows_how_far_it_is(
+    world: World, visit: Any, batch: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(effects, "INLINE", 0)
+    link = world.link()
+    visitor = visit()
+    answer = visitor.send(link[1])
+    assert f"url={world.ports.base_url}/{world.ctx.id}/{link[0]}" in answer.text
+    assert status(world, batch) is Status.APPLYING
+    before = world.production.bill.reads
+    looked = visitor.open()
+    assert world.production.bill.reads - before <= 3
+    assert 'http-equiv="refresh"' in looked.text
+    assert f"0 of {world.batch(batch).approved} changes" in looked.text
+    world.pump()
+    assert 'http-equiv="refresh"' not in visitor.open().text
+    assert status(world, batch) is Status.APPLIED
 
 
 def test_the_typed_code_approves_and_production_has_what_was_shown(world: World, visit: Any, batch: str) -> None:

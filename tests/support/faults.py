@@ -146,6 +146,9 @@ class PlainPages:
         lines = "\n".join(f"{row.change.key} {row.status}" for row in rows).encode()
         return dict.fromkeys(("html", "csv", "json"), lines)
 
+    def index(self, target: str, batches: Sequence[Batch]) -> bytes:
+        return "\n".join(f"{batch.id} {batch.status}" for batch in batches).encode()
+
 
 class FailingMailer:
     """A mail server that is down until told otherwise."""

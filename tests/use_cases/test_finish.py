@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from penstock.core import packs
+from penstock.core import layout, packs
 from penstock.core.batch import Status
 from penstock.core.records import Delete, Update
 from penstock.use_cases import effects, staging
@@ -95,3 +95,16 @@ def test_a_promotion_of_a_batch_that_was_not_decided_does_nothing() -> None:
     assert promote_pack(world.ctx, world.batch(id), 0) is None
     assert finish(world.ctx, id) == ()
     assert world.documents("planned-poles") == {}
+
+
+def test_an_index_leads_to_the_reports_of_a_target_newest_first() -> None:
+    world = World()
+    net.feed(world, net.network(range(1, 3)))
+    first = world.run().batch
+    world.approve("approve")
+    net.feed(world, net.network(range(3, 4)))
+    second = world.run().batch
+    world.approve("approve")
+    page = world.blobs.read(layout.index_blob(world.ctx.id)).decode()
+    assert 0 < page.index(second) < page.index(first)
+    assert all(page.count(name) >= 2 for name in ("pre-sync.html", "post-sync.html"))

@@ -229,7 +229,7 @@ def test_payloads_in_every_text_stay_text(payload: str) -> None:
         views.review_page(given, "/r/token"),
         views.review_page(replace(given, open=False), "/r/token"),
         views.done_page(batch, payload, payload, payload),
-        views.progress_page(batch, payload, 1, 2),
+        views.progress_page(batch, payload, 1, 2, "/r/token"),
         views.index_page(payload, [batch]),
         views.outcome_page(payload, payload, payload, payload),
         views.error_page(Refused(payload, subject=payload, remedy=payload), payload),
@@ -286,11 +286,11 @@ def test_an_error_page_says_what_to_what_and_what_next(error: PenstockError, tit
 
 
 def test_progress_renews_itself_without_script_and_says_the_time_left() -> None:
-    found = views.progress_page(reviews.decided(Status.APPLYING), "Fibre network", 300, 1_200, 75)
-    assert '<meta http-equiv="refresh" content="3">' in found
+    found = views.progress_page(reviews.decided(Status.APPLYING), "Fibre network", 300, 1_200, "/p/t", 75)
+    assert '<meta http-equiv="refresh" content="3; url=/p/t">' in found
     assert "300 of 1,200 changes, 25 %" in found
     assert "About 1 min 15 s left." in found
-    assert "Time left: not known yet." in views.progress_page(reviews.decided(Status.APPLYING), "Fibre network", 0, 1_200)
+    assert "Time left: not known yet." in views.progress_page(reviews.decided(Status.APPLYING), "Fibre network", 0, 1_200, "/p/t")
 
 
 def test_a_finished_page_stands_still() -> None:

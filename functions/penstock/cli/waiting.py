@@ -8,7 +8,7 @@ from penstock.core.batch import DECIDED, Status
 from penstock.core.errors import Unavailable
 from penstock.core.plan import Batch
 from penstock.use_cases.context import Context, load_batch
-from penstock.use_cases.listing import packs_left
+from penstock.use_cases.reviewing import packs_left
 
 LOOK_SECONDS = 1.0  # between two looks, each two billed reads
 STALL_SECONDS = 600.0  # no pack got anywhere for so long

@@ -85,5 +85,9 @@ def manifest_blob(target: str, run: str) -> str:
     return f"manifests/{target}/{run}.json.gz"
 
 
+def index_blob(target: str) -> str:
+    return f"reports/{target}/index.html"
+
+
 def report_blob(target: str, batch: str, kind: str, extension: str) -> str:
     return f"reports/{target}/{batch}/{kind}.{extension}"

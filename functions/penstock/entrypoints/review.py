@@ -18,7 +18,7 @@ from penstock.entrypoints.logs import log
 from penstock.use_cases import effects
 from penstock.use_cases.context import Context, load_batch
 from penstock.use_cases.decide import Said, WrongCode, decide_by_link, parse_verdict
-from penstock.use_cases.reviewing import review_by_link
+from penstock.use_cases.reviewing import GOING, Progress, by_link, progress, review_by_link
 from penstock.web import views
 from penstock.web.headers import SECURITY_HEADERS
 from penstock.wiring import Contexts
@@ -60,7 +60,9 @@ def _address(known: Contexts, request: Request) -> tuple[Context, str]:
 
 def _show(request: Request, ctx: Context, token: str) -> Response:
     page = request.args.get("page", "1")
-    shown = review_by_link(ctx, token, int(page) if page.isdecimal() and len(page) < 7 else 1)
+    shown = by_link(ctx, token, int(page) if page.isdecimal() and len(page) < 7 else 1)
+    if isinstance(shown, Progress):
+        return _going(ctx, token, shown)
     session = request.cookies.get(COOKIE, "")
     fresh = "" if _is_session(session) else secrets.token_urlsafe(32)
     return _page(ctx, token, shown, fresh or session, fresh)
@@ -73,6 +75,12 @@ def _page(ctx: Context, token: str, shown: Review, session: str, fresh: str, sta
         secure = ctx.ports.base_url.startswith("https:")
         answer.set_cookie(COOKIE, fresh, httponly=True, secure=secure, samesite="Strict", max_age=12 * 3600)
     return answer
+
+
+def _going(ctx: Context, token: str, going: Progress) -> Response:
+    """The page while a promotion runs. It renews itself by asking for the link again, never by sending a form again."""
+    url = f"{ctx.ports.base_url}/{ctx.id}/{token}"
+    return _html(views.progress_page(going.batch, ctx.pipeline.title, going.done, going.batch.approved, url, going.seconds_left))
 
 
 def _decide(request: Request, ctx: Context, token: str) -> Response:
@@ -96,6 +104,8 @@ def _decide(request: Request, ctx: Context, token: str) -> Response:
     for failure in effects.pay(ctx, owed):
         log(logging.WARNING, failure, target=ctx.id)
     now = load_batch(ctx, batch.id).batch
+    if now.status in GOING:
+        return _going(ctx, token, progress(ctx, now))
     return _html(views.done_page(now, ctx.pipeline.title))
 
 

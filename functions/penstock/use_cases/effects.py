@@ -17,12 +17,14 @@ from penstock.ports import Message
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, LostRace, Move, advance, load_batch
 from penstock.use_cases.finish import finish, sample
-from penstock.use_cases.opening import write_report
+from penstock.use_cases.listing import batches
+from penstock.use_cases.opening import CONTENT_TYPES, write_report
 from penstock.use_cases.outbox import Effect
 from penstock.use_cases.promote import promote_pack, start
 from penstock.use_cases.reviewing import rows_of
 
 CHECK, PROMOTE, CAPTURE = "penstock-check", "penstock-promote", "penstock-capture"
+INDEXED = 100  # batches on a target's index page
 INLINE = 500  # a batch of so many approved changes is promoted within the approver's request
 
 
@@ -91,6 +93,8 @@ def report(ctx: Context, _: str, data: Data) -> None:
     rows = (row for pack in packs for row in rows_of(pack, batch))
     fields["reports"] = {**batch.reports, **write_report(ctx, kind, batch, rows)}
     ctx.store.commit([Update(layout.batch(batch.id), fields, tuple((name,) for name in fields), EXISTS)])
+    page = ctx.ports.pages.index(ctx.id, batches(ctx, limit=INDEXED))
+    ctx.ports.blobs.write(layout.index_blob(ctx.id), page, CONTENT_TYPES["html"], replace=True)
 
 
 def mail_done(ctx: Context, fact: str, data: Data) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from penstock.core import layout
-from penstock.core.batch import OPEN, Status
+from penstock.core.batch import Status
 from penstock.core.codec import TargetState, from_data
 from penstock.core.decisions import admit, closed, demand_complete, verdict
 from penstock.core.plan import Batch, Decision, Row, Verdict
@@ -16,7 +16,7 @@ from penstock.core.records import NAME, Query, Where
 from penstock.core.values import Timestamp
 from penstock.use_cases import staging
 from penstock.use_cases.context import Context, load_target
-from penstock.use_cases.reviewing import PAGE, rows_of
+from penstock.use_cases.reviewing import PAGE, packs_left, rows_of
 
 NEVER_LISTED = frozenset({Status.CREATED})  # still being read, or left by a run that died
 
@@ -65,13 +65,6 @@ def standing(ctx: Context) -> Standing:
     current, applying = known.get(state.open), known.get(state.applying)
     failed = tuple(batch for batch in known.values() if batch.status is Status.FAILED)
     return Standing(state, current, applying, packs_left(ctx, applying or current), failed, owed(ctx))
-
-
-def packs_left(ctx: Context, batch: Batch | None) -> int:
-    """How many packs are still to be checked, or to be promoted once the batch is decided; 0 when nothing is going on."""
-    if batch is None or batch.status is Status.UNDER_REVIEW:
-        return 0
-    return ctx.store.count(staging.in_state(batch.id, "STAGED" if batch.status in OPEN else "CHECKED"))
 
 
 def owed(ctx: Context) -> tuple[Owed, ...]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
+from dataclasses import dataclass
 
 from penstock.core import layout
-from penstock.core.batch import Status
+from penstock.core.batch import OPEN, Status
 from penstock.core.changes import ChangeStatus
 from penstock.core.decisions import outcome
 from penstock.core.errors import NotFound
@@ -19,13 +20,48 @@ from penstock.use_cases.staging import Pack
 
 PAGE = 50
 BLOCKERS_SHOWN = 200
+GOING = frozenset({Status.APPROVED, Status.APPLYING})
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a promotion is. `done` of `batch.approved` changes, as far as whole packs tell; `seconds_left` at the rate so far,
+    None while there is none."""
+
+    batch: Batch
+    done: int
+    seconds_left: float | None
+
+
+def by_link(ctx: Context, token: str, page: int = 1) -> Review | Progress:
+    """The page behind a mailed link, and while its batch is being promoted how far that is: three billed reads then, however
+    large it is. `Refused` for a link that was never given out."""
+    link = find_link(ctx, token)
+    batch = load_batch(ctx, link.grant.batch).batch
+    if batch.status in GOING:
+        return progress(ctx, batch)
+    return review(ctx, batch, link.recipient, page, _why_closed(ctx, link, batch))
 
 
 def review_by_link(ctx: Context, token: str, page: int = 1) -> Review:
-    """The page behind a mailed link; `Refused` for a link that was never given out."""
+    """The review page behind a mailed link, whatever its batch is at."""
     link = find_link(ctx, token)
     batch = load_batch(ctx, link.grant.batch).batch
     return review(ctx, batch, link.recipient, page, _why_closed(ctx, link, batch))
+
+
+def progress(ctx: Context, batch: Batch) -> Progress:
+    left = packs_left(ctx, batch)
+    done = batch.packs - left
+    since = ctx.ports.now().seconds - batch.decided_at.seconds if batch.decided_at else 0
+    return Progress(batch, batch.approved * done // max(batch.packs, 1), since * left / done if done else None)
+
+
+def packs_left(ctx: Context, batch: Batch | None) -> int:
+    """How many packs are still to be checked, or to be promoted once the batch is decided; 0 when nothing is going on."""
+    if batch is None or batch.status is Status.UNDER_REVIEW:
+        return 0
+    return ctx.store.count(staging.in_state(batch.id, "STAGED" if batch.status in OPEN else "CHECKED"))
 
 
 def review(ctx: Context, batch: Batch, recipient: str, page: int = 1, why_closed: str = "") -> Review:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from penstock.core.errors import InvalidInput
@@ -12,7 +12,7 @@ from penstock.web import summary
 from penstock.web.environment import render, render_text
 from penstock.web.report import report_files
 from penstock.web.text import moment, visible, worst_first
-from penstock.web.views import outcome
+from penstock.web.views import index_page, outcome
 
 WORST_IN_A_MAIL = 8
 
@@ -30,6 +30,9 @@ class WebPages:
 
     def report(self, kind: str, title: str, batch: Batch, rows: Iterable[Row]) -> dict[str, bytes]:
         return report_files(kind, title, batch, rows)
+
+    def index(self, target: str, batches: Sequence[Batch]) -> bytes:
+        return index_page(target, batches).encode()
 
 
 def _review_mail(kind: str, facts: Mapping[str, Any]) -> tuple[str, str, str]:

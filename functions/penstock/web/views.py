@@ -69,13 +69,14 @@ def review_page(review: Review, post_url: str) -> str:
 
 
 def progress_page(
-    batch: Batch, title: str, done: int, total: int, seconds_left: float | None = None, refresh_seconds: int = 3
+    batch: Batch, title: str, done: int, total: int, url: str, seconds_left: float | None = None, refresh_seconds: int = 3
 ) -> str:
-    """While a promotion runs: renews itself by the browser alone. `done` of `total` changes, applied or set aside."""
+    """While a promotion runs: the browser alone asks for `url` every few seconds. `done` of `total` changes, applied or set
+    aside."""
     headline = summary.STATUS_WORDS[batch.status]
     return render(
         "progress.html", batch=batch, title=title, headline=headline, done=done, total=total, left=seconds_left,
-        refresh=refresh_seconds, url="", link_text="", **_HELPERS,
+        refresh=refresh_seconds, url=url, link_text="", **_HELPERS,
     )  # fmt: skip
 
 
