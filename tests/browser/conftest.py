@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,20 +12,12 @@ from typing import Any
 import pytest
 from flask import Flask, Response, request
 from penstock.web.headers import SECURITY_HEADERS
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
+from support.chromium import launched
 from werkzeug.serving import make_server
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "web"))  # the batches that page tests use
 sys.path.insert(0, str(Path(__file__).parent.parent))
-
-SWITCHES = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @dataclass
@@ -69,13 +59,8 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.fail("There is no Chromium. Debian: sudo apt-get install chromium; or name one with CHROMIUM=path.", pytrace=False)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=SWITCHES)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @dataclass
