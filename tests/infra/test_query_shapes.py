@@ -97,7 +97,7 @@ def library() -> World:
     world = World(ROOT / "tests" / "pipelines" / "library_loans.yaml", people=people)
     readers = [(f"c{n}", {"card_number": f"c{n}", "active": "true", "language": "pt"}) for n in range(3)]
     world.put(world.source, "readers", readers)
-    loans = [(f"l{n}", {"loan_number": str(n), "reader_card": f"c{n % 3}"}) for n in range(300)]
+    loans = [(f"l{n}", {"loan_number": str(n), "reader_card": f"c{n % 3}"}) for n in range(400)]
     world.put(world.source, "loans", loans)
     world.run()
     return world
