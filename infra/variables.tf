@@ -31,7 +31,7 @@ variable "people" {
 variable "keys_secret" {
   type        = string
   default     = "penstock-keys"
-  description = "Secret Manager secret with the token keys: `id:64 hex digits`, newest first, with commas between. Made by hand, so that no key is in Terraform's state."
+  description = "Secret Manager secret with the token keys: `id:64 hex digits`, newest first, with commas between, as `penstock keys rotate` writes them. Made by hand, so that no key is in Terraform's state."
 }
 
 variable "smtp" {

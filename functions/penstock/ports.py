@@ -135,5 +135,6 @@ class Ports:
     base_url: str  # of the review service, no slash at the end
     each: Callable[[Callable[[A], B], Iterable[A]], list[B]]  # map, perhaps in parallel threads; order kept
     project_ids: Mapping[str, str] = field(default_factory=dict)  # project ids by the names that pipelines use
+    keys_until: Mapping[str, Timestamp] = field(default_factory=dict)  # when an old key is retired; those not here are not
     people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # addresses by the names that pipelines use
     stale_seconds: float = 120.0  # who has not moved a thing on for so long is taken for dead, and the sweep takes over

@@ -7,21 +7,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from penstock.core import keyring
 from penstock.core.errors import InvalidInput
+from penstock.core.values import Timestamp
 
 EMULATORS = ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
 
 
 class Settings(BaseModel):
-    """`projects` and `people` are what pipelines mean by the names in them. Of `keys` the first signs, all verify."""
+    """`projects` and `people` are what pipelines mean by the names in them. Of `keys` the first signs, all verify until
+    `keys_until`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     projects: dict[str, str]
     people: dict[str, tuple[str, ...]]
     keys: dict[str, bytes]
+    keys_until: dict[str, Timestamp] = {}
     google_project: str = ""
     bucket: str = ""
     base_url: str = ""
@@ -39,23 +43,17 @@ class Settings(BaseModel):
     stale_seconds: float = Field(default=120.0, gt=0)  # how long a silent run or effect is left alone before the sweep takes over
     firestore_emulator: str | None = None
 
-    @field_validator("keys")
-    @classmethod
-    def _long_enough(cls, keys: dict[str, bytes]) -> dict[str, bytes]:
-        for name, key in keys.items():
-            if len(key) < 32 or len(set(key)) < 8:
-                raise ValueError(f"key `{name}` is weak: 32 random bytes are needed, as 64 hex digits (openssl rand -hex 32)")
-        return keys
-
 
 def read(environ: Mapping[str, str] = os.environ) -> Settings:
     """Raises `InvalidInput` that names the variable. Refuses emulators in production, where they would be somebody's trap."""
     if "K_REVISION" in environ and (set_here := [name for name in EMULATORS if environ.get(name)]):
         raise InvalidInput("is set in production", subject=set_here[0], remedy="Remove it from the service; nothing was started.")
+    ring = keyring.parse(environ.get("PENSTOCK_KEYS", ""))
     given: dict[str, object] = {
         "projects": dict(_named(environ, "PENSTOCK_PROJECT_")),
         "people": {name: _list(value) for name, value in _named(environ, "PENSTOCK_PEOPLE_")},
-        "keys": _keys(environ.get("PENSTOCK_KEYS", "")),
+        "keys": ring.keys,
+        "keys_until": ring.until,
         "google_project": environ.get("GOOGLE_CLOUD_PROJECT", ""),
         "accounts": _list(environ.get("PENSTOCK_ACCOUNTS", "")),
         "firestore_emulator": environ.get("FIRESTORE_EMULATOR_HOST") or None,
@@ -88,19 +86,3 @@ def _named(environ: Mapping[str, str], prefix: str) -> list[tuple[str, str]]:
 
 def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _keys(text: str) -> dict[str, bytes]:
-    """`new:64 hex digits,old:64 hex digits`"""
-    found: dict[str, bytes] = {}
-    for part in _list(text):
-        name, _, digits = part.partition(":")
-        try:
-            found[name] = bytes.fromhex(digits)
-        except ValueError:
-            raise InvalidInput(
-                f"key `{name[:20]}` is no hexadecimal number",
-                subject="PENSTOCK_KEYS",
-                remedy="Make one with openssl rand -hex 32.",
-            ) from None
-    return found

@@ -102,6 +102,7 @@ def ports(settings: Settings) -> Ports:
         now=clock,
         new_id=new_id,
         keys=settings.keys,
+        keys_until=settings.keys_until,
         base_url=settings.base_url.rstrip("/"),
         each=Threads(settings.threads),
         project_ids=settings.projects,

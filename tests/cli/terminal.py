@@ -21,7 +21,7 @@ KINDS = {
     "show": answers.Shown, "decide": answers.Decided, "promote": answers.Moved, "retry": answers.Moved,
     "rollback": answers.Moved, "sweep": answers.Swept, "readback": answers.ReadBack, "status": answers.StatusAnswer,
     "pause": answers.Paused, "resume": answers.Paused, "local load": answers.Loaded, "local status": answers.LocalStack,
-    "local down": answers.LocalStack, "local logs": answers.Logs,
+    "keys make": answers.Keys, "keys rotate": answers.Keys, "local down": answers.LocalStack, "local logs": answers.Logs,
 }  # fmt: skip
 
 

@@ -7,9 +7,10 @@ import pytest
 from penstock.core import tokens
 from penstock.core.errors import InvalidInput
 from penstock.core.tokens import Grant
+from penstock.core.values import Timestamp
 
 KEYS = {"k1": bytes(range(32)), "k2": bytes(range(1, 33))}
-GRANT = Grant("p.t", "batch", "digest", "a@example.org", "decide", 1)
+GRANT = Grant("p.t", "batch", "digest", "a@example.org", "decide", 1, Timestamp(1_790_000_000))
 
 
 def test_a_token_is_made_again_from_what_it_is_bound_to() -> None:
@@ -19,7 +20,7 @@ def test_a_token_is_made_again_from_what_it_is_bound_to() -> None:
 
 @pytest.mark.parametrize("name", [f.name for f in fields(Grant)])
 def test_every_part_of_the_grant_makes_another_token_and_another_code(name: str) -> None:
-    other = replace(GRANT, **{name: 2 if name == "serial" else "other"})
+    other = replace(GRANT, **{name: {"serial": 2, "expires_at": Timestamp(1)}.get(name, "other")})
     assert tokens.token(KEYS, "k1", other) != tokens.token(KEYS, "k1", GRANT)
     assert tokens.code(KEYS, "k1", other) != tokens.code(KEYS, "k1", GRANT)
 

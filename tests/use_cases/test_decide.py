@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from penstock.core import layout, tokens
 from penstock.core.batch import Status
-from penstock.core.errors import InvalidInput, PenstockError, Refused
+from penstock.core.errors import InvalidInput, PenstockError, Refused, Unavailable
 from penstock.core.records import Update
 from penstock.use_cases import effects
 from penstock.use_cases.context import load_target
@@ -18,7 +19,7 @@ from penstock.use_cases.sweep import sweep
 from support import network as net
 from support.faults import Faults, PlainPages
 from support.rest import assert_sound, changes, content, facts, settle
-from support.world import APPROVER, World
+from support.world import APPROVER, KEYS, World
 
 LERATO = "lerato@example.org"
 
@@ -464,3 +465,38 @@ def test_every_refusal_says_what_to_do_next() -> None:
             attempt()
         assert told.value.remedy
     assert not [f for f in facts(world).values() if f["kind"] == "promote"]
+
+
+def test_links_of_an_older_key_work_in_its_grace_and_are_refused_after_it() -> None:
+    world = opened()
+    token, code = world.link()
+    link = find_link(world.ctx, token)
+    until = world.clock.time.plus(3_600)
+    keys = {"k2": bytes(range(1, 33)), **KEYS}
+    rotated = replace(world.ctx, ports=replace(world.ports, keys=keys, keys_until={"k1": until}))
+    assert find_link(rotated, token).grant == link.grant
+    world.clock.forward(3_600)
+    with pytest.raises(Refused, match="retired at") as told:
+        decide_by_link(rotated, token, code, Said("approve"))
+    assert told.value.remedy
+    assert find_link(world.ctx, token)  # where it is not to be retired
+
+
+def test_a_mail_whose_key_is_gone_is_told_and_stops_no_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(pages=PlainPages())
+    world.patient = True
+    net.feed(world, net.network(range(1, 3)))
+
+    def down(_: Any) -> None:
+        raise Unavailable("no mail now")
+
+    monkeypatch.setattr(world.mailer, "send", down)
+    world.run()
+    monkeypatch.undo()
+    gone = replace(world.ctx, ports=replace(world.ports, keys={"new": bytes(range(1, 33))}))
+    world.clock.forward(10_000)
+    assert any("not among the token keys" in line for line in sweep(gone))
+    assert not world.mailer.sent
+    world.clock.forward(10_000)
+    sweep(world.ctx)
+    assert world.mailer.sent

@@ -380,3 +380,14 @@ class Logs:
 
     logs: tuple[Log, ...]
     next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """`penstock keys make`, `rotate`"""
+
+    keys: str  # all of them, as PENSTOCK_KEYS takes them
+    signs: str  # the id of the new one
+    until: Mapping[str, str]  # when each older one is retired
+    left_out: tuple[str, ...]  # ids of those retired before
+    next_steps: Steps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from penstock.cli import batches, deciding, local, pipelines, targets
+from penstock.cli import batches, deciding, keys, local, pipelines, targets
 from penstock.cli.command import Group
 
 
@@ -20,5 +20,5 @@ def main() -> None:
     cli()
 
 
-for command in (*pipelines.COMMANDS, *batches.COMMANDS, *deciding.COMMANDS, *targets.COMMANDS, *local.COMMANDS):
+for command in (*pipelines.COMMANDS, *batches.COMMANDS, *deciding.COMMANDS, *targets.COMMANDS, *keys.COMMANDS, *local.COMMANDS):
     cli.add_command(command)

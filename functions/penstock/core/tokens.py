@@ -7,19 +7,22 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from penstock.core.errors import InvalidInput
+from penstock.core.values import Data, Timestamp
 
 _LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # none that look alike
 CODE_LENGTH = 6  # 30 bits, and five tries
 MAX_TRIES = 5
+DECIDE = "decide"  # what a link of a review is good for
 MAX_TOKEN = 200  # characters; anything longer is not looked at
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a link is bound to. `serial` counts the mails to one person about one batch: a new one after a lock."""
+    """What a link is bound to. `serial` counts the mails to one person about one batch: a new one after a lock. Fields are named as
+    in the stored link."""
 
     target: str
     batch: str
@@ -27,24 +30,47 @@ class Grant:
     recipient: str
     purpose: str
     serial: int
+    expires_at: Timestamp
 
 
-def _mac(key: bytes, purpose: str, grant: Grant) -> bytes:
+def stored(grant: Grant) -> Data:
+    """What the database holds of what a link is bound to."""
+    return {field.name: getattr(grant, field.name) for field in fields(Grant)}
+
+
+def grant_of(held: Data) -> Grant:
+    """The other way round."""
+    return Grant(**{field.name: held[field.name] for field in fields(Grant)})
+
+
+def _mac(keys: Mapping[str, bytes], key_id: str, purpose: str, grant: Grant) -> bytes:
+    key = keys.get(key_id)
+    if key is None:
+        raise InvalidInput(
+            "was made with a key that is not among the token keys any more",
+            subject=f"the link of {grant.recipient} to {grant.batch}",
+            remedy=f"Put the key `{key_id}` back behind the new one until such links have expired.",
+        )
     if len(key) < 32:
         raise InvalidInput("is shorter than 32 bytes", subject="token key", remedy="Make one with `openssl rand -hex 32`.")
-    parts = [purpose, grant.target, grant.batch, grant.digest, grant.recipient, grant.purpose, str(grant.serial)]
+    parts = [purpose, *(str(getattr(grant, field.name)) for field in fields(Grant))]
     message = b"".join(len(p.encode()).to_bytes(4, "big") + p.encode() for p in parts)
     return hmac.new(key, message, hashlib.sha256).digest()
 
 
 def token(keys: Mapping[str, bytes], key_id: str, grant: Grant) -> str:
     """`keyid.mac`, 43 characters of URL-safe base64 behind the dot."""
-    return f"{key_id}.{base64.urlsafe_b64encode(_mac(keys[key_id], 'link', grant)).decode().rstrip('=')}"
+    return f"{key_id}.{base64.urlsafe_b64encode(_mac(keys, key_id, 'link', grant)).decode().rstrip('=')}"
+
+
+def is_made_for(keys: Mapping[str, bytes], key_id: str, grant: Grant, given: str) -> bool:
+    """Whether this is the token of a grant; compared in constant time."""
+    return key_id in keys and hmac.compare_digest(token(keys, key_id, grant).encode(), given.encode())
 
 
 def code(keys: Mapping[str, bytes], key_id: str, grant: Grant) -> str:
     """Six letters and digits that a person copies from the mail."""
-    number = int.from_bytes(_mac(keys[key_id], "code", grant)[:8], "big")
+    number = int.from_bytes(_mac(keys, key_id, "code", grant)[:8], "big")
     return "".join(_LETTERS[number >> 5 * i & 31] for i in range(CODE_LENGTH))
 
 

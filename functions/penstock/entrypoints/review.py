@@ -8,6 +8,7 @@ import secrets
 from dataclasses import replace
 
 from flask import Request, Response
+from werkzeug.datastructures import MultiDict
 
 from penstock import wiring
 from penstock.core import tokens
@@ -24,6 +25,8 @@ from penstock.web.headers import SECURITY_HEADERS
 from penstock.wiring import Contexts
 
 COOKIE = "penstock_session"
+SAME_SITE = "Strict"  # the cookie is not sent along with what another site made the browser send
+LOOKS = ("GET", "HEAD")
 MAX_FORM = 256 * 1024
 MAX_CHOICES = 2_000
 
@@ -33,7 +36,7 @@ def review(request: Request) -> Response:
     known = wiring.contexts()
     try:
         ctx, token = _address(known, request)
-        if request.method in ("GET", "HEAD"):
+        if request.method in LOOKS:
             return _show(request, ctx, token)
         if request.method == "POST":
             return _decide(request, ctx, token)
@@ -73,7 +76,7 @@ def _page(ctx: Context, token: str, shown: Review, session: str, fresh: str, sta
     answer = _html(views.review_page(shown, f"{ctx.ports.base_url}/{ctx.id}/{token}"), status)
     if fresh:
         secure = ctx.ports.base_url.startswith("https:")
-        answer.set_cookie(COOKIE, fresh, httponly=True, secure=secure, samesite="Strict", max_age=12 * 3600)
+        answer.set_cookie(COOKIE, fresh, httponly=True, secure=secure, samesite=SAME_SITE, max_age=12 * 3600)
     return answer
 
 
@@ -114,12 +117,7 @@ def _said(request: Request) -> Said:
     form = request.form
     groups: dict[str, Verdict] = {}
     changes: dict[str, Verdict] = {}
-    if len(form) > MAX_CHOICES:
-        raise InvalidInput(
-            f"has more than {MAX_CHOICES} choices", subject="form", remedy="Decide by rule, or leave changes out by key."
-        )
-    if twice := next((name for name, values in form.lists() if len(values) > 1), None):
-        raise InvalidInput(f"holds {twice[:40]!r} twice", subject="form", remedy="Nothing was decided. Load the page again.")
+    _demand_plain(form)
     for name, value in form.items():
         kind, dot, rest = name.partition(".")
         if not dot or value in ("", "each"):
@@ -132,6 +130,16 @@ def _said(request: Request) -> Said:
         if key := line.strip():
             changes[key] = "reject"
     return Said(parse_verdict(form.get("verdict", "")), groups, changes, form.get("note", ""))
+
+
+def _demand_plain(form: MultiDict[str, str]) -> None:
+    """Few enough choices, and each said once: of two the reader might have meant the other."""
+    if len(form) > MAX_CHOICES:
+        raise InvalidInput(
+            f"has more than {MAX_CHOICES} choices", subject="form", remedy="Decide by rule, or leave changes out by key."
+        )
+    if twice := next((name for name, values in form.lists() if len(values) > 1), None):
+        raise InvalidInput(f"holds {twice[:40]!r} twice", subject="form", remedy="Nothing was decided. Load the page again.")
 
 
 def _nonce(ctx: Context, session: str, token: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -49,11 +48,15 @@ def find_link(ctx: Context, token: str) -> Link:
         raise unknown
     found = ctx.store.get([layout.token(tokens.hash_of(token))])[0]
     data = found.fields
-    if not found.exists or data["target"] != ctx.id or data["key_id"] not in ctx.ports.keys:
+    if not found.exists or data["target"] != ctx.id:
         raise unknown
-    grant = Grant(data["target"], data["batch"], data["digest"], data["recipient"], data["purpose"], data["serial"])
-    if not hmac.compare_digest(tokens.token(ctx.ports.keys, data["key_id"], grant).encode(), token.encode()):
+    grant = tokens.grant_of(data)
+    if not tokens.is_made_for(ctx.ports.keys, data["key_id"], grant, token):
         raise unknown
+    until = ctx.ports.keys_until.get(data["key_id"])
+    if until is not None and until <= ctx.ports.now():
+        remedy = "Use the link of a newer mail. If there is none, the next run sends one."
+        raise Refused(f"was signed with a key that was retired at {until}", subject="This link", remedy=remedy)
     return Link(found, grant, data["key_id"])
 
 
@@ -95,9 +98,10 @@ def _admit_link(ctx: Context, link: Link, held: Held, decision: Decision) -> Non
     admit(held.batch, decision, ctx.approvers)
     if link.grant.digest != held.batch.digest:
         raise Refused("is for another state of this batch", subject="This link", remedy="Open the newest mail and use its link.")
-    expires = link.snapshot.fields["expires_at"]
-    if expires <= ctx.ports.now():
-        raise Refused(f"expired at {expires}", subject="This link", remedy="The next run sends a new one.")
+    if link.grant.purpose != tokens.DECIDE:
+        raise Refused("is not one for deciding", subject="This link", remedy="Open the newest mail and use its link.")
+    if link.grant.expires_at <= ctx.ports.now():
+        raise Refused(f"expired at {link.grant.expires_at}", subject="This link", remedy="The next run sends a new one.")
     if link.snapshot.fields["state"] != "open":
         raise Refused(
             f"is {link.snapshot.fields['state']}", subject="This link", remedy="Use the link of the newest mail about this batch."

@@ -11,7 +11,6 @@ from penstock.core.packs import decode_findings
 from penstock.core.plan import Batch
 from penstock.core.promotion import refusal
 from penstock.core.records import EXISTS, Query, Set, Update
-from penstock.core.tokens import Grant
 from penstock.core.values import Data
 from penstock.ports import Message
 from penstock.use_cases import outbox, staging
@@ -48,7 +47,7 @@ def mail_review(ctx: Context, fact: str, data: Data) -> None:
     link = ctx.store.get([layout.token(data["token"])])[0].fields
     if batch.status is not Status.UNDER_REVIEW or link["state"] != "open":
         return
-    grant = Grant(link["target"], link["batch"], link["digest"], link["recipient"], link["purpose"], link["serial"])
+    grant = tokens.grant_of(link)
     facts = {
         "batch": batch,
         "title": ctx.pipeline.title,

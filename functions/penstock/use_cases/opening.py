@@ -117,19 +117,13 @@ def invite(ctx: Context, batch: Batch, recipient: str, serial: int, worst: str) 
     makes it again from what it is bound to."""
     key_id, expires = next(iter(ctx.ports.keys)), batch.expires_at
     assert expires is not None
-    grant = Grant(ctx.id, batch.id, batch.digest, recipient, "decide", serial)
+    grant = Grant(ctx.id, batch.id, batch.digest, recipient, tokens.DECIDE, serial, expires)
     hash = tokens.hash_of(tokens.token(ctx.ports.keys, key_id, grant))
     data = {
-        "target": ctx.id,
-        "batch": batch.id,
-        "digest": batch.digest,
-        "recipient": recipient,
-        "purpose": "decide",
-        "serial": serial,
+        **tokens.stored(grant),
         "key_id": key_id,
         "tries": 0,
         "state": "open",
-        "expires_at": expires,
         "purge_at": expires.plus(ctx.pipeline.staging_retention.total_seconds()),
     }
     person = hashlib.sha256(recipient.encode()).hexdigest()[:12]
