@@ -21,8 +21,8 @@ MAX_TOKEN = 200  # characters; anything longer is not looked at
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a link is bound to. `serial` counts the mails to one person about one batch: a new one after a lock. Fields are named as
-    in the stored link."""
+    """What a link is bound to. `serial` counts the mails to one person about one batch: a new one after a lock. Fields are
+    named as in the stored link."""
 
     target: str
     batch: str
