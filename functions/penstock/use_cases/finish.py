@@ -5,20 +5,25 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from penstock.core import layout
 from penstock.core.batch import Status
 from penstock.core.changes import Change
-from penstock.core.codec import Recheck
+from penstock.core.codec import Recheck, to_data
+from penstock.core.errors import Conflict, OutcomeUnknown, Unavailable
+from penstock.core.packs import Ledger
 from penstock.core.plan import Batch
 from penstock.core.promotion import promoted, stamp_of
-from penstock.core.records import Delete, Set, Write
+from penstock.core.records import Delete, Set, Update, Write, unchanged_since
 from penstock.core.values import Data, Timestamp, dumps
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, LostRace, Move, advance, find_batch, load_batch, load_target
 from penstock.use_cases.promote import resolve
 from penstock.use_cases.staging import Pack
+
+CLOSING_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +67,9 @@ def give_up(ctx: Context, batch: str) -> tuple[Set, ...]:
     held, target = load_batch(ctx, batch), load_target(ctx)
     if held.batch.status is not Status.FAILED:
         return ()
-    ledgers = [pack.ledger for pack in staging.packs_of(ctx, batch, payload=False)]
-    applied = sum(ledger.applied for ledger in ledgers if ledger)
-    rejected = sum(len(ledger.rejected) for ledger in ledgers if ledger)
+    ledgers = [_closed(ctx, pack) for pack in staging.packs_of(ctx, batch, payload=False)]
+    applied = sum(ledger.applied for ledger in ledgers)
+    rejected = sum(len(ledger.rejected) for ledger in ledgers)
     fields = {
         "applied": applied,
         "rejected": rejected,
@@ -79,6 +84,22 @@ def give_up(ctx: Context, batch: str) -> tuple[Set, ...]:
     except LostRace:
         return ()
     return owed
+
+
+def _closed(ctx: Context, pack: Pack) -> Ledger:
+    """What a pack came to. One that was not promoted gets a ledger by which all of it fell out: an instance that stalled half-way
+    through it, and wakes up after the batch was given up, then loses its commit."""
+    for _ in range(CLOSING_TRIES):
+        if pack.ledger is not None:
+            return pack.ledger
+        assert pack.snapshot.update_time is not None
+        ledger = Ledger(ctx.ports.now(), ctx.ports.new_id(), 0, (), tuple(pack.fields["keys"]))
+        fields = {"state": "PROMOTED", "ledger": to_data(ledger)}
+        as_read = unchanged_since(pack.snapshot.update_time)
+        with suppress(Conflict, OutcomeUnknown):
+            ctx.store.commit([Update(pack.snapshot.path, fields, (("state",), ("ledger",)), as_read)])
+        pack = staging.load_pack(ctx, pack.fields["batch"], pack.number)
+    raise Unavailable("could not be closed", subject=pack.snapshot.path, remedy="Nothing was read. Run it again.")
 
 
 def _rest(ctx: Context, held: Held, to: Status, fields: Data, drifted: tuple[str, ...]) -> tuple[Set, ...]:

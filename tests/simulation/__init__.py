@@ -1,0 +1,12 @@
+"""The whole system in one process: seeded clock, ids and message delivery, faults at every port, and judges that see all of it.
+
+    scenarios.py   lives of a batch, each a few acts: ADD ONE HERE (it is then struck at every boundary in every mode by itself)
+    acts.py        what the schedule, people and other programs do: one small function each
+    laws.py        what must hold, one judge for each law; the first word of what they say is the law's name
+    journal.py     what really happened below the faults: the judges' eyes, and the histories for a replay elsewhere
+    simulation.py  a Penstock on the memory adapters with all of that around it; the way to rest; zombies
+    play.py        a scenario with faults, held against the calm one; where its boundaries are
+    lives.py       random lives from a seed, and how one that fails is shrunk and replayed
+    planted.py     a bug for each law, switched on in a test alone
+
+`scripts/prove exhaustive`, `pairs` and `seeds` run them; `tests/simulation/test_*.py` are the bounded versions."""

@@ -1,0 +1,115 @@
+"""What a promotion may do and a run must not pass over, told from what people were shown and said: no use case is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from penstock.core import layout
+from penstock.core.changes import Action, Change
+from penstock.core.codec import TargetState, from_data
+from penstock.core.plan import Batch
+from penstock.core.values import Data, FieldPath, Value, dumps, get_in, loads
+
+from simulation.journal import Image, Landed, Shown, image, images, versions
+
+if TYPE_CHECKING:
+    from simulation.simulation import Simulation
+
+DEAD_ENDS = {"REJECTED", "EXPIRED", "SUPERSEDED"}
+
+
+def approved(change: Change, shown: Shown, batch: Batch) -> bool:
+    """Whether people said yes to this change, told from their words alone."""
+    found = shown.findings.get(change.key, ())
+    blockers = {f.rule for f in found if f.severity == "blocker"}
+    words: dict[str, bool] = {}
+    for who, keys in shown.carried.items():
+        if (word := keys.get(change.key)) == "reject" or (word and not blockers):
+            words[who] = word == "approve"
+    for said in batch.decisions:
+        own = said.changes.get(change.key)
+        replaced = {".".join(d.path) for d in change.diff if d.before is not None}
+        labels = {f"rule:{f.rule}" for f in found} | {f"mass:{name}" for name in replaced}
+        labels |= {f"entity:{change.entity}", f"action:{change.action}", f"group:{change.group}"}
+        of_groups = "reject" not in {said.groups.get(label) for label in labels}
+        spoken = all(said.groups.get(f"rule:{rule}") == "approve" for rule in blockers)
+        words[said.by.casefold()] = said.verdict == "approve" and (own == "approve" or (own is None and of_groups and spoken))
+    return all(words.values()) and sum(words.values()) >= batch.approvals
+
+
+def expected(change: Change) -> Data | None:
+    """The whole document once the change is made, without a stamp of ours that it does not bring itself."""
+    if change.action is Action.DELETE:
+        return None
+    if change.action is Action.CREATE or change.replace:
+        return change.after
+    document: Data = loads(dumps(change.before))
+    for d in change.diff:
+        _put(document, d.path, d.after)
+    return document
+
+
+def _put(data: Data, path: FieldPath, value: Value) -> None:
+    for name in path[:-1]:
+        data = data.setdefault(name, {})
+    if value is None:
+        data.pop(path[-1], None)
+    else:
+        data[path[-1]] = value
+
+
+def leaves(data: Data, at: FieldPath = ()) -> dict[FieldPath, str]:
+    found: dict[FieldPath, str] = {}
+    for name, value in data.items():
+        found |= leaves(value, (*at, name)) if isinstance(value, dict) and value else {(*at, name): dumps(value)}
+    return found
+
+
+def batch_at(sim: Simulation, landed: Landed, id: str) -> Batch:
+    """A batch as it stood when a commit was applied."""
+    path = layout.batch(id)
+    return from_data((landed.before.get(path) or image(sim.database, path)).fields, Batch)
+
+
+def promotion(sim: Simulation, landed: Landed) -> tuple[Batch, Shown, dict[str, Change]] | None:
+    """What a commit promotes: its batch, its pack as shown, and the changes by path that people said yes to."""
+    if not landed.ledger:
+        return None
+    id = landed.before[landed.ledger].fields["batch"]
+    shown = sim.journal.shown.get(id, {}).get(landed.ledger)
+    if shown is None:
+        return None
+    batch = batch_at(sim, landed, id)
+    return batch, shown, {c.path: c for c in shown.changes.values() if approved(c, shown, batch)}
+
+
+def overlooked(sim: Simulation, state: TargetState) -> Iterator[str]:
+    """Source records behind the watermark, seen by the last run, that nobody dealt with."""
+    passed = state.sources.get("registry")
+    if passed is None or passed.watermark is None:
+        return
+    proposed = {c.key: c for c in sim.changes_in(state.open)} if state.open else {}
+    again: set[str] = set()
+    for recheck in state.recheck:
+        again |= set(recheck.keys if recheck.keys is not None else (c.key for c in sim.changes_in(recheck.batch)))
+    declined = sim.declined()
+    for path, there in images(sim.registry, sim.SOURCE).items():
+        record = there.fields
+        if record["changed"] > passed.watermark or there.time > state.last_run["at"]:  # type: ignore[operator]
+            continue
+        for key in (f"pipes/{record['pipe']}", f"taps/{record['tap']}"):
+            if (
+                key in declined
+                or key in again
+                or (key in proposed and get_in(proposed[key].after or {}, ("colour",)) == record["colour"])
+            ):
+                continue
+            stood = versions(sim.database, key)
+            held = any(v.fields.get("colour") == record["colour"] or _newer(v, record) for v in stood)
+            if not held:
+                yield f"{path} is {record['colour']} and was passed over for {key}"
+
+
+def _newer(there: Image, record: Data) -> bool:
+    return bool(there.fields.get("changedAt") and there.fields["changedAt"] > record["changed"])

@@ -1,0 +1,214 @@
+"""A bug for each law: one guard taken out, in a test alone. If no judge sees it, the judge is blind.
+
+`scenario` is played without faults and then with each fault of `mode` on calls that hold `what`, until a law speaks up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest import mock
+
+from penstock.core import packs
+from penstock.core.changes import Action, Change
+from penstock.core.records import Query, Snapshot
+from penstock.use_cases import (
+    capture,
+    context,
+    decide,
+    effects,
+    finish,
+    outbox,
+    promote,
+    proposing,
+    reading,
+    rollback,
+    staging,
+    sweep,
+)
+from support.faults import Fault, Mode
+
+from simulation.acts import approve, once
+from simulation.journal import images
+from simulation.play import boundaries, calm, play
+from simulation.scenarios import REVIEWED, SCENARIOS, Scenario
+from simulation.simulation import Broken, Simulation
+
+
+@dataclass(frozen=True)
+class Bug:
+    law: str  # that must catch it
+    scenario: str | Scenario
+    patches: tuple[tuple[Any, str, Any], ...]
+    mode: Mode | None = None
+    what: str = ""
+
+
+def _everything_approved(batch: Any, pack: Any) -> Any:
+    approved, refused = _resolve(batch, pack)
+    return approved + refused, []
+
+
+def _without_precondition(change: Any, stamp: Any) -> Any:
+    return replace(_write_of(change, stamp), precondition=None)
+
+
+def _stripped(pack: Any) -> Any:
+    fields = {name: value for name, value in pack.fields.items() if name != "ledger"}
+    return staging.Pack(Snapshot(pack.snapshot.path, fields, pack.snapshot.update_time))
+
+
+def _without_ledger(ctx: Any, batch: Any, pack: Any) -> Any:
+    return _promote(ctx, batch, _stripped(pack))
+
+
+class _Blind:
+    """The staging module, without the ledgers of the packs that it loads."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(staging, name)
+
+    def load_pack(self, *given: Any) -> Any:
+        return _stripped(staging.load_pack(*given))
+
+
+def _backed_up_late(ctx: Any, batch: Any, pack: Any, *rest: Any) -> Any:
+    ledger = _commit(ctx, batch, pack, *rest)
+    _back_up(ctx, batch, pack)
+    return ledger
+
+
+def _as_if_untouched(batch: Any, change: Any, _: Any, now: Any) -> Any:
+    return _reverse(batch, change, now.update_time, now)
+
+
+def _first_pack_only(ctx: Any, batch: Any, draft: Any, voices: Any) -> None:
+    if draft.number == 0:
+        _stage(ctx, batch, draft, voices)
+
+
+def _gone(self: Any, look: Any) -> Iterator[Any]:
+    """Takes what it did not read for gone."""
+    yield from _projected(self, look)
+    for entity in self.ctx.pipeline.entities:
+        for there in self.ctx.store.scan(Query(entity.collection)):
+            if f"{entity.name}/{there.id}" not in self.found.keys:
+                gone = Change(f"{entity.name}/{there.id}", entity.name, there.id, there.path, Action.DELETE, there.data,
+                              there.update_time, None, (), "")  # fmt: skip
+                for draft in self.packer.add([gone]):
+                    self._stage(draft)
+
+
+def _not_closed(_: Any, pack: Any) -> Any:
+    return pack.ledger or packs.Ledger(pack.snapshot.update_time, "", 0, (), ())
+
+
+def _told_before(ctx: Any, *steps: Any, **given: Any) -> Any:
+    effects.send_packs(ctx, effects.CHECK, steps[0].held.batch.id, [0])
+    return _advance(ctx, *steps, **given)
+
+
+def _no_entry(*given: Any) -> Any:
+    commit, heads = _compose(*given)
+    return [write for write in commit if not write.path.startswith("penstock_audit/")], heads
+
+
+def _another_id(ctx: Any, fact: str, data: Any) -> None:
+    _mail_review(ctx, f"{fact}-{ctx.ports.new_id()}", data)
+
+
+def _altered(sim: Simulation) -> None:
+    """Somebody swaps what would be written by two packs."""
+    (one, a), (other, b), *_ = images(sim.database, "penstock_staging").items()
+    sim.edit(one, ready=b.fields["ready"])
+    sim.edit(other, ready=a.fields["ready"])
+
+
+_resolve, _write_of, _promote, _commit, _back_up = (
+    promote.resolve, promote.write_of, promote._promote, promote._commit, promote._back_up,
+)  # fmt: skip
+_reverse, _stage, _projected, _advance = rollback.reverse, staging.stage, capture.Run._projected, proposing.advance
+_compose, _mail_review = context._compose, effects.mail_review
+_ALTERED = Scenario((*REVIEWED, once(_altered)), (approve(),))
+
+
+def nothing(*_: Any, **__: Any) -> None:
+    return None
+
+
+def no_lines(*_: Any) -> list[str]:
+    return []
+
+
+BUGS: Mapping[str, Bug] = {
+    "a refused change is promoted": Bug("approval", "partial approval", ((promote, "resolve", _everything_approved),)),
+    "a pack is not verified": Bug("approval", _ALTERED, ((promote, "_verify", nothing),)),
+    "a batch that was given up can still be promoted": Bug(
+        "approval", "promotion given up behind a sleeper", ((finish, "_closed", _not_closed),), "late zombie", "commit pipes"
+    ),
+    "a write has no precondition": Bug("drift", "drift", ((promote, "write_of", _without_precondition),)),
+    "there is no backup": Bug("prior image", "approve, promote, finish", ((promote, "_back_up", nothing),)),
+    "the backup comes after": Bug(
+        "prior image", "approve, promote, finish", ((promote, "_back_up", nothing), (promote, "_commit", _backed_up_late))
+    ),
+    "a later edit is not seen": Bug("rollback", "rollback after edits, kept", ((rollback, "reverse", _as_if_untouched),)),
+    "a ledger is not looked at": Bug(
+        "nothing lost or doubled",
+        "big batch",
+        ((promote, "_promote", _without_ledger), (promote, "staging", _Blind())),
+        "killed after",
+        "commit pipes",
+    ),
+    "the watermark passes what is not staged": Bug("watermark", "first sync", ((staging, "stage", _first_pack_only),)),
+    "the overlap is not looked at": Bug("watermark", "late commit", ((reading, "overlap_start", lambda _, mark: mark),)),
+    "what was not read is taken for gone": Bug("absence", "incremental", ((capture.Run, "_projected", _gone),)),
+    "a decision has no precondition": Bug(
+        "one decision",
+        "two rivals",
+        (
+            (context, "unchanged_since", nothing),
+            (decide, "unchanged_since", nothing),
+            (context, "ABSENT", None),
+            (outbox, "ABSENT", None),
+        ),
+        "late zombie",
+        "penstock_tokens",
+    ),
+    "an unmapped field is asked for": Bug(
+        "allowed fields", "incremental", ((reading, "allowed_fields", lambda *_: {("owner",)}),)
+    ),
+    "a step leaves no entry": Bug("audit", "approve, promote, finish", ((context, "_compose", _no_entry),)),
+    "messages go out before the commit": Bug("effects", "first sync", ((proposing, "advance", _told_before),)),
+    "a repeated mail is another mail": Bug(
+        "effects", "first sync", ((effects, "EFFECTS", {**effects.EFFECTS, "review": _another_id}),), "killed after", "send"
+    ),
+    "nobody pays what is owed": Bug("rest", "first sync", ((sweep, "_pay_due", no_lines),), "killed before", "publish"),
+    "nobody resumes a run that died": Bug(
+        "rest", "first sync", ((sweep, "_resume_capture", no_lines),), "killed after", "commit"
+    ),
+}
+
+
+@contextmanager
+def planted(bug: Bug) -> Iterator[None]:
+    with ExitStack() as stack:
+        for module, name, instead in bug.patches:
+            stack.enter_context(mock.patch.object(module, name, instead))
+        yield
+
+
+def caught(bug: Bug) -> str:
+    """What the judges say of a bug; "" where none of them sees it."""
+    scenario = SCENARIOS[bug.scenario] if isinstance(bug.scenario, str) else bug.scenario
+    tries: list[tuple[Fault, ...]] = [()]
+    if bug.mode is not None and isinstance(bug.scenario, str):
+        calm(bug.scenario)
+        tries += [(fault,) for fault, what in boundaries(bug.scenario) if fault.mode == bug.mode and bug.what in what]
+    with planted(bug):
+        for faults in tries:
+            try:
+                play(scenario, *faults)
+            except Broken as broken:
+                return str(broken)
+    return ""

@@ -1,0 +1,110 @@
+"""Plays a scenario with faults, and holds where it ends against where it ends without any."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from penstock.core.errors import PenstockError
+from penstock.core.values import dumps
+from support.faults import BY_CHANNEL, ZOMBIES, Channel, Fault, Killed, Mode
+
+from simulation.acts import Act, Note
+from simulation.scenarios import SCENARIOS, Scenario
+from simulation.simulation import Broken, Simulation, small_packs
+
+PRESSES = 8  # how often one tries again what a fault stopped
+
+
+def perform(sim: Simulation, acts: Sequence[Act], notes: Sequence[Note]) -> None:
+    """Act after act, each again until it went through, and rest between them."""
+    for act, note in zip(acts, notes, strict=True):
+        for _ in range(PRESSES):
+            if note.get("done"):
+                break
+            sim.later = lambda: perform(sim, acts, notes)
+            try:
+                act(sim, note)
+                note["done"] = True
+            except Killed:
+                pass
+            except PenstockError as error:
+                sim.errors.append(str(error))
+                if not sim.faults.struck:
+                    raise
+            sim.settle()
+
+
+def play(scenario: Scenario, *faults: Fault) -> Simulation:
+    """The scenario from its beginning to rest, judged. Raises `Broken`."""
+    with small_packs(inline=scenario.inline):
+        sim = Simulation(scenario.people, scenario.approvals)
+        perform(sim, scenario.given, [{} for _ in scenario.given])
+        sim.faults.plan(*faults)
+        perform(sim, scenario.acts, [{} for _ in scenario.acts])
+        sim.faults.armed = False
+        sim.judge_rest()
+        return sim
+
+
+@dataclass(frozen=True)
+class End:
+    """Where a life ended, without the moments at which things happened and the beginnings that dead runs left."""
+
+    production: str
+    statuses: tuple[str, ...]
+    mails: Counter[tuple[str, str]]
+    proposed: tuple[str, ...]
+
+
+def end_of(sim: Simulation) -> End:
+    proposed = sim.changes_in(sim.state.open) if sim.state.open else []
+    return End(
+        dumps({path: {k: v for k, v in data.items() if k != "changedAt"} for path, data in sorted(sim.production().items())}),
+        tuple(sorted(str(b.status) for b in sim.batches().values() if b.status != "SUPERSEDED")),
+        Counter((mail.to, mail.subject) for mail in sim.mailer.mailbox),
+        tuple(sorted(f"{c.key} {c.action} {(c.after or {}).get('colour')}" for c in proposed)),
+    )
+
+
+@cache
+def calm(name: str) -> tuple[End, Mapping[Channel, Sequence[str]]]:
+    """Where a scenario ends without any fault, and the calls that it makes on the way."""
+    sim = play(SCENARIOS[name])
+    return end_of(sim), sim.faults.seen
+
+
+def boundaries(name: str) -> Iterator[tuple[Fault, str]]:
+    """Every single fault that a scenario can be struck by, with the call that it strikes."""
+    for channel, calls in calm(name)[1].items():
+        for at, what in enumerate(calls, 1):
+            for mode in BY_CHANNEL[channel]:
+                yield Fault(channel, at, mode), what
+
+
+def strike(name: str, *faults: Fault) -> tuple[list[tuple[str, Mode]], str]:
+    """Play a scenario with faults. Gives what was struck, and what was broken, "" where nothing was."""
+    struck: list[tuple[str, Mode]] = []
+    try:
+        sim = play(SCENARIOS[name], *faults)
+        struck = sim.faults.struck
+        differs(end_of(sim), calm(name)[0], late=any(f.mode in ZOMBIES for f in faults), one_end=SCENARIOS[name].one_end)
+    except Broken as broken:
+        return struck, str(broken)
+    return struck, ""
+
+
+def differs(end: End, quiet: End, *, late: bool, one_end: bool = True) -> None:
+    """Raises `Broken` where a life ended elsewhere. Beside a zombie others may have told people once more: of another batch."""
+    if not one_end:
+        return
+    if end.production != quiet.production:
+        raise Broken(f"nothing lost or doubled: production is {end.production}, and without faults {quiet.production}")
+    if end.proposed != quiet.proposed:
+        raise Broken(f"nothing lost or doubled: {end.proposed} is proposed, and without faults {quiet.proposed}")
+    if end.statuses != quiet.statuses:
+        raise Broken(f"nothing lost or doubled: batches are {end.statuses}, and without faults {quiet.statuses}")
+    if end.mails != quiet.mails and not late:
+        raise Broken(f"effects: mails are {end.mails}, and without faults {quiet.mails}")

@@ -1,0 +1,278 @@
+"""A Penstock on the memory adapters, with faults at every port, judges below them, and a way to rest."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NoReturn
+
+from penstock.adapters.memory import MemoryStore
+from penstock.core import layout, packs
+from penstock.core.batch import Status
+from penstock.core.changes import Change
+from penstock.core.codec import TargetState, from_data
+from penstock.core.errors import InvalidInput, NotFound, PenstockError, Refused, Unavailable
+from penstock.core.packs import decode_changes, expand
+from penstock.core.plan import Batch
+from penstock.core.records import Delete, Set
+from penstock.core.values import Data, Timestamp
+from penstock.use_cases import check, effects
+from penstock.use_cases.decide import Said, decide_by_link
+from penstock.use_cases.lease import LEASE_SECONDS
+from penstock.use_cases.sweep import sweep
+from support.faults import Faults, Killed, PlainPages
+from support.world import World
+
+from simulation import laws
+from simulation.journal import Image, Journal, Landed, image, images
+from simulation.laws import SECRET
+
+PIPELINE = Path(__file__).with_name("waterworks.yaml")
+PEOPLE = ("ama@example.org", "ben@example.org")
+SETTLED = {Status.UNDER_REVIEW, Status.APPLIED, Status.PARTIALLY_APPLIED, Status.REJECTED, Status.SUPERSEDED, Status.EXPIRED,
+           Status.ROLLED_BACK, Status.FAILED}  # fmt: skip
+TRIES = 5  # deliveries of a message before it goes to the dead letters
+
+
+class Broken(AssertionError):
+    """A law was broken. The text begins with the law's name."""
+
+
+@contextmanager
+def small_packs(changes: int = 2, inline: int = 500) -> Iterator[None]:
+    """Packs of so many changes; batches of more approved changes than `inline` are promoted by messages."""
+    before = packs.MAX_CHANGES, effects.INLINE
+    packs.MAX_CHANGES, effects.INLINE = changes, inline
+    try:
+        yield
+    finally:
+        packs.MAX_CHANGES, effects.INLINE = before
+
+
+@lru_cache(maxsize=256)
+def _decoded(payload: bytes) -> tuple[Change, ...]:
+    return tuple(decode_changes(expand(payload)))
+
+
+class Simulation(World):
+    """`database` and `registry` are the target's store and the source's, for looking past everything."""
+
+    SOURCE, DEAD = "registry-records", "dead-letters"
+    MAPPED = frozenset({"pipe", "tap", "colour", "changed"})
+
+    def __init__(self, people: int = 1, approvals: int = 1) -> None:
+        self.faults, self.journal = Faults(), Journal()
+        self.faults.stalled = self.others
+        self.people = PEOPLE[:people]
+        super().__init__(
+            PIPELINE,
+            people={"board": self.people},
+            approvals=approvals,
+            pages=PlainPages(),
+            wrap=lambda ports: self.faults.wrap(self.journal.wrap(ports, "demo-town")),
+        )
+        self.patient = True
+        self.database: MemoryStore = self.ports.stores.open("demo-town", "(default)")  # type: ignore[assignment]
+        self.registry: MemoryStore = self.ports.stores.open("demo-registry", "(default)")  # type: ignore[assignment]
+        self.journal.judge = self.judge
+        self.promoted: dict[tuple[str, str], Landed] = {}  # (batch, path) → the commit that wrote it
+        self.decided: Counter[str] = Counter()
+        self.said: set[tuple[str, str, str]] = set()  # (batch, who, verdict)
+        self.errors: list[str] = []  # every error text that somebody met
+        self.poison: set[tuple[str, int]] = set()  # (topic, pack) whose handler fails
+        self.curse: set[tuple[str, int]] = set()  # the same, for the others while one sleeps
+        self.later: Callable[[], None] = lambda: None  # what is still to come, for a zombie that sleeps through all of it
+        self.tries: Counter[tuple[str, str, str]] = Counter()
+        self._in_flight: list[tuple[str, dict[str, str]]] = []
+        self._asleep = 0
+
+    # the judges -----------------------------------------------------------------------------------------------------
+
+    def judge(self, event: object) -> None:
+        for name, law in laws.ALWAYS.items():
+            self.journal.broken += [f"{name}: {what}" for what in law(self, event)]
+
+    def judge_rest(self) -> None:
+        """Raises `Broken` with all that is wrong, now or before."""
+        for name, law in laws.AT_REST:
+            self.journal.broken += [f"{name}: {what}" for what in law(self)]
+        if self.journal.broken:
+            raise Broken("; ".join(dict.fromkeys(self.journal.broken)))
+
+    # what is there --------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> TargetState:
+        found = image(self.database, layout.target(self.ctx.id))
+        return from_data(found.fields, TargetState) if found.data else TargetState(self.ctx.id)
+
+    def batches(self) -> dict[str, Batch]:
+        return {p.partition("/")[2]: from_data(i.fields, Batch) for p, i in images(self.database, layout.BATCHES).items()}
+
+    def changes_in(self, batch: str) -> list[Change]:
+        found = images(self.database, layout.STAGING, f"{batch}.")
+        return [change for pack in found.values() for change in _decoded(pack.fields["payload"])]
+
+    def declined(self) -> set[str]:
+        """The keys of which anything was declined."""
+        found = sorted(images(self.database, layout.REJECTIONS).values(), key=lambda i: i.fields["at"])
+        said: dict[str, dict[str, str]] = {}
+        for remembered in found:
+            for key, fields in json.loads(remembered.fields["refused"]).items():
+                said.setdefault(key, {}).update(fields)
+        return {key for key, fields in said.items() if any(fields.values())}
+
+    def records(self) -> dict[str, Data]:
+        return {path.partition("/")[2]: there.fields for path, there in images(self.registry, self.SOURCE).items()}
+
+    def production(self) -> dict[str, Data]:
+        """All of production without our stamps, by path."""
+        found: dict[str, Image] = {**images(self.database, "pipes"), **images(self.database, "taps")}
+        return {path: {k: v for k, v in i.fields.items() if k != layout.STAMP} for path, i in found.items()}
+
+    def fed(self, key: str, at: Timestamp) -> bool:
+        """Whether the source held anything of a production record at a moment."""
+        entity, _, number = key.partition("#")[0].partition("/")
+        name = {"pipes": "pipe", "taps": "tap"}[entity]
+        found = (self.registry._version(path, at) for path in self.registry._paths.get(self.SOURCE, ()))
+        return any(version is not None and (version.data or {}).get(name) == number for version in found)
+
+    # what others do -------------------------------------------------------------------------------------------------
+
+    def feed(self, tap: int, pipe: int, colour: str, changed: float = 0.0) -> None:
+        """A source record as it is from now on, changed so many seconds from now by its own stamp."""
+        data = {"pipe": f"P{pipe}", "tap": f"T{tap}", "colour": colour, "changed": self.clock.time.plus(changed), "owner": SECRET}
+        self.registry.commit([Set(f"{self.SOURCE}/r{tap}", data)])
+
+    def vanish(self, tap: int) -> None:
+        """A record leaves the source."""
+        self.registry.commit([Delete(f"{self.SOURCE}/r{tap}")])
+
+    def edit(self, path: str, **fields: Any) -> None:
+        """Somebody edits production by hand."""
+        self.database.commit([Set(path, {**image(self.database, path).fields, **fields})])
+
+    def say(self, batch: str, said: Said, who: str) -> None:
+        """One person decides, with the last link that was mailed to them for this batch."""
+        mails = [m for m in self.mailer.sent if m.to == who and m.subject in ("review", "locked") and m.text.endswith(batch)]
+        if not mails:
+            return
+        link, code, _ = mails[-1].text.splitlines()
+        self.said.add((batch, who, said.verdict))
+        _, owed = decide_by_link(self.ctx, link.rpartition("/")[2], code.rpartition(" ")[2], said)
+        self.pay(owed)
+
+    def approve_as(self, batch: str, who: str, blockers: str = "approve", changes: Mapping[str, Any] | None = None) -> None:
+        there = self.batches()[batch]
+        words = {f"rule:{rule}": blockers for rule, of in there.findings.items() if "blocker" in of}
+        words |= {f"mass:{f.field}": "approve" for f in there.batch_findings if f.field}
+        words |= {f"rule:{f.rule}": "approve" for f in there.batch_findings if not f.field and not f.key}
+        self.say(batch, Said("approve", words, changes or {}), who)  # type: ignore[arg-type]
+
+    # messages -------------------------------------------------------------------------------------------------------
+
+    def pump(self) -> None:
+        """Deliver until none is left. One whose handler fails comes again behind the others, and at last to the dead letters."""
+        while self.delivered < len(self.publisher.messages):
+            topic, message = self.publisher.messages[self.delivered]
+            self.delivered += 1
+            self._in_flight.append((topic, message))
+            try:
+                self._deliver(topic, message)
+            except BaseException:
+                self._again(topic, message)
+                raise
+            finally:
+                self._in_flight.pop()
+
+    def _deliver(self, topic: str, message: Mapping[str, str]) -> None:
+        if topic == self.DEAD:
+            check.fail(self.ctx, message["batch"], int(message["pack"]))
+            return
+        if (topic, int(message.get("pack", -1))) in self.poison | (self.curse if self._asleep else set()):
+            check.note_failure(self.ctx, message["batch"], int(message["pack"]), "it is poison")
+            raise Unavailable("cannot be handled", subject=str(message), remedy="Mend what it meets.")
+        try:
+            self.deliver(topic, message)
+        except (Refused, NotFound, InvalidInput) as refused:
+            self.errors.append(str(refused))  # acknowledged and not followed
+
+    def _again(self, topic: str, message: dict[str, str]) -> None:
+        name = (topic, message.get("batch", ""), message.get("pack", ""))
+        self.tries[name] += topic != self.DEAD
+        if self.tries[name] >= TRIES and "pack" in message:
+            self.tries[name] = 0
+            topic = self.DEAD
+        self.publisher.messages.append((topic, message))
+
+    # rest -----------------------------------------------------------------------------------------------------------
+
+    def at_rest(self) -> bool:
+        """Nothing waits but a person's word: no message, no effect, no lease, no promotion, no batch on its way."""
+        state, batches = self.state, self.batches()
+        if state.lease or self.delivered < len(self.publisher.messages):
+            return False
+        if any(batch.status not in SETTLED or self._overdue(batch) for batch in batches.values()):
+            return False
+        if state.applying and batches[state.applying].status is not Status.FAILED:
+            return False
+        for fact in images(self.database, layout.OUTBOX).values():
+            if fact.fields["state"] != "paid" and not (self.journal.mail_is_down and fact.fields["kind"] in ("review", "done")):
+                return False
+        recheck = any(r.keys for r in state.recheck) and not (state.open or state.applying or state.paused)
+        return not recheck
+
+    def _overdue(self, batch: Batch) -> bool:
+        return batch.status is Status.UNDER_REVIEW and batch.expires_at is not None and batch.expires_at <= self.clock.time
+
+    def settle(self) -> None:
+        """Let time pass, sweep and deliver until nothing waits; `Broken` where that does not come to an end."""
+        for _ in range(16):
+            self.deliver_all()
+            if self.at_rest():
+                return
+            self.clock.forward(1_000)
+            try:
+                self.errors += sweep(self.ctx)
+            except Killed:
+                continue
+        owed = [
+            f"{p} {i.fields['error']}" for p, i in images(self.database, layout.OUTBOX).items() if i.fields["state"] != "paid"
+        ]
+        moving = {id: str(b.status) for id, b in self.batches().items() if b.status not in SETTLED}
+        self._give_up(f"rest: none in sight; owed {owed}, on their way {moving}, {self.state}, {self.errors[-3:]}")
+
+    def deliver_all(self) -> None:
+        for _ in range(300):
+            try:
+                self.pump()
+                return
+            except PenstockError as error:
+                self.errors.append(str(error))
+            except Killed:
+                continue
+        self._give_up("rest: a message fails for ever")
+
+    def _give_up(self, why: str) -> NoReturn:
+        raise Broken("; ".join(dict.fromkeys([*self.journal.broken, why])))
+
+    def others(self, late: bool) -> None:
+        """What happens while an instance stands still: its messages come again to others, its lease ends, and the others go on
+        to rest; `late`: until all that is still to come has come."""
+        if self._asleep:
+            return  # one sleeper at a time, or all of them would
+        self._asleep += 1
+        try:
+            self.publisher.messages += self._in_flight
+            self.clock.forward(LEASE_SECONDS + 100)
+            with suppress(Killed):
+                self.errors += sweep(self.ctx)
+            self.settle()
+            if late:
+                self.later()
+        finally:
+            self._asleep -= 1
