@@ -81,7 +81,7 @@ def test_a_repeat_carries_the_same_message_id() -> None:
     world.patient = True
     again.arm(calls, "answer lost")
     world.run()
-    assert again.struck == "send"
+    assert again.struck == [("send", "answer lost")]
     settle(world)
     assert len(world.mailer.sent) == 2
     assert len(world.mailer.mailbox) == 1
