@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from penstock.core.changes import Action
 from penstock.core.declaration import Compare, Entity, Field
-from penstock.core.diff import Declined, Older, content_fingerprint, plan, result_of, value_fingerprint
+from penstock.core.diff import Declined, Older, content_fingerprint, is_older, plan, result_of, value_fingerprint
 from penstock.core.projection import Projected
 from penstock.core.values import Timestamp, get_in, set_in
+
+AT = Timestamp.parse("2026-09-21T14:13:20Z")
 
 STAMP = {"batch": "b1"}
 
@@ -225,13 +227,33 @@ def test_a_values_fingerprint_is_sixteen_hex_digits_and_its_own(value):
 def test_an_older_snapshot_never_moves_production_backwards():
     now = document(pole(record(lst_mod_dt="2025-06-28 10:00:00+02", PONs="9")))
     before = pole(record(lst_mod_dt="2025-06-27 10:00:00+02", PONs="4"))
-    stale = plan(POLES, before, stands("planned-poles/LAW.P.A007", now), version=PIPELINE.version_of(POLES))
-    assert stale == Older("poles", "LAW.P.A007")
-    assert "ponNumber" in plan(POLES, before, stands("planned-poles/LAW.P.A007", now)).after
+    production = stands("planned-poles/LAW.P.A007", now)
+    assert is_older(before, production, PIPELINE.version_of(POLES), None, AT)
+    assert plan(POLES, before, production, older=True) == Older("poles", "LAW.P.A007")
+    assert "ponNumber" in plan(POLES, before, production).after
+
+
+def test_older_is_told_by_what_was_seen_before_and_by_what_production_was_brought_up_to():
+    shown = pole(record(lst_mod_dt="2025-06-28 10:00:00+02"))
+    version, earlier, later = PIPELINE.version_of(POLES), shown.stamp.plus(-1), shown.stamp.plus(1)
+    bare = stands("planned-poles/LAW.P.A007", {})
+    assert is_older(shown, bare, None, later, AT)
+    assert not is_older(shown, bare, None, shown.stamp, AT)
+    assert not is_older(shown, bare, None, earlier, AT)
+    assert is_older(shown, stands("planned-poles/LAW.P.A007", {"lastModifiedInOnemap": later}), version, earlier, AT)
+    assert not is_older(shown, stands("planned-poles/LAW.P.A007", {"lastModifiedInOnemap": "later"}), version, None, AT)
+
+
+def test_a_stamp_from_the_future_makes_nothing_older():
+    shown = pole(record(lst_mod_dt="2025-06-28 10:00:00+02"))
+    wrong = Timestamp.parse("2099-01-01T00:00:00Z")
+    assert not is_older(
+        shown, stands("planned-poles/LAW.P.A007", {"lastModifiedInOnemap": wrong}), ("lastModifiedInOnemap",), wrong, AT
+    )
 
 
 def test_an_older_snapshot_may_add_to_history():
     now = document(pole(record(lst_mod_dt="2025-06-28 10:00:00+02", PONs="9")))
     before = pole(record(lst_mod_dt="2025-06-27 10:00:00+02", PONs="4", Status="Pole Permission: Declined"))
-    change = plan(POLES, before, stands("planned-poles/LAW.P.A007", now), version=PIPELINE.version_of(POLES))
+    change = plan(POLES, before, stands("planned-poles/LAW.P.A007", now), older=True)
     assert change.after == {"statusHistory": [APPROVED, "Pole Permission: Declined"]}

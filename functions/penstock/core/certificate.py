@@ -8,6 +8,8 @@ from typing import Literal
 
 from penstock.core.values import Timestamp
 
+Of = Literal["everything", "changes", "again"]
+
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
@@ -17,10 +19,11 @@ class Certificate:
 
     source: str
     at: Timestamp
-    of: Literal["everything", "changes", "again"]
+    of: Of
     counted: int
     streamed: int
     why: str = ""
+    withheld: int = 0  # groups that may lack a record, and so were not planned
 
     @property
     def complete(self) -> bool:
@@ -37,4 +40,7 @@ class Certificate:
         if self.complete:
             return f"{read}; the read was complete."
         why = f" ({self.why})" if self.why else ""
-        return f"{read}; the read was NOT complete{why}. No delete is proposed, and the next run reads again what may be missing."
+        groups = "1 group" if self.withheld == 1 else f"{self.withheld} groups"
+        held = f"Of {groups} not all may have come: withheld." if self.withheld else ""
+        follows = "No delete is proposed, and the next run reads again what may be missing."
+        return " ".join(filter(None, [f"{read}; the read was NOT complete{why}.", held, follows]))

@@ -88,6 +88,7 @@ class TargetState:
     lease: Lease | None = None
     sources: dict[str, SourceState] = field(default_factory=dict)
     manifest: str = ""  # the object in Storage that knows what was dealt with
+    owes_full: bool = False  # the last read of everything was not proved complete: the next run reads everything again
     open: str = ""  # the one open batch
     applying: str = ""  # the batch that is being promoted
     recheck: tuple[Recheck, ...] = ()

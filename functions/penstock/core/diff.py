@@ -54,7 +54,7 @@ def plan(
     rival_of: str = "",
     parent_exists: bool = False,
     claim: int = 1,
-    version: FieldPath | None = None,
+    older: bool = False,
 ) -> Change | Declined | Older | None:
     """The change that makes `production` (present or absent, at the path to be written) say what the source says.
 
@@ -62,12 +62,11 @@ def plan(
     to the `Projected.fingerprint` of a whole record that was declined. `matched_by` is `key` where production holds the
     record under another document id; `near` is the path of a production document spelled alike; `rival_of` is the group that
     claims the same record in this run, and `claim` the number of this claim; `parent_exists`: production holds the parent.
-    `version` is the target field that holds the record's own change stamp: of a record older than production's, only what
-    adds to history is proposed."""
+    `older`: this is an older state of the record than was seen before, so only what adds to history is proposed."""
     diff = _compare(entity, projected, production.fields)
     if all(d.passive for d in diff) and production.exists:
         return None
-    if version is not None and _is_older(projected.values.get(version), get_in(production.fields, version)):
+    if older:
         history = {f.target for f in entity.fields if f.compare.how in ("union", "earliest")}
         diff = [d for d in diff if d.path in history]
         if not diff:
@@ -105,8 +104,14 @@ def plan(
     )
 
 
-def _is_older(new: Value, held: Value) -> bool:
-    return isinstance(new, Timestamp) and isinstance(held, Timestamp) and new < held
+def is_older(
+    projected: Projected, production: Snapshot, version: FieldPath | None, seen: Timestamp | None, at: Timestamp
+) -> bool:
+    """Whether the source shows an older state than it did (`seen`: the latest stamp that its records had), or than production
+    was brought up to (`version`: the target field that holds the stamp). A stamp ahead of `at`, the time of reading, is none."""
+    held = get_in(production.fields, version) if version is not None else None
+    pairs = (projected.stamp, seen), (projected.values.get(version) if version else None, held)
+    return any(isinstance(now, Timestamp) and isinstance(then, Timestamp) and now < then <= at for now, then in pairs)
 
 
 def lapsed(entity: Entity, projected: Projected, production: Snapshot, declined: Mapping[str, str]) -> list[str]:

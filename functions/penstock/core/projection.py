@@ -63,6 +63,7 @@ class Projected:
     fingerprint: str
     facts: Facts
     sources: tuple[str, ...]  # document ids of the source records, oldest first
+    stamp: Timestamp | None = None  # when the newest of them was changed, as it says itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +254,7 @@ class Projector:
             _fingerprint(plan, values),
             facts,
             tuple(row.id for row in rows),
+            rows[-1].stamp if rows[-1].stamp != _LONG_AGO else None,
         )
 
     def _count_children(self, found: Mapping[str, Sequence[Projected]]) -> None:

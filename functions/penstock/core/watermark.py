@@ -1,45 +1,72 @@
-"""How far a source was read, told by its change stamps; and how far back the next run looks again."""
+"""How far a source was read, told by its change stamps; and how far back the next run looks again.
+
+A watermark is never ahead of the moment T that was read at. So a change that is committed after T, with a stamp that is older by
+no more than the overlap, lies behind the watermark or in the window before it: whose clock wrote it, and in which shape and zone,
+plays no part."""
 
 from __future__ import annotations
 
 import datetime as dt
 
 from penstock.core.declaration import ChangeCursor
+from penstock.core.stamps import parse_stamp
 from penstock.core.values import Timestamp, Value
 
-AHEAD_SECONDS = 86_400  # a stamp further in the future than this is a wrong clock
+EASTMOST, WESTMOST = 14 * 3_600, 12 * 3_600  # seconds that a local day begins before, and ends after, that of UTC
+_DAY = 86_400
+_FIRST_DAY = Timestamp.of(dt.datetime(1, 1, 1, tzinfo=dt.UTC)).seconds
 
 
-def overlap_start(cursor: ChangeCursor, watermark: Value) -> Value:
-    """Where the overlap window begins. Of textual stamps the day alone is compared, whatever zone and precision follow it."""
+def overlap_start(cursor: ChangeCursor, watermark: Value, zone: dt.tzinfo) -> Value:
+    """Where the overlap window begins. Of textual stamps it is the day that the moment falls on where that is earliest: the next
+    stamp may be written in another zone. `zone` is that of texts without one."""
+    overlap = cursor.overlap.total_seconds()
     if cursor.kind == "timestamp":
-        return watermark.plus(-cursor.overlap.total_seconds())
-    return (dt.date.fromisoformat(watermark[:10]) - cursor.overlap).isoformat()
+        return max(watermark.plus(-overlap), Timestamp(_FIRST_DAY))
+    earliest, _ = _between(watermark, zone)
+    return str(Timestamp(max(earliest.seconds - int(overlap) - WESTMOST, _FIRST_DAY)))[:10]
 
 
 class Watermark:
-    """The highest stamp seen, but none from the future: a clock that runs ahead by more than a day must not hide what
-    follows. Such a record stays beyond the watermark and is looked at on every run."""
+    """The highest stamp seen, but none ahead of `at`, the moment of reading: a clock that runs ahead must not hide what follows.
+    Such a record stays beyond the watermark, and is looked at on every run until its time has come."""
 
-    def __init__(self, cursor: ChangeCursor, start: Value, at: Timestamp) -> None:
+    def __init__(self, cursor: ChangeCursor, start: Value, at: Timestamp, zone: dt.tzinfo) -> None:
         self.value = start
-        self._cursor = cursor
-        limit = at.plus(AHEAD_SECONDS)
-        self._limit: Value = f"{limit.datetime():%Y-%m-%d}~" if cursor.kind == "text" else limit
+        self._cursor, self._at, self._zone = cursor, at, zone
 
     def see(self, stamp: Value) -> None:
-        if not is_stamp(self._cursor, stamp) or stamp > self._limit:
+        if not is_stamp(self._cursor, stamp) or (self.value is not None and stamp <= self.value):
             return
-        if self.value is None or stamp > self.value:
+        latest = stamp if self._cursor.kind == "timestamp" else _between(stamp, self._zone)[1]
+        if latest <= self._at:
             self.value = stamp
 
 
+def moment_of(cursor: ChangeCursor, stamp: Value, zone: dt.tzinfo) -> Timestamp | None:
+    """When a record was changed, by its own stamp; None where that cannot be told to the moment."""
+    if cursor.kind == "timestamp":
+        return stamp if isinstance(stamp, Timestamp) else None
+    return parse_stamp(stamp, zone) if isinstance(stamp, str) else None
+
+
+def _between(stamp: str, zone: dt.tzinfo) -> tuple[Timestamp, Timestamp]:
+    """The earliest and the latest moment that a text may mean; of one that is legible to the day alone, that day anywhere."""
+    moment = parse_stamp(stamp, zone)
+    if moment is not None:
+        return moment, moment
+    midnight = Timestamp.parse(f"{stamp[:10]}T00:00:00Z")
+    return midnight.plus(-EASTMOST), midnight.plus(_DAY + WESTMOST)
+
+
 def is_stamp(cursor: ChangeCursor, value: Value) -> bool:
-    """Whether a value of the change field is a moment, or begins with a day."""
+    """Whether a value of the change field is a moment, or begins with a day, YYYY-MM-DD."""
     if cursor.kind == "timestamp":
         return isinstance(value, Timestamp)
+    if not isinstance(value, str) or value[4:5] != "-" or value[7:8] != "-":
+        return False
     try:
         dt.date.fromisoformat(value[:10])
-    except (ValueError, TypeError):
+    except ValueError:
         return False
     return True

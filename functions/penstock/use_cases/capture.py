@@ -16,13 +16,13 @@ from penstock.core.changes import Change
 from penstock.core.codec import Mode, Recheck, SourceState, TargetState
 from penstock.core.decisions import person
 from penstock.core.declaration import Entity
-from penstock.core.diff import Declined, Older, lapsed, plan
+from penstock.core.diff import Declined, Older, is_older, lapsed, plan
 from penstock.core.errors import PenstockError, Unavailable
 from penstock.core.packs import Draft, Packer
 from penstock.core.plan import Batch, Kind
 from penstock.core.projection import Projected, Projection, Projector
 from penstock.core.records import Query, Set, Snapshot
-from penstock.core.values import Value, dotted, get_in
+from penstock.core.values import Timestamp, Value, dotted, get_in
 from penstock.use_cases import lease, staging
 from penstock.use_cases.context import Context, Held, HeldTarget, Move, advance, find_batch, load_target
 from penstock.use_cases.finish import give_up
@@ -44,7 +44,7 @@ def capture(ctx: Context, mode: Mode = "changes", started_by: str = "schedule") 
         given_up = give_up(ctx, target.state.applying)
         target = load_target(ctx)
         _admit_nothing_applied(ctx, target.state)
-    if not target.state.manifest:
+    if not target.state.manifest or target.state.owes_full:
         mode = "full"
     held = lease.take(ctx, target, mode, started_by)
     try:
@@ -129,9 +129,10 @@ class Run:
         return Look(source_plan, store, Reading(state), in_window=state.window)
 
     def _groups(self, look: Look) -> Iterator[list[Snapshot]]:
+        known = manifest_of(self.ctx, self.target, self.found)
         if self.mode == "full":
-            return everything(look, self.at, self.ctx.pipeline.brakes.minimum_source)
-        wanted, known = self.again.get(look.plan.source.name, set()), manifest_of(self.ctx, self.target, self.found)
+            return everything(look, self.at, known, self.ctx.pipeline.brakes.minimum_source)
+        wanted = self.again.get(look.plan.source.name, set())
         if look.plan.source.cursor is None and self.mode == "changes":
             return scanned(look, self.at, known, wanted, self.ctx.pipeline.brakes.minimum_source)
         return changes(look, self.at, known, wanted)
@@ -223,17 +224,19 @@ class Run:
         entity, key, count = self.ctx.pipeline.entity(p.entity), f"{p.entity}/{p.key}", self.found.counts[p.entity]
         first, claim = self.claims.get(key, (p.group, 0))
         self.claims[key] = (first, claim + 1)
-        self.found.keys[key] = p.fingerprint
         match = matches[p.entity][p.key]
         parents = matches.get(entity.parent.entity, {}) if entity.parent else {}
         parent = parents.get(str(p.values.get(entity.parent.field))) if entity.parent else None
         of_claim = f"{key}#{claim + 1}" if claim else key
         said = declined.get(of_claim, {})
+        older = is_older(p, match.snapshot, self.ctx.pipeline.version_of(entity), self._seen(entity, p), self.at)
+        if not older:  # what was not brought over whole is compared again when it comes again
+            self.found.keys[key] = p.fingerprint
         change = plan(
             entity, p if entity.group_by else replace(p, group=p.sources[0]), match.snapshot, declined=said,
             matched_by=match.by or "id", near=match.near, rival_of=first if claim else "",
             parent_exists=parent is not None and parent.snapshot.exists, claim=claim + 1,
-            version=self.ctx.pipeline.version_of(entity),
+            older=older,
         )  # fmt: skip
         if said and not isinstance(change, Older) and (gone := lapsed(entity, p, match.snapshot, said)):
             self.found.lapsed[of_claim] = dict.fromkeys(gone, "")
@@ -245,6 +248,13 @@ class Run:
         count.declined += isinstance(change, Declined)
         count.held += isinstance(change, Older)
         return None
+
+    def _seen(self, entity: Entity, p: Projected) -> Timestamp | None:
+        """The latest moment at which these records were known to be changed."""
+        plan = next(look.plan for look in self.found.looks if look.plan.source.name == entity.source)
+        before = manifest_of(self.ctx, self.target, self.found).of(entity.source)
+        stamps = (entry.stamp for id in p.sources if (entry := before.get(id)) is not None)
+        return max(filter(None, map(plan.moment, stamps)), default=None)
 
     def _stage(self, draft: Draft) -> None:
         """Make the pack durable; the first one brings the batch into being."""

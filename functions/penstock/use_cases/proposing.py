@@ -15,7 +15,7 @@ from penstock.core.errors import Conflict, OutcomeUnknown, Unavailable
 from penstock.core.manifest import Manifest
 from penstock.core.plan import Batch, Tally
 from penstock.core.records import Query, Set
-from penstock.core.values import Data, Timestamp
+from penstock.core.values import Data, Timestamp, dotted
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, HeldTarget, LostRace, Move, advance, find_batch, load_target
 from penstock.use_cases.production import chunks
@@ -68,9 +68,19 @@ class Found:
     def certificates(self) -> tuple[Certificate, ...]:
         return tuple(look.reading.certificate for look in self.looks if look.reading.certificate)
 
+    @property
+    def owes_full(self) -> bool:
+        """Whether everything was to be read, and it was not proved that it was: what was dealt with is not known then."""
+        return any(c.of == "everything" and not c.complete for c in self.certificates())
+
     def notes(self) -> tuple[str, ...]:
         """What people should know of the reading: completeness, what could not be read, what is older than production."""
         told = [c.told() for c in self.certificates() if c.of == "everything" or not c.complete]
+        for look in self.looks:
+            source, undated = look.plan.source, look.reading.undated
+            if source.cursor and undated:
+                name = dotted(source.cursor.field)
+                told.append(f"{source.name}: {undated} carry no date in {name}; only a full run sees that they change.")
         for entity, count in self.counts.items():
             if count.held:
                 told.append(f"{entity}: {count.held} are older in the source than in production, which stays as it is.")
@@ -147,7 +157,7 @@ def _end(ctx: Context, target: HeldTarget, run: Found) -> Outcome:
     """Nothing to propose. An open batch stays when nothing happened; when all it proposed was planned again and nothing is
     left of it, it is superseded by nothing."""
     state = target.state
-    before = find_batch(ctx, state.open) if state.open and run.planned else None
+    before = find_batch(ctx, state.open) if state.open and run.planned and not run.owes_full else None
     if before is not None and before.batch.status in OPEN:
         return _conclude(ctx, target, run, [Move(before, Status.SUPERSEDED, run.started_by)], "", open="")
     return _conclude(ctx, target, run, [], "", open=state.open)
@@ -162,6 +172,7 @@ def _conclude(
         "open": open,
         "sources": {look.plan.source.name: look.reading.state for look in run.looks},
         "manifest": _write_manifest(ctx, target, run),
+        "owes_full": run.owes_full,
         "recheck": (),
         "last_run": {"at": run.at, "mode": run.mode, "batch": batch},
     }
@@ -196,7 +207,9 @@ def _write_target(ctx: Context, target: HeldTarget, fields: Data, writes: Sequen
 
 
 def _write_manifest(ctx: Context, target: HeldTarget, run: Found) -> str:
-    """A new manifest where anything was dealt with, else the one there is."""
+    """A new manifest where anything was dealt with and all of that is known, else the one there is."""
+    if run.owes_full:
+        return target.state.manifest
     if run.mode != "full" and not run.keys and not any(look.reading.entries or look.reading.gone for look in run.looks):
         return target.state.manifest
     after = Manifest() if run.mode == "full" else manifest_of(ctx, target, run)

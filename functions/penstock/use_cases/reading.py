@@ -6,11 +6,14 @@ and fetches the rest of each group it touches by the ids that the manifest knows
 
 from __future__ import annotations
 
+import zoneinfo
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import groupby
 
-from penstock.core.certificate import Certificate
+from penstock.core.certificate import Certificate, Of
 from penstock.core.codec import SourceState
 from penstock.core.declaration import Entity, Pipeline, Source
 from penstock.core.errors import Incomplete, Refused
@@ -18,7 +21,7 @@ from penstock.core.manifest import Entry, Manifest
 from penstock.core.mapping import allowed_fields
 from penstock.core.records import Query, Snapshot, Where
 from penstock.core.values import FieldPath, Timestamp, Value, get_in
-from penstock.core.watermark import Watermark, is_stamp, overlap_start
+from penstock.core.watermark import Watermark, is_stamp, moment_of, overlap_start
 from penstock.ports import Store
 
 CHUNK = 300  # documents fetched by id in one call
@@ -38,13 +41,33 @@ class Plan:
     def group(self, record: Snapshot) -> Value:
         """What holds this record together with others; None where the field is blank."""
         raw = self.raw_group(record)
-        return raw.strip() or None if isinstance(raw, str) else raw
+        return raw.strip() or None if isinstance(raw, str) and self.group_by is not None else raw
 
-    def entry(self, record: Snapshot) -> Entry:
-        """What is remembered of a record. A stamp that is none may be anything, and is not kept."""
+    def stamp(self, record: Snapshot) -> Value:
+        """When the record says that it was changed. What is no moment may be anything, and is left out."""
         cursor = self.source.cursor
         stamp = get_in(record.fields, cursor.field) if cursor else None
-        return Entry(self.group(record), stamp if cursor and is_stamp(cursor, stamp) else None, record.fingerprint)
+        return stamp if cursor and is_stamp(cursor, stamp) else None
+
+    def moment(self, stamp: Value) -> Timestamp | None:
+        cursor = self.source.cursor
+        return moment_of(cursor, stamp, _zone(self.source.time_zone)) if cursor else None
+
+    def entry(self, record: Snapshot, before: Entry | None) -> Entry:
+        """What is remembered of a record: of its stamps the latest, so that an older snapshot of it is known for one."""
+        stamp = self.stamp(record)
+        if before is not None and before.stamp is not None and before.stamp != stamp:
+            now, then = self.moment(stamp), self.moment(before.stamp)
+            if then is not None and (now is None or now < then):
+                stamp = before.stamp
+        return Entry(self.group(record), stamp, record.fingerprint)
+
+    def watermark(self, start: Value, at: Timestamp) -> Watermark | None:
+        cursor = self.source.cursor
+        return Watermark(cursor, start, at, _zone(self.source.time_zone)) if cursor else None
+
+
+_zone = lru_cache(zoneinfo.ZoneInfo)
 
 
 def plans(pipeline: Pipeline) -> list[tuple[Plan, list[Entity]]]:
@@ -59,13 +82,14 @@ def plans(pipeline: Pipeline) -> list[tuple[Plan, list[Entity]]]:
 
 @dataclass
 class Reading:
-    """One source as read. Whole once every group was taken."""
+    """One source as read. Whole once every group was taken. `state` moves on only with what was proved complete."""
 
     state: SourceState
     entries: dict[str, Entry] = field(default_factory=dict)  # of the records that were read
     gone: set[str] = field(default_factory=set)  # known to the manifest and no longer there
     blank: int = 0  # records that belong to no group; counted, not read, in a full read
-    certificate: Certificate | None = None  # once all was taken
+    undated: int = 0  # records without a moment in the change field: only a full read sees that they changed
+    certificate: Certificate | None = None  # once all was taken; None: the source was idle
 
 
 @dataclass
@@ -77,11 +101,42 @@ class Look:
     reading: Reading
     newer: list[Snapshot] = field(default_factory=list)
     in_window: int = 0
+    counted: int | None = None  # behind the watermark; None: nobody looked
+    streamed: int = 0  # documents, each counted once
+    why: str = ""  # what speaks against the streams, whatever their length
 
     @property
     def idle(self) -> bool:
         """Nothing new, nothing late. Only a source with a cursor can know without being read."""
-        return self.plan.source.cursor is not None and not self.newer and self.in_window == self.reading.state.window
+        return self.plan.source.cursor is not None and not self.counted and self.in_window == self.reading.state.window
+
+    def stream(self, query: Query, at: Timestamp) -> Iterator[Snapshot]:
+        """The documents of a query, until the stream ends or breaks off."""
+        try:
+            for document in self.store.scan(query, at):
+                self.streamed += 1
+                yield document
+        except Incomplete as broken:
+            self.doubt(f"the stream {broken.what}")
+
+    def enter(self, record: Snapshot, before: Entry | None) -> bool:
+        """Note a record of the stream; False if it came before."""
+        id = record.id
+        if id in self.reading.entries:
+            self.streamed -= 1
+            self.doubt("a document came twice")
+            return False
+        self.reading.entries[id] = self.plan.entry(record, before)
+        return True
+
+    def doubt(self, why: str) -> None:
+        self.why = self.why or why
+
+    def certify(self, of: Of, at: Timestamp, counted: int, doubtful: int = 0) -> bool:
+        """Whether all came that was counted. If not, so many groups are withheld."""
+        found = Certificate(self.plan.source.name, at, of, counted, self.streamed, self.why)
+        self.reading.certificate = found if found.complete else replace(found, withheld=doubtful)
+        return found.complete
 
 
 def look_at(plan: Plan, store: Store, state: SourceState, at: Timestamp) -> Look:
@@ -89,16 +144,20 @@ def look_at(plan: Plan, store: Store, state: SourceState, at: Timestamp) -> Look
     look, cursor = Look(plan, store, Reading(state)), plan.source.cursor
     if cursor is not None:
         behind = (Where(cursor.field, ">", state.watermark),) if state.watermark is not None else ()
-        look.newer = list(store.scan(Query(plan.source.collection, behind, cursor.field, plan.select), at))
+        query = Query(plan.source.collection, behind, cursor.field, plan.select)
+        look.counted = store.count(query, at)
+        look.newer = list(look.stream(query, at)) if look.counted else []
         look.in_window = _count_window(look, state.watermark, at)
     return look
 
 
-def everything(look: Look, at: Timestamp, least: int = 0) -> Iterator[list[Snapshot]]:
-    """Every group, in order. Raises `Incomplete` when fewer or more were streamed than the database counts, and `Refused` when
-    the source holds fewer documents than `least`."""
+def everything(look: Look, at: Timestamp, known: Manifest, least: int = 0) -> Iterator[list[Snapshot]]:
+    """Every group, in order. Raises `Refused` when the source holds fewer documents than `least`.
+
+    Where fewer or other documents are streamed than the database counts, the certificate says so; and those groups are withheld
+    of which a known record did not come, or in which the stream ended: without the rest they would say what is not so."""
     plan, store, reading = look.plan, look.store, look.reading
-    name, query = plan.source.name, Query(plan.source.collection, select=plan.select)
+    query = Query(plan.source.collection, select=plan.select)
     if plan.group_by is not None:
         reading.blank = store.count(query, at)
         query = Query(plan.source.collection, (Where(plan.group_by, ">", ""),), plan.group_by, plan.select)
@@ -107,70 +166,96 @@ def everything(look: Look, at: Timestamp, least: int = 0) -> Iterator[list[Snaps
     if expected + reading.blank < least:
         raise Refused(
             f"holds {expected + reading.blank} documents, fewer than the {least} that it must",
-            subject=name,
+            subject=plan.source.name,
             remedy="Nothing was read from it and nothing changes. Look whether the source was emptied or replaced.",
         )
-    cursor = plan.source.cursor
-    highest = Watermark(cursor, None, at) if cursor else None
-    aside: dict[Value, list[Snapshot]] = {}  # groups spelled with blanks around: they sort elsewhere than their own kind
-    streamed = 0
-    for raw, records in groupby(store.scan(query, at), plan.raw_group):
-        members = list(records)
-        streamed += len(members)
-        for record in members:
-            entry = reading.entries[record.id] = plan.entry(record)
-            if highest:
-                highest.see(entry.stamp)
-        group = plan.group(members[0])
+    before, highest = known.of(plan.source.name), plan.watermark(None, at)
+    sizes = Counter(entry.group for entry in before.values())
+    doubtful: list[list[Snapshot]] = []
+    for group, found, ended in _in_groups(look, query, at):
+        members = [record for record in found if look.enter(record, before.get(record.id))]
+        if highest is not None:
+            stamps = [plan.stamp(record) for record in members]
+            reading.undated += stamps.count(None)
+            for stamp in stamps:
+                highest.see(stamp)
+        familiar = sum(1 for record in members if (old := before.get(record.id)) is not None and old.group == group)
         if group is None:
             reading.blank += len(members)
-        elif group != raw:
-            aside.setdefault(group, []).extend(members)
+        elif not ended or familiar < sizes[group]:
+            doubtful.append(members)
         else:
             yield members
-    if streamed != expected:
-        raise Incomplete(
-            f"streamed {streamed} documents where the database counts {expected} at the same moment",
-            subject=name,
-            remedy="Nothing was staged from this read. The next run reads again.",
-        )
-    yield from aside.values()
-    reading.certificate = Certificate(name, at, "everything", expected, streamed)
+    if not look.certify("everything", at, expected, len(doubtful)):
+        return
+    yield from filter(None, doubtful)
     watermark = highest.value if highest else None
     reading.state = SourceState(watermark, _count_window(look, watermark, at))
+
+
+def _in_groups(look: Look, query: Query, at: Timestamp) -> Iterator[tuple[Value, list[Snapshot], bool]]:
+    """The groups of a stream in the order of the grouping field, and whether another came behind each. Those spelled with blanks
+    around sort elsewhere than their own kind: before it they wait for it, right behind it they join it."""
+    plan = look.plan
+    waiting: dict[Value, list[Snapshot]] = {}
+    previous: Value = None
+    name: Value = None
+    members: list[Snapshot] = []
+    for raw, records in groupby(look.stream(query, at), plan.raw_group):
+        if plan.group_by is not None and previous is not None and raw < previous:
+            look.doubt("documents came out of order")
+        previous, some = raw, list(records)
+        group = plan.group(some[0])
+        if members and group == name:
+            members += some
+        elif group is not None and group != raw:
+            waiting.setdefault(group, []).extend(some)
+        else:
+            if members:
+                yield name, members, True
+            name, members = group, waiting.pop(group, []) + some
+    if members:
+        yield name, members, False
+    for group, some in waiting.items():
+        yield group, some, False
 
 
 def changes(look: Look, at: Timestamp, known: Manifest, again: set[Value]) -> Iterator[list[Snapshot]]:
     """The groups touched since the watermark, and those to be planned again. Where anything happened the overlap window is read
     too: a late commit may have put a record there in another's place, and a count would not tell."""
     plan, reading, watermark = look.plan, look.reading, look.reading.state.watermark
-    cursor, before, seen = plan.source.cursor, known.of(plan.source.name), list(look.newer)
-    if not look.idle and watermark is not None:
-        seen += look.store.scan(_window(plan, watermark), at)
-    highest = Watermark(cursor, watermark, at) if cursor else None
+    before, idle, counted = known.of(plan.source.name), look.idle, look.counted or 0
+    late: Iterator[Snapshot] = iter(())
+    if not idle and watermark is not None:
+        late = look.stream(_window(plan, watermark), at)
+        counted += look.in_window
+    highest = plan.watermark(watermark, at)
+    read: dict[str, Snapshot] = {}
     touched = set(again)
-    for record in seen:
-        entry, old = plan.entry(record), before.get(record.id)
-        reading.entries[record.id] = entry
+    for record in (*look.newer, *late):
+        old = before.get(record.id)
+        if not look.enter(record, old):
+            continue
+        read[record.id], entry = record, reading.entries[record.id]
         if highest:
-            highest.see(entry.stamp)
+            highest.see(plan.stamp(record))
         if old is None or old.fingerprint != entry.fingerprint:
             touched |= {entry.group, old.group if old else None}
             reading.blank += entry.group is None
-    yield from _whole_groups(look, at, known, {r.id: r for r in seen}, touched - {None})
-    if highest and not look.idle:
+    yield from _whole_groups(look, at, known, read, touched - {None})
+    complete = look.certify("again" if look.counted is None else "changes", at, counted)
+    if highest and not idle and complete:
         reading.state = SourceState(highest.value, _count_window(look, highest.value, at))
 
 
 def scanned(look: Look, at: Timestamp, known: Manifest, again: set[Value], least: int = 0) -> Iterator[list[Snapshot]]:
     """For a source without a change field: everything is read, and the groups with any difference are given."""
-    name, plan = look.plan.source.name, look.plan
-    before = known.of(name)
-    sizes = {group: len(ids) for group, ids in known.members(name, {e.group for e in before.values()}).items()}
-    for members in everything(look, at, least):
+    before, plan = known.of(look.plan.source.name), look.plan
+    sizes = Counter(entry.group for entry in before.values())
+    for members in everything(look, at, known, least):
         group = plan.group(members[0])
         same = all((old := before.get(r.id)) is not None and old.fingerprint == r.fingerprint for r in members)
-        if not same or len(members) != sizes.get(group, 0) or group in again:
+        if not same or len(members) != sizes[group] or group in again:
             yield members
 
 
@@ -179,7 +264,7 @@ def _whole_groups(
 ) -> Iterator[list[Snapshot]]:
     """Fetch the members of the touched groups that were not read yet, by id, and give each group whole. A member that turns
     out to have moved on touches its new group too."""
-    plan, reading = look.plan, look.reading
+    plan, reading, before = look.plan, look.reading, known.of(look.plan.source.name)
     while True:
         members = known.members(plan.source.name, touched)
         missing = [id for ids in members.values() for id in ids if id not in read and id not in reading.gone]
@@ -190,7 +275,7 @@ def _whole_groups(
             for record in look.store.get(paths, at, plan.select):
                 if record.exists:
                     read[record.id] = record
-                    reading.entries[record.id] = plan.entry(record)
+                    reading.entries[record.id] = plan.entry(record, before.get(record.id))
                 else:
                     reading.gone.add(record.id)
         touched = touched | {reading.entries[id].group for id in missing if id in read} - {None}
@@ -209,6 +294,6 @@ def _window(plan: Plan, watermark: Value) -> Query:
     """The records whose stamp lies in the overlap window: where late commits with older stamps are looked for."""
     cursor = plan.source.cursor
     assert cursor is not None
-    low = overlap_start(cursor, watermark)
+    low = overlap_start(cursor, watermark, _zone(plan.source.time_zone))
     between = (Where(cursor.field, ">=", low), Where(cursor.field, "<=", watermark))
     return Query(plan.source.collection, between, cursor.field, plan.select)
