@@ -20,14 +20,15 @@ import pytest
 from penstock import wiring
 from penstock.core import layout, tokens
 from penstock.core.batch import Status
+from penstock.core.keyring import Keyring
 from penstock.core.plan import Batch
-from penstock.core.records import Query
+from penstock.core.records import Query, Set
 from penstock.local import functions
 from penstock.local.identity import Issuer
 from penstock.local.stack import Stack
 from penstock.ports import Ports
 from penstock.settings import Settings, read
-from penstock.use_cases.context import Context
+from penstock.use_cases.context import Context, load_target
 from penstock.wiring import Contexts
 from support import network as net
 from support.world import World
@@ -35,7 +36,8 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 T = TypeVar("T")
 FIRST, SECOND = "thandi@penstock.example", "sipho@penstock.example"
-KEYS = {"new": bytes(range(1, 33)), "old": bytes(range(2, 34))}
+KEYS = {"new": bytes(range(1, 33)), "old": bytes(range(2, 34)), "gone": bytes(range(3, 35))}
+HOUR = 3_600.0
 WRONG = "222222"
 COOKIE = "penstock_session"
 OURS = (
@@ -73,7 +75,7 @@ class Lab:
         spec = functions.spec(folder)
         env = {
             "PENSTOCK_PEOPLE_FIBRE_APPROVERS": f"{FIRST},{SECOND}",
-            "PENSTOCK_KEYS": ",".join(f"{name}:{key.hex()}" for name, key in KEYS.items()),
+            "PENSTOCK_KEYS": str(Keyring(KEYS, {"old": wiring.clock().plus(24 * HOUR), "gone": wiring.clock().plus(-HOUR)})),
         }
         self.stack = Stack(folder, replace(spec, schedules=(), keep=(), env={**spec.env, **env}))
         self._ends.enter_context(self.stack)
@@ -85,7 +87,7 @@ class Lab:
 
         def on_the_stack(ports: Ports) -> Ports:
             kept = {"publisher": ports.publisher, "mailer": ports.mailer, "base_url": ports.base_url}
-            return replace(real, **kept)
+            return replace(real, now=lambda: wiring.clock(), **kept)
 
         self.world = World(stores=real.stores, people=dict(self.settings.people), wrap=on_the_stack)
         self.world.outside = self.world.ctx
@@ -165,6 +167,7 @@ class Lab:
         if not fresh and (seen := self._seen.get(to)) and self._is_untouched(seen):
             return seen
         self._seen.clear()
+        self._let_go()
         net.feed(self.world, self.records(3))
         batch = self.world.run(started_by="schedule").batch
         for person in (FIRST, SECOND):
@@ -172,6 +175,12 @@ class Lab:
             self._seen[person] = Invitation(batch, person, self.ctx.id, token, code)
         assert self.batch(self._seen[to]).status is Status.UNDER_REVIEW
         return self._seen[to]
+
+    def _let_go(self) -> None:
+        """Of a batch that an attack left half done."""
+        held = load_target(self.ctx)
+        if held.state.applying:
+            self.ctx.store.commit([held.write(applying="")])
 
     def records(self, many: int) -> list[Any]:
         """Source records of poles that were never there before."""
@@ -190,6 +199,15 @@ class Lab:
     def batch(self, seen: Invitation) -> Batch:
         return self.world.batch(seen.batch)
 
+    def given_out(self, like: Invitation, key_id: str = "new", key: bytes | None = None, **other: Any) -> Invitation:
+        """Another link and its code, as the holder of a key could make it, with its record in the database: as `like`, but for
+        what is said."""
+        held = {**self.link(like), "key_id": key_id, "state": "open", "tries": 0, **other}
+        keys, grant = {**KEYS, key_id: key or KEYS[key_id]}, tokens.grant_of(held)
+        made = tokens.token(keys, key_id, grant)
+        self.ctx.store.commit([Set(layout.token(tokens.hash_of(made)), held)])
+        return replace(like, token=made, code=tokens.code(keys, key_id, grant))
+
     def link(self, seen: Invitation) -> dict[str, Any]:
         """What the database holds of a link."""
         return self.ctx.store.get([layout.token(tokens.hash_of(seen.token))])[0].fields
@@ -202,9 +220,11 @@ class Lab:
     # -- what people do
 
     def form(self, seen: Invitation, browser: httpx.Client, **given: Any) -> dict[str, Any]:
-        """The page's form as a person fills it in who approves; opens the page for it."""
+        """The page's form as a person fills it in who approves; opens the page for it. Where the page has no form any more: as of
+        a page that was opened while it had."""
         page = browser.get(seen.path).text
         nonce = page.partition('name="nonce" value="')[2].partition('"')[0]
+        nonce = nonce or tokens.nonce(KEYS["new"], browser.cookies.get(COOKIE, ""), seen.token)
         return {"nonce": nonce, "verdict": "approve", "code": seen.code, "note": "", "except": "", **given}
 
     def send(self, seen: Invitation, **given: Any) -> httpx.Response:

@@ -89,6 +89,11 @@ def could_be_code(typed: str) -> bool:
     return len(_plain(typed)) == CODE_LENGTH and set(_plain(typed)) <= set(_LETTERS)
 
 
+def is_nonce(given: str, key: bytes, session: str, token: str) -> bool:
+    """Whether this is the nonce of a session and a link; compared in constant time."""
+    return hmac.compare_digest(given.encode(), nonce(key, session, token).encode())
+
+
 def _plain(typed: str) -> str:
     return typed.upper().replace(" ", "").replace("-", "")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import logging
 import secrets
 from dataclasses import replace
@@ -72,7 +71,7 @@ def _show(request: Request, ctx: Context, token: str) -> Response:
 
 
 def _page(ctx: Context, token: str, shown: Review, session: str, fresh: str, status: int = 200) -> Response:
-    shown = replace(shown, nonce=_nonce(ctx, session, token))
+    shown = replace(shown, nonce=tokens.nonce(_nonce_key(ctx), session, token))
     answer = _html(views.review_page(shown, f"{ctx.ports.base_url}/{ctx.id}/{token}"), status)
     if fresh:
         secure = ctx.ports.base_url.startswith("https:")
@@ -91,7 +90,7 @@ def _decide(request: Request, ctx: Context, token: str) -> Response:
     if size is None or size > MAX_FORM or request.mimetype != "application/x-www-form-urlencoded":
         raise InvalidInput("is not the page's own form", subject="request", remedy="Nothing was decided. Open the link again.")
     session, nonce = request.cookies.get(COOKIE, ""), request.form.get("nonce", "")
-    if not _is_session(session) or not hmac.compare_digest(nonce.encode(), _nonce(ctx, session, token).encode()):
+    if not _is_session(session) or not tokens.is_nonce(nonce, _nonce_key(ctx), session, token):
         raise Refused(
             "was not made in this browser, or is older than a day",
             subject="This form",
@@ -142,8 +141,8 @@ def _demand_plain(form: MultiDict[str, str]) -> None:
         raise InvalidInput(f"holds {twice[:40]!r} twice", subject="form", remedy="Nothing was decided. Load the page again.")
 
 
-def _nonce(ctx: Context, session: str, token: str) -> str:
-    return tokens.nonce(next(iter(ctx.ports.keys.values())), session, token)
+def _nonce_key(ctx: Context) -> bytes:
+    return next(iter(ctx.ports.keys.values()))
 
 
 def _is_session(text: str) -> bool:

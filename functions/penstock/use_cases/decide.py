@@ -8,14 +8,18 @@ from dataclasses import dataclass, field, replace
 from penstock.core import decisions, layout, tokens
 from penstock.core.batch import Status
 from penstock.core.decisions import Subject, admit, closed, demand_complete, outcome
-from penstock.core.errors import Conflict, InvalidInput, Refused
+from penstock.core.errors import Conflict, InvalidInput, OutcomeUnknown, Refused
 from penstock.core.plan import Batch, Decision, Verdict
-from penstock.core.records import Set, Snapshot, Update, Write, unchanged_since
+from penstock.core.records import EXISTS, Set, Snapshot, Update, Write, unchanged_since
 from penstock.core.tokens import Grant
+from penstock.core.values import Timestamp
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, LostRace, Move, advance, load_batch, load_target
 from penstock.use_cases.opening import invite
 from penstock.use_cases.staging import Pack
+
+TRIES_AT_ONCE = 3
+USED = (("state",), ("used_at",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,10 @@ def find_link(ctx: Context, token: str) -> Link:
         raise unknown
     found = ctx.store.get([layout.token(tokens.hash_of(token))])[0]
     data = found.fields
-    if not found.exists or data["target"] != ctx.id:
+    if not found.exists:
         raise unknown
     grant = tokens.grant_of(data)
-    if not tokens.is_made_for(ctx.ports.keys, data["key_id"], grant, token):
+    if grant.target != ctx.id or not tokens.is_made_for(ctx.ports.keys, data["key_id"], grant, token):
         raise unknown
     until = ctx.ports.keys_until.get(data["key_id"])
     if until is not None and until <= ctx.ports.now():
@@ -62,28 +66,41 @@ def find_link(ctx: Context, token: str) -> Link:
 
 def decide_by_link(ctx: Context, token: str, code: str, said: Said) -> tuple[Batch, tuple[Set, ...]]:
     """Decide with a mailed link and the code beside it. Gives the batch as it then stands, and what is owed."""
-    link = find_link(ctx, token)
-    held = load_batch(ctx, link.grant.batch)
-    decision = Decision(
-        link.recipient, ctx.ports.now(), link.grant.digest, said.verdict, said.groups, said.changes, said.note[:2_000]
-    )
-    _admit_link(ctx, link, held, decision)
-    if not tokens.could_be_code(code):
-        raise InvalidInput(
-            f"is not {tokens.CODE_LENGTH} letters and digits as in the mail",
-            subject="The code",
-            remedy="Nothing was decided. Type the code that stands beside the link.",
+    for _ in range(TRIES_AT_ONCE):
+        link = find_link(ctx, token)
+        held = load_batch(ctx, link.grant.batch)
+        decision = Decision(
+            link.recipient, ctx.ports.now(), link.grant.digest, said.verdict, said.groups, said.changes, said.note[:2_000]
         )
-    if not tokens.same_code(code, tokens.code(ctx.ports.keys, link.key_id, link.grant)):
-        raise _wrong_code(ctx, link, held.batch)
+        _admit_link(ctx, link, held, decision)
+        if not tokens.could_be_code(code):
+            raise InvalidInput(
+                f"is not {tokens.CODE_LENGTH} letters and digits as in the mail",
+                subject="The code",
+                remedy="Nothing was decided. Type the code that stands beside the link.",
+            )
+        right = tokens.same_code(code, tokens.code(ctx.ports.keys, link.key_id, link.grant))
+        try:
+            if not right:
+                raise _wrong_code(ctx, link, held.batch)
+            _take_turn(ctx, link)
+        except (Conflict, OutcomeUnknown):
+            continue  # another try of this link was counted meanwhile: whether this code is right is not told for nothing
+        used = Update(link.snapshot.path, {"state": "used", "used_at": ctx.ports.now()}, USED, EXISTS)
+        return _decide(ctx, held, decision, [used])
+    raise WrongCode("The code was not checked, because other tries went on at the same time.", "Type it again.", ())
+
+
+def _take_turn(ctx: Context, link: Link) -> None:
+    """Every answer about a code takes a write of the link as it was read, whether the code is right or wrong. Else codes that are
+    sent at the same time would be answered all, and only one of them counted."""
+    as_read = unchanged_since(_written(link))
+    ctx.store.commit([Update(link.snapshot.path, {"checked_at": ctx.ports.now()}, (("checked_at",),), as_read)])
+
+
+def _written(link: Link) -> Timestamp:
     assert link.snapshot.update_time is not None
-    used = Update(
-        link.snapshot.path,
-        {"state": "used", "used_at": ctx.ports.now()},
-        (("state",), ("used_at",)),
-        unchanged_since(link.snapshot.update_time),
-    )
-    return _decide(ctx, held, decision, [used])
+    return link.snapshot.update_time
 
 
 def decide(ctx: Context, batch: str, digest: str, by: str, said: Said) -> tuple[Batch, tuple[Set, ...]]:
@@ -109,22 +126,19 @@ def _admit_link(ctx: Context, link: Link, held: Held, decision: Decision) -> Non
 
 
 def _wrong_code(ctx: Context, link: Link, batch: Batch) -> Refused:
-    """Count a wrong code. The last try locks the link, and a new one is mailed in the same commit."""
+    """Count a wrong code; raises what the store does when it could not be. The last try locks the link, and a new one is mailed
+    in the same commit."""
     tries = link.snapshot.fields["tries"] + 1
     locked = tries >= tokens.MAX_TRIES
     state = "locked" if locked else "open"
-    assert link.snapshot.update_time is not None
-    as_read = unchanged_since(link.snapshot.update_time)
+    as_read = unchanged_since(_written(link))
     writes: list[Write] = [Update(link.snapshot.path, {"tries": tries, "state": state}, (("tries",), ("state",)), as_read)]
     owed: tuple[Set, ...] = ()
     if locked:
         token, mail = invite(ctx, batch, link.recipient, link.grant.serial + 1, "[]")
         writes += [token, mail]
         owed = (mail,)
-    try:
-        ctx.store.commit(writes)
-    except Conflict:
-        return WrongCode("The code was not checked, because another try went on at the same time.", "Type it again.", ())
+    ctx.store.commit(writes)
     if locked:
         return WrongCode("The code was wrong five times, and this link is locked.", "A new mail with a new link was sent.", owed)
     return WrongCode(
