@@ -18,6 +18,7 @@ from support.world import World
 OPERATOR, APPROVER = "ops@example.org", "thandi@example.org"
 KINDS = {
     "pipelines check": answers.Checked, "pipelines list": answers.Pipelines, "run": answers.Ran, "batches": answers.Batches,
+    "rollback --preview": answers.RollbackPreview,
     "show": answers.Shown, "decide": answers.Decided, "promote": answers.Moved, "retry": answers.Moved,
     "rollback": answers.Moved, "sweep": answers.Swept, "readback": answers.ReadBack, "status": answers.StatusAnswer,
     "pause": answers.Paused, "resume": answers.Paused, "local load": answers.Loaded, "local status": answers.LocalStack,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from penstock.cli import output
+from penstock.core.records import Update
 from penstock.core.values import Timestamp
 from penstock.use_cases import effects
 from support.world import World
@@ -315,6 +316,42 @@ def test_a_rollback_of_one_change_leaves_the_rest(type_: Terminal, world: World,
     back = type_.json("rollback", batch, "--key", "drops/DR1700030").answer["batch"]
     type_("decide", back, "approve", "--yes", user=APPROVER)
     assert len(world.documents("drops")) == 56
+
+
+def test_a_rollback_is_looked_at_before_it_is_proposed(type_: Terminal, world: World, batch: str) -> None:
+    approved(type_, batch)
+    store, edited = world.production, "drops/DR1700030"
+    store.commit([Update(edited, {"ponNumber": "mine", "note": "x"}, (("ponNumber",), ("note",)))])
+    told = type_.json("rollback", "--preview", batch)
+    record = told.answer["records"][0]
+    assert (told.code, told.answer["edited"], told.answer["would"]) == (1, 1, {"DELETE": 75, "NONE": 1})
+    assert (record["key"], record["action"], record["others"]) == (edited, "NONE", ["note"])
+    field = next(f for f in record["fields"] if f["field"] == "ponNumber")
+    assert (field["now"], field["would_be"], field["before"], field["edited"]) == ("mine", "mine", None, True)
+    assert told.answer["next_steps"] == [
+        f"penstock rollback {batch}", f"penstock rollback {batch} --overwrite-edits --preview"
+    ]  # fmt: skip
+    assert [b["kind"] for b in type_.json("batches").answer["batches"]] == ["sync"]
+    said = type_("rollback", "--preview", batch).out
+    assert "edited since: outside Penstock, the last time at" in said
+    assert "ponNumber: mine is kept" in said
+    lost = type_.json("rollback", "--preview", batch, "--overwrite-edits", "--key", edited)
+    assert lost.answer["would"] == {"DELETE": 1}
+    assert "is lost" in type_("rollback", "--preview", batch, "--overwrite-edits", "--key", edited).out
+
+
+def test_one_field_is_rolled_back(type_: Terminal, world: World, batch: str) -> None:
+    approved(type_, batch)
+    wrong = type_.json("rollback", batch, "--field", "nonsense")
+    assert (wrong.code, wrong.answer["error"]["subject"]) == (2, "nonsense")
+    told = type_.json("rollback", "--preview", batch, "--field", "ponNumber", "--key", "drops/DR1700030")
+    assert (told.code, [f["field"] for f in told.answer["records"][0]["fields"]]) == (0, ["ponNumber"])
+    (step,) = told.answer["next_steps"]
+    assert step == f"penstock rollback {batch} --key drops/DR1700030 --field ponNumber"
+    back = type_.json(*step.split()[1:]).answer["batch"]
+    type_("decide", back, "approve", "--yes", user=APPROVER)
+    assert "ponNumber" not in world.documents("drops")["DR1700030"]
+    assert "ponNumber" in world.documents("drops")["DR1700031"]
 
 
 def test_what_was_not_promoted_cannot_be_rolled_back(type_: Terminal, batch: str) -> None:

@@ -128,6 +128,8 @@ CASES = [
     ("{project: fibreflow}", "{project: fibreflow, prefix: tenants/x}", "targets.fibreflow.prefix", "slash"),
     ("collection: planned-poles", "collection: planned-poles/", "entities.poles.collection", "is no collection"),
     ("changed_share: 0.5", "changed_share: 50", "brakes.changed_share", "less than or equal to 1"),
+    ("staging: 31 days", "staging: 30 days", "retention.rollback_window", "planned from staged packs"),
+    ("backups: 365 days", "backups: 29 days", "retention.rollback_window", "prior images would be gone"),
     ("approvals: 1", "approvals: 0", "gate.approvals", "greater than or equal to 1"),
     ("    key: dropNumber", "    key: dropNumber\n    key: poleNumber", "entities.drops.key", "stands twice"),
     ("name: fibre_network", "name: fiber_network", "name", "a file called fibre_network.yaml"),
@@ -165,6 +167,7 @@ def test_every_mistake_of_a_file_is_told_at_once(tmp_path):
         ("{metres: 5, partner: location.longitude}", "{metres: 5}", "entities.poles.fields.location.latitude.compare"),
         ("title: Fibre network, OneMap to FibreFlow", "", "title"),
         ("approvers: fibre_approvers, ", "", "gate.approvers"),
+        (", staging: 31 days", "", "retention.staging"),
         ("options: {pattern: '.*", "options: {patern: '.*", "entities.poles.fields.poleNumber.options.patern"),
     ]  # fmt: skip
     told, _ = spoiled(tmp_path, FIBRE, *((old, new) for old, new, _ in edits))

@@ -6,15 +6,20 @@ from collections.abc import Collection
 from typing import Any
 
 import pytest
+from penstock.core import layout
 from penstock.core.batch import Status
+from penstock.core.diff import changed_by_hand, value_fingerprint
 from penstock.core.errors import InvalidInput, Refused
 from penstock.core.plan import Batch
-from penstock.core.records import Delete, Update
-from penstock.core.values import dumps
+from penstock.core.records import Delete, Set, Update
+from penstock.core.reversal import Choice
+from penstock.core.values import dotted, dumps
 from penstock.use_cases import effects
 from penstock.use_cases.context import load_target
 from penstock.use_cases.decide import Said
-from penstock.use_cases.rollback import plan_rollback
+from penstock.use_cases.reviewing import find_row
+from penstock.use_cases.rollback import plan_rollback, preview
+from penstock.use_cases.staging import Tampered, declined
 from penstock.use_cases.sweep import sweep
 from support import network as net
 from support.faults import PlainPages
@@ -22,6 +27,7 @@ from support.rest import assert_sound, changes
 from support.world import World
 
 OPERATOR = "operator@example.org"
+OURS = ("planned-poles", "drops", layout.BATCHES, layout.STAGING, layout.AUDIT, layout.OUTBOX, layout.REJECTIONS, layout.TARGETS)
 POLE = f"planned-poles/{net.name(2)}"
 KEY = f"poles/{net.name(2)}"
 
@@ -47,8 +53,9 @@ def synced(world: World) -> str:
     return min(world.documents("penstock_batches"))
 
 
-def plan(world: World, batch: str, keys: Collection[str] | None = None) -> Batch:
-    back, owed = plan_rollback(world.ctx, batch, OPERATOR, keys)
+def plan(world: World, batch: str, keys: Collection[str] | None = None, *fields: str, overwrite: bool = False) -> Batch:
+    choice = Choice(None if keys is None else frozenset(keys), tuple(tuple(f.split(".")) for f in fields), overwrite)
+    back, owed = plan_rollback(world.ctx, batch, OPERATOR, choice)
     effects.pay(world.ctx, owed)
     world.pump()
     return world.batch(back.id)
@@ -102,29 +109,83 @@ def test_a_rollback_can_be_rolled_back() -> None:
     assert_sound(world)
 
 
-def test_a_later_edit_is_named_and_kept_unless_it_is_decided() -> None:
+def test_a_later_edit_is_named_and_kept_while_the_rest_of_the_record_goes_back() -> None:
     world, before = applied()
     edit(world, ponNumber="a later edit", note="mine")
+    at = world.production.get([POLE])[0].update_time
     back = plan(world, synced(world))
+    assert back.findings["edit_kept"] == {"warning": 1, "notice": 1}
+    named = find_row(world.outside, back, KEY).findings
+    assert [f.field for f in named] == ["ponNumber", ""]
+    assert f"outside Penstock, the last time at {at}" in named[0].text
+    assert 'it is "a later edit" now, was promoted as "4", and was "9" before' in named[0].text
+    done = world.approve()
+    assert (done.applied, done.rejected) == (6, 0)
+    pole = world.documents("planned-poles")[net.name(2)]
+    bare = {"poleNumber": net.name(2), "crew": {"lead": 2, "tools": ["spade"]}}
+    assert pole == {**bare, "ponNumber": "a later edit", "note": "mine"}
+    assert len(everything(world)) == len(before)
+    assert world.batch(synced(world)).status is Status.APPLIED  # something of it is not taken back
+    assert_sound(world)
+
+
+def test_a_later_edit_is_lost_only_by_a_rollback_that_says_so_and_an_approver_who_does() -> None:
+    world, _ = applied()
+    edit(world, ponNumber="a later edit", note="mine")
+    back = plan(world, synced(world), overwrite=True)
     assert back.findings["later_edit"] == {"blocker": 1}
     with pytest.raises(InvalidInput, match="with a blocker"):
         world.decide(Said("approve"))
-    done = world.approve("reject")
-    assert (done.applied, done.rejected) == (5, 1)
-    pole = world.documents("planned-poles")[net.name(2)]
-    assert (pole["ponNumber"], pole["note"], pole["importStatus"]) == ("a later edit", "mine", net.APPROVED)
-    assert len(everything(world)) == len(before)
-    assert_sound(world)
-
-
-def test_a_later_edit_that_is_given_up_loses_the_promoted_fields_alone() -> None:
-    world, _ = applied()
-    edit(world, ponNumber="a later edit", note="mine")
-    plan(world, synced(world))
     world.approve("approve")
     pole = world.documents("planned-poles")[net.name(2)]
     assert pole == {"poleNumber": net.name(2), "ponNumber": "9", "crew": {"lead": 2, "tools": ["spade"]}, "note": "mine"}
+    assert world.batch(synced(world)).status is Status.ROLLED_BACK
     assert_sound(world)
+
+
+def test_a_later_edit_that_the_approver_keeps_is_kept_and_can_be_asked_about_again() -> None:
+    world, _ = applied()
+    edit(world, ponNumber="a later edit")
+    plan(world, synced(world), overwrite=True)
+    done = world.approve("reject")
+    assert (done.applied, done.rejected) == (5, 1)
+    assert world.documents("planned-poles")[net.name(2)]["importStatus"] == net.APPROVED
+    assert world.batch(synced(world)).status is Status.APPLIED
+    plan(world, synced(world), overwrite=True)
+    world.approve("approve")
+    assert world.documents("planned-poles")[net.name(2)]["ponNumber"] == "9"
+
+
+def test_what_a_later_batch_wrote_is_named_with_its_people_and_kept() -> None:
+    world, _ = applied()
+    net.feed(world, [net.record("2-0", 2, drop=20, PONs="5", day="2026-06-05")])
+    later = world.run().batch
+    world.approve("approve")
+    first_of = synced(world)
+    back = plan(world, first_of)
+    (named,) = [f for f in find_row(world.outside, back, KEY).findings if f.field == "ponNumber"]
+    assert f"by batch {later}, approved by thandi@example.org, applied at" in named.text
+    world.approve()
+    pole = world.documents("planned-poles")[net.name(2)]
+    assert (pole["ponNumber"], pole["penstock"]["batch"]) == ("5", later)
+    assert "zoneNumber" not in pole
+    entity = world.ctx.pipeline.entity("poles")
+    assert not changed_by_hand(entity, world.production.get([POLE])[0])  # what Penstock took back, no hand edited
+    assert_sound(world)
+
+
+def test_a_batch_below_one_that_was_rolled_back_goes_back_exactly_and_without_a_word() -> None:
+    world, before = applied()
+    after = everything(world)
+    net.feed(world, [net.record("2-0", 2, drop=20, PONs="5", day="2026-06-05")])
+    later = world.run().batch
+    world.approve("approve")
+    plan(world, later)
+    world.approve()
+    assert everything(world) == after
+    assert plan(world, synced(world)).findings == {}
+    world.approve()
+    assert everything(world) == before
 
 
 def test_a_map_that_others_added_to_meanwhile_stays_with_what_they_added() -> None:
@@ -132,17 +193,46 @@ def test_a_map_that_others_added_to_meanwhile_stays_with_what_they_added() -> No
     where = world.documents("planned-poles")[net.name(2)]["location"]
     edit(world, location={**where, "altitude": 1_700})
     plan(world, synced(world))
-    world.approve("approve")
+    world.approve()
     assert world.documents("planned-poles")[net.name(2)]["location"] == {"altitude": 1_700}
+
+
+def test_half_a_place_is_never_restored() -> None:
+    world, _ = applied()
+    where = world.documents("planned-poles")[net.name(2)]["location"]
+    edit(world, location={**where, "latitude": -26.0})
+    plan(world, synced(world))
+    world.approve()
+    assert world.documents("planned-poles")[net.name(2)]["location"] == {**where, "latitude": -26.0}
 
 
 def test_a_created_record_that_was_edited_since_is_not_removed_without_a_word() -> None:
     world, before = applied()
     edit(world, f"planned-poles/{net.name(1)}", note="in use")
-    plan(world, synced(world))
-    world.approve("reject")
-    assert "planned-poles/LAW.P.A001" in everything(world)
-    assert set(everything(world)) == {*before, "planned-poles/LAW.P.A001"}
+    back = plan(world, synced(world))
+    (told,) = back.batch_findings
+    assert (told.rule, told.severity) == ("edit_kept", "warning")
+    assert f"poles/{net.name(1)}" in told.text
+    world.approve()
+    assert set(everything(world)) == {*before, f"planned-poles/{net.name(1)}"}
+    with pytest.raises(Refused, match="nothing left to take back but what was edited since, in 1 record") as refused:
+        plan(world, synced(world))
+    assert "--overwrite-edits" in refused.value.remedy
+    assert plan(world, synced(world), overwrite=True).findings == {"later_edit": {"blocker": 1}}
+    world.approve("approve")
+    assert everything(world) == before
+    assert world.batch(synced(world)).status is Status.ROLLED_BACK
+
+
+def test_an_updated_record_that_was_removed_since_comes_back_only_by_decision() -> None:
+    world, before = applied()
+    world.production.commit([Delete(POLE)])
+    assert plan(world, synced(world)).total == 5
+    world.approve()
+    assert POLE not in everything(world)
+    plan(world, synced(world), overwrite=True)
+    world.approve("approve")
+    assert everything(world) == before
 
 
 def test_a_record_that_is_gone_already_is_not_taken_back_twice() -> None:
@@ -162,7 +252,7 @@ def test_an_edit_after_the_plan_falls_out_of_the_rollback_too() -> None:
     assert world.batch(back.id).status is Status.PARTIALLY_APPLIED
     assert world.documents("planned-poles")[net.name(2)]["ponNumber"] == "a very late edit"
     assert world.batch(synced(world)).status is Status.APPLIED
-    again = plan(world, synced(world))
+    again = plan(world, synced(world), overwrite=True)
     assert [c.key for c in changes(world, again.id)] == [KEY]
     world.approve("approve")
     assert world.documents("planned-poles")[net.name(2)]["ponNumber"] == "9"
@@ -181,6 +271,121 @@ def test_one_record_can_be_taken_back_and_the_rest_later() -> None:
     world.approve()
     assert everything(world) == before
     assert_sound(world)
+
+
+def test_one_field_can_be_taken_back_and_the_rest_later() -> None:
+    world, before = applied()
+    standing = world.documents("planned-poles")[net.name(2)]
+    plan(world, synced(world), [KEY], "ponNumber")
+    world.approve()
+    pole = world.documents("planned-poles")[net.name(2)]
+    stamp = pole.pop("penstock")
+    assert stamp["batch"] == synced(world)  # the rest of what it brought is still there
+    assert pole == {**{k: v for k, v in standing.items() if k != "penstock"}, "ponNumber": "9"}
+    assert not changed_by_hand(world.ctx.pipeline.entity("poles"), world.production.get([POLE])[0])
+    plan(world, synced(world))
+    world.approve()
+    assert everything(world) == before
+    assert_sound(world)
+
+
+def test_a_field_is_taken_back_from_every_record_that_got_it_with_the_other_half_of_a_place() -> None:
+    world, _ = applied()
+    plan(world, synced(world), None, "location.latitude")
+    world.approve()
+    assert [("location" in pole) for pole in world.documents("planned-poles").values()] == [False] * 3
+    with pytest.raises(InvalidInput, match="crew: is mapped by no entity"):
+        plan(world, synced(world), None, "crew")
+
+
+def test_a_field_that_was_taken_back_is_not_proposed_again_until_its_source_changes() -> None:
+    world, _ = applied()
+    plan(world, synced(world), [KEY], "ponNumber")
+    world.approve()
+    assert world.run("full").batch == ""
+    net.feed(world, [net.record("2-0", 2, drop=20, PONs="5", day="2026-06-05")])
+    (change, *_) = changes(world, world.run().batch)
+    assert (change.key, ("ponNumber",) in change.mask) == (KEY, True)
+
+
+def test_a_rollback_of_a_field_can_be_rolled_back_and_lifts_what_it_had_remembered() -> None:
+    world, _ = applied()
+    after = everything(world)
+    field = plan(world, synced(world), [KEY], "ponNumber")
+    world.approve()
+    assert declined(world.outside) == {KEY: {"ponNumber": value_fingerprint("4")}}
+    again = plan(world, field.id)
+    world.approve()
+    assert everything(world) == after
+    assert declined(world.outside) == {}
+    plan(world, again.id)
+    world.approve()
+    assert declined(world.outside) == {KEY: {"ponNumber": value_fingerprint("4")}}
+    assert world.run("full").batch == ""
+
+
+def test_a_rollback_can_be_rolled_back_again_and_again_and_each_batch_says_how_it_stands() -> None:
+    world, before = applied()
+    images, chain = [before, everything(world)], [synced(world)]
+    for turn in range(5):
+        chain.append(plan(world, chain[-1]).id)
+        world.approve()
+        assert everything(world) == images[turn % 2]
+        assert bool(declined(world.outside)) is (turn % 2 == 0)
+        stands = [world.batch(id).status is Status.APPLIED for id in reversed(chain)]
+        assert stands == [place % 2 == 0 for place in range(len(chain))]
+    assert_sound(world)
+
+
+def test_a_batch_whose_packs_were_purged_is_refused_and_not_rolled_back_in_part() -> None:
+    world = World(pages=PlainPages())
+    net.feed(world, net.network(range(1, 401)))
+    world.run()
+    world.approve("approve")
+    assert world.batch(synced(world)).packs > 1
+    world.production.commit([Delete(layout.pack(synced(world), 0))])
+    with pytest.raises(Refused, match=r"1 of its \d packs were purged.*backups/"):
+        plan(world, synced(world))
+
+
+def test_a_pack_is_kept_until_the_window_ends_however_late_it_was_promoted() -> None:
+    world = World(pages=PlainPages())
+    net.feed(world, net.network([1]))
+    batch = world.run().batch
+    world.clock.forward(6 * 86_400)
+    world.approve()
+    ends = world.batch(batch).finished_at.plus(world.ctx.pipeline.rollback_window.total_seconds())  # type: ignore[union-attr]
+    assert all(pack["purge_at"] > ends for pack in world.documents(layout.STAGING).values())
+
+
+def test_a_pack_of_another_batch_is_never_rolled_back() -> None:
+    world, _ = applied()
+    net.feed(world, [net.record("7-0", 7, day="2026-06-05")])
+    other = world.run().batch
+    world.approve()
+    path = layout.pack(synced(world), 0)
+    foreign = {**world.production.get([layout.pack(other, 0)])[0].fields, "batch": synced(world)}
+    world.production.commit([Set(path, foreign)])
+    with pytest.raises(Tampered, match="is not the pack that was shown"):
+        plan(world, synced(world))
+
+
+def test_a_preview_tells_of_every_record_and_writes_nothing() -> None:
+    world, _ = applied()
+    edit(world, ponNumber="a later edit", note="mine")
+    edit(world, f"planned-poles/{net.name(1)}", note="in use")
+    world.production.commit([Delete(f"drops/{net.drop_name(30)}")])
+    stands = {collection: world.documents(collection) for collection in OURS}
+    found = {r.undone.key: r for r in preview(world.ctx, synced(world))}
+    assert {collection: world.documents(collection) for collection in OURS} == stands
+    assert len(found) == 6
+    fields = {dotted(f.path): f for f in found[KEY].fields}
+    pon = fields["ponNumber"]
+    assert (pon.now, pon.promoted, pon.before, pon.edited, pon.taken) == ("a later edit", "4", "9", True, False)
+    assert (fields["zoneNumber"].taken, fields["zoneNumber"].before) == (True, None)
+    assert found[KEY].others == ("note",)
+    assert (found[f"poles/{net.name(1)}"].change, found[f"poles/{net.name(1)}"].kept) == (None, True)
+    assert found[f"drops/{net.drop_name(30)}"].why == "is gone already"
 
 
 def test_outside_the_window_it_is_refused_and_says_where_the_prior_images_are() -> None:

@@ -254,6 +254,46 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewField:
+    """A promoted field as it is `now`, was `promoted`, stood `before`, and `would_be`; null is absence. `edited`: it is not what
+    was promoted any more; `restored`: it would go back to `before`."""
+
+    field: str  # dotted
+    now: Value
+    promoted: Value
+    before: Value
+    would_be: Value
+    edited: bool
+    restored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewRecord:
+    """`action` is CREATE, UPDATE, DELETE, or NONE with `why`. `later` says who wrote to it after the promotion, and when, as far
+    as it is known, "" where nobody did; `others` are fields that only they wrote."""
+
+    key: str
+    path: str
+    action: str
+    why: str
+    later: str
+    fields: tuple[PreviewField, ...]
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackPreview:
+    """`penstock rollback --preview`: read and not proposed. `would` counts records by action, `edited` those written to since,
+    which lead. Exit code 1 where there are such."""
+
+    batch: str
+    would: Counts
+    edited: int
+    records: tuple[PreviewRecord, ...]
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
 class SweptTarget:
     target: str
     done: tuple[str, ...]

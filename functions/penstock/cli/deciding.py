@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from penstock.cli import answers, output, waiting
+from penstock.cli import answers, output, rolling, waiting
 from penstock.cli.app import App, as_option, pass_app, wait_option
 from penstock.cli.command import DONE, FAILURE, FOUND, Command
 from penstock.cli.lines import steps_of
@@ -14,12 +14,12 @@ from penstock.core.batch import DECIDED, Status
 from penstock.core.decisions import person
 from penstock.core.errors import InvalidInput, Refused
 from penstock.core.plan import Batch, Decision, Verdict
+from penstock.core.reversal import Choice
 from penstock.use_cases import effects, finish, listing, staging
 from penstock.use_cases.context import Context, load_batch
 from penstock.use_cases.decide import Said, parse_verdict
 from penstock.use_cases.decide import decide as commit_decision
-from penstock.use_cases.reviewing import find_row
-from penstock.use_cases.rollback import plan_rollback
+from penstock.use_cases.rollback import plan_rollback, preview
 from penstock.use_cases.sweep import resume_promotion
 from penstock.use_cases.sweep import retry as retry_batch
 from penstock.web.summary import recommendation, sentence
@@ -175,16 +175,22 @@ def retry(app: App, batch: str, by: str, wait: bool) -> int:
 @click.command(cls=Command)
 @click.argument("batch")
 @click.option("--key", "keys", multiple=True, metavar="KEY", help="Only this change; as often as you like.")
+@click.option("--field", "fields", multiple=True, metavar="FIELD", help="Only this field (`location.latitude`), or all below it.")
+@click.option("--overwrite-edits", "overwrite", is_flag=True, help="Also what was edited since; kept otherwise.")
+@click.option("--preview", "only_look", is_flag=True, help="Tell what would be done to each record, and propose nothing.")
 @as_option
 @wait_option
 @pass_app
-def rollback(app: App, batch: str, keys: tuple[str, ...], by: str, wait: bool) -> int:
-    """Propose to take BATCH back, whole or in part. Nothing changes before the rollback is approved like any batch."""
+def rollback(
+    app: App, batch: str, keys: tuple[str, ...], fields: tuple[str, ...], overwrite: bool, only_look: bool, by: str, wait: bool
+) -> int:
+    """Propose to take BATCH back, whole, by record or by field. Nothing changes before the rollback is approved like any batch.
+    What was edited after the promotion is kept, unless you say otherwise here and an approver does too."""
     ctx = app.contexts.of_batch(batch)
-    held = load_batch(ctx, batch).batch
-    for key in keys:
-        find_row(ctx, held, key)
-    proposed, owed = plan_rollback(ctx, batch, by, keys or None)
+    choice = Choice(frozenset(keys) if keys else None, tuple(tuple(field.split(".")) for field in fields), overwrite)
+    if only_look:
+        return rolling.show(app, batch, preview(ctx, batch, choice), choice)
+    proposed, owed = plan_rollback(ctx, batch, by, choice)
     failures = effects.pay(ctx, owed)
     now = waiting.until_reviewed(app, ctx, proposed.id) if wait else load_batch(ctx, proposed.id).batch
     return _moved(app, now, f"it would take back {plural(now.total, 'change')} of {batch}", failures)

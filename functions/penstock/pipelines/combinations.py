@@ -12,6 +12,7 @@ from penstock.pipelines.located import Mistake, Place
 from penstock.pipelines.models import EntityModel, FieldModel, PipelineModel
 from penstock.pipelines.suggest import meant
 
+LONGEST_PROMOTION = dt.timedelta(days=1)  # a pack's retention begins when it is promoted, the window when the last of them is
 _ORDERED = ("text", "identifier", "number", "integer", "timestamp", "enum")
 
 
@@ -27,6 +28,15 @@ def mistakes(pipeline: PipelineModel, rules: Mapping[str, Any]) -> Iterator[Mist
             yield Mistake(("targets", name), f"writes to the same place as `{first}`. Give it its own database or prefix.")
     for name, settings in rules.items():
         yield from _rule(pipeline, settings, ("rules", name))
+    kept = pipeline.retention
+    if kept.rollback_window + LONGEST_PROMOTION > kept.staging:
+        text = (
+            "must be a day shorter than `staging`, or more: a rollback is planned from staged packs. Shorten it, or keep those."
+        )
+        yield Mistake(("retention", "rollback_window"), text)
+    if kept.rollback_window > kept.backups:
+        text = "is longer than `backups`: the prior images would be gone before it ends. Shorten it, or keep those longer."
+        yield Mistake(("retention", "rollback_window"), text)
 
 
 def _sources(pipeline: PipelineModel) -> Iterator[Mistake]:

@@ -27,7 +27,8 @@ FOLDER = Path(__file__).parent
 
 _HARMLESS: Mapping[Hashable, str] = {  # stand in for required values that are missing or wrong, while the rest is judged
     **dict.fromkeys(("name", "title", "project", "collection", "approvers"), "x"),
-    **dict.fromkeys(("overlap", "backups", "staging", "rollback_window"), "2 days"),
+    **dict.fromkeys(("overlap", "rollback_window"), "2 days"),
+    **dict.fromkeys(("backups", "staging"), "9999 days"),
     "schedule": "0 0 * * *",
     "time_zone": "UTC",
     "kind": "timestamp",

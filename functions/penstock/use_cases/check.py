@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from penstock.core import layout
+from penstock.core import later_edits, layout
 from penstock.core.batch import DECIDED, OPEN, Status
-from penstock.core.changes import Action, Change, Finding
+from penstock.core.changes import Action
 from penstock.core.errors import Conflict, OutcomeUnknown
 from penstock.core.records import Query, Set, Snapshot, Update, Where, unchanged_since
 from penstock.core.rules import Count, Lookup, check, gather, lookups
-from penstock.core.values import dotted
 from penstock.use_cases import staging
 from penstock.use_cases.context import Context, Move, advance, load_batch
 from penstock.use_cases.opening import open_review
@@ -35,7 +34,7 @@ def _judge(ctx: Context, pack: Pack) -> None:
     found: dict[Lookup, Snapshot | int] = {}
     while asked := lookups(ctx.pipeline, ctx.target.prefix, proposed, found):  # a rule may ask further, once it knows more
         found |= _look_up(ctx, pack.fields["batch"], asked)
-    findings = check(ctx.pipeline, ctx.target.prefix, proposed, found) + later_edits(changes)
+    findings = check(ctx.pipeline, ctx.target.prefix, proposed, found) + later_edits.findings(changes)
     fields = staging.findings_fields(findings, gather(ctx.pipeline, proposed)) | {"state": "CHECKED", "error": ""}
     assert pack.snapshot.update_time is not None
     mask = tuple((name,) for name in fields)
@@ -73,23 +72,6 @@ def _created(ctx: Context, batch: str, paths: Sequence[str]) -> dict[str, Snapsh
             new = (c for c in pack.changes if c.action is Action.CREATE and c.path in wanted)
             found |= {c.path: Snapshot(c.path, c.after, pack.snapshot.update_time) for c in new}
     return found
-
-
-def later_edits(changes: list[Change]) -> list[Finding]:
-    """Of a rollback: what was written to a record after the promotion. It is kept unless decided otherwise."""
-    return [
-        Finding(
-            "later_edit",
-            "blocker",
-            change.key,
-            change.group,
-            f"was edited after the promotion ({change.facts['edited_since']}): "
-            + "; ".join(f"{dotted(d.path)} is {d.before!r} now and was {d.after!r} before" for d in change.diff[:5]),
-            "Keep production to keep the later edit, or use the rollback to lose it.",
-        )
-        for change in changes
-        if "edited_since" in change.facts
-    ]
 
 
 def fail(ctx: Context, batch: str, number: int) -> bool:

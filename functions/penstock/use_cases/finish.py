@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from penstock.core import layout
 from penstock.core.batch import Status
 from penstock.core.changes import Change
 from penstock.core.codec import Recheck, to_data
@@ -16,7 +15,7 @@ from penstock.core.errors import Conflict, OutcomeUnknown, Unavailable
 from penstock.core.packs import Ledger
 from penstock.core.plan import Batch
 from penstock.core.promotion import promoted, stamp_of
-from penstock.core.records import Delete, Set, Update, Write, unchanged_since
+from penstock.core.records import Set, Update, unchanged_since
 from penstock.core.values import Data, Timestamp, dumps
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, LostRace, Move, advance, find_batch, load_batch, load_target
@@ -110,29 +109,26 @@ def _rest(ctx: Context, held: Held, to: Status, fields: Data, drifted: tuple[str
         target_fields["recheck"] = (*target.state.recheck, Recheck(batch.id, drifted))
         owed.append(outbox.owe(ctx, batch.id, "recheck"))
     steps = [Move(held, to, "engine", fields, {k: v for k, v in fields.items() if isinstance(v, int)})]
-    writes: list[Write] = list(owed)
-    if batch.kind == "rollback" and to is Status.APPLIED:
-        steps += _undone(ctx, batch, writes)
+    if to is Status.APPLIED and not fields["rejected"]:
+        steps += _undone(ctx, batch)
     try:
-        advance(ctx, *steps, writes=writes, target=target, target_fields=target_fields)
+        advance(ctx, *steps, writes=owed, target=target, target_fields=target_fields)
     except LostRace:
         return ()  # another instance finished it
     return tuple(owed)
 
 
-def _undone(ctx: Context, rollback: Batch, writes: list[Write]) -> list[Move]:
-    """A rollback that came to rest: the batch it took back is ROLLED_BACK. Where that was itself a rollback, the batch below
-    stands again, and what was remembered as declined no longer is. Where only a part was taken back, all of this stays."""
-    if rollback.part:
-        return []
-    undone = load_batch(ctx, rollback.rolls_back)
-    steps = [Move(undone, Status.ROLLED_BACK, "engine")] if undone.batch.status is not Status.ROLLED_BACK else []
-    if undone.batch.kind == "rollback":
-        below = find_batch(ctx, undone.batch.rolls_back)
-        if below is not None and below.batch.status is Status.ROLLED_BACK:
-            steps.append(Move(below, Status.APPLIED, "engine"))
-        writes += [Delete(layout.rejections(undone.batch.id, n)) for n in range(undone.batch.packs)]
-        writes += [Delete(layout.rejections(rollback.id, n)) for n in range(rollback.packs)]
+def _undone(ctx: Context, rollback: Batch) -> list[Move]:
+    """A rollback that came to rest whole: the batch it took back is ROLLED_BACK. Where that was itself a rollback, the one below
+    it stands again, the one below that is rolled back again, and so on down. Where only a part went back, all of this stays."""
+    steps: list[Move] = []
+    to, above = Status.ROLLED_BACK, rollback
+    while above.kind == "rollback" and not above.part:
+        held = find_batch(ctx, above.rolls_back)
+        if held is None or (held.batch.status is Status.ROLLED_BACK) == (to is Status.ROLLED_BACK):
+            break
+        steps.append(Move(held, to, "engine"))
+        to, above = Status.APPLIED if to is Status.ROLLED_BACK else Status.ROLLED_BACK, held.batch
     return steps
 
 

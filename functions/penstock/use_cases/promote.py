@@ -52,7 +52,7 @@ def promote_pack(ctx: Context, batch: Batch, number: int) -> Ledger | None:
 def _promote(ctx: Context, batch: Batch, pack: Pack) -> Ledger | None:
     if pack.ledger is not None or batch.status not in DECIDED:
         return pack.ledger
-    _verify(batch, pack)
+    verify(batch, pack)
     approved, refused = resolve(batch, pack)
     if approved:
         _back_up(ctx, batch, pack)
@@ -73,13 +73,14 @@ def _promote(ctx: Context, batch: Batch, pack: Pack) -> Ledger | None:
     )
 
 
-def _verify(batch: Batch, pack: Pack) -> None:
+def verify(batch: Batch, pack: Pack) -> None:
+    """Raises `Tampered` where a pack is not the one that was shown and approved."""
     staging.demand_shown(batch)
     if staging.shown_digest(pack) != batch.pack_digests[pack.number]:
         raise Tampered(
             "is not the pack that was shown and approved",
             subject=pack.snapshot.path,
-            remedy="Nothing of it was promoted. Run the pipeline again: a new batch shows what stands there now.",
+            remedy="Nothing was done with it. Run the pipeline again: a new batch shows what stands there now.",
         )
 
 
@@ -113,9 +114,10 @@ def _commit(
     stamp = stamp_of(batch, now)
     writes: list[Write] = [write_of(change, stamp) for change in going]
     assert pack.snapshot.update_time is not None
-    fields = {"state": "PROMOTED", "ledger": to_data(ledger)}
+    purge_at = now.plus(ctx.pipeline.staging_retention.total_seconds())  # from now on: a rollback is planned from the ledger
+    fields = {"state": "PROMOTED", "ledger": to_data(ledger), "purge_at": purge_at}
     as_read = unchanged_since(pack.snapshot.update_time)
-    writes.append(Update(pack.snapshot.path, fields, (("state",), ("ledger",)), as_read))
+    writes.append(Update(pack.snapshot.path, fields, (("state",), ("ledger",), ("purge_at",)), as_read))
     remembered = remembered_of(batch, pack, going, refused)
     if remembered:
         writes.append(staging.remember(ctx, batch.id, pack.number, remembered))

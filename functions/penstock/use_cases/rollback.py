@@ -1,34 +1,45 @@
 """Rollback is a batch like any other: planned from the ledgers, checked, reviewed, decided, promoted and reported; and it can
-be rolled back itself."""
+be rolled back itself. A preview tells the same and stages nothing."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 
-from penstock.core import layout
+from penstock.core import later_edits, layout
 from penstock.core.batch import OPEN, Status
 from penstock.core.changes import Change
 from penstock.core.codec import Recheck
-from penstock.core.errors import Refused
+from penstock.core.errors import InvalidInput, NotFound, Refused
 from penstock.core.packs import Draft, Packer
 from penstock.core.plan import Batch
-from penstock.core.promotion import reverse
+from penstock.core.promotion import stamp_of
 from penstock.core.records import Set
+from penstock.core.reversal import Choice, Reversal, reverse
+from penstock.core.values import dotted
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, Move, advance, find_batch, load_batch, load_target
-from penstock.use_cases.promote import resolve
+from penstock.use_cases.promote import resolve, verify
 from penstock.use_cases.staging import Pack
 
 DONE = frozenset({Status.APPLIED, Status.PARTIALLY_APPLIED})
+WHOLE = Choice()
 
 
-def plan_rollback(ctx: Context, batch: str, by: str, keys: Collection[str] | None = None) -> tuple[Batch, tuple[Set, ...]]:
-    """Propose to take a promoted batch back, whole or for these change keys. Nothing changes in production before it is
-    approved. Gives the rollback batch, and what is owed. `Refused` outside the window, while another batch is being applied, or
-    where nothing is left to take back."""
+def preview(ctx: Context, batch: str, choice: Choice = WHOLE) -> list[Reversal]:
+    """What a rollback would do to each record that the batch changed, as production stands now; only read. Raises as
+    `plan_rollback`, but where nothing is left to take back: then it tells why not, record by record."""
+    undone = load_batch(ctx, batch).batch
+    _admit(ctx, undone, choice)
+    return list(_reversals(ctx, undone, choice))
+
+
+def plan_rollback(ctx: Context, batch: str, by: str, choice: Choice = WHOLE) -> tuple[Batch, tuple[Set, ...]]:
+    """Propose to take a promoted batch back, whole or in part. Nothing changes in production before it is approved. Gives the
+    rollback batch, and what is owed. `Refused` outside the window, while another batch is being applied, or where nothing is left
+    to take back; `NotFound` for a key that is not in the batch, `InvalidInput` for a field that is not mapped."""
     undone = load_batch(ctx, batch)
-    _admit(ctx, undone.batch)
+    _admit(ctx, undone.batch, choice)
     target = load_target(ctx)
     if target.state.applying:
         raise Refused(f"is being promoted now ({target.state.applying})", subject=ctx.id, remedy="Roll back when it is done.")
@@ -46,58 +57,95 @@ def plan_rollback(ctx: Context, batch: str, by: str, keys: Collection[str] | Non
         approvals=ctx.pipeline.gate.approvals,
         rolls_back=batch,
     )
-    drafts = list(_drafts(ctx, undone.batch, keys))
+    found = list(_reversals(ctx, undone.batch, choice))
+    drafts = list(_drafts([r.change for r in found if r.change is not None]))
+    untouched = [r.undone.key for r in found if r.change is None and r.kept]
     if not drafts:
-        raise Refused("has nothing left to take back", subject=batch, remedy="Production holds none of its changes any more.")
+        raise _nothing_left(batch, untouched)
     (held,) = advance(ctx, Move(Held(new, None, target.state.audit), Status.CREATED, by, detail={"rolls_back": batch}))
     for draft in drafts:
         staging.stage(ctx, id, draft, {})
     counts = sum((Counter(draft.counts) for draft in drafts), Counter[str]())
-    part = keys is not None and counts.total() < undone.batch.applied
-    fields = {"packs": len(drafts), "counts": dict(counts), "part": part}
+    chosen = choice.keys is not None and counts.total() < undone.batch.applied
+    fields = {
+        "packs": len(drafts),
+        "counts": dict(counts),
+        "part": chosen or bool(choice.fields) or any(r.kept for r in found),
+        "batch_findings": (later_edits.kept_whole(batch, untouched),) if untouched else (),
+    }
     steps = [Move(held, Status.STAGED, by, fields, {"packs": [draft.digest for draft in drafts]})]
     target_fields: dict[str, object] = {"open": id}
     before = find_batch(ctx, target.state.open) if target.state.open else None
     if before is not None and before.batch.status in OPEN:
         steps.append(Move(before, Status.SUPERSEDED, by, {"superseded_by": id}))
-        target_fields["recheck"] = (*target.state.recheck, Recheck(before.batch.id))  # the next run proposes it again
+        if before.batch.kind != "rollback":  # the next run proposes it again
+            target_fields["recheck"] = (*target.state.recheck, Recheck(before.batch.id))
     owed = outbox.owe(ctx, id, "check", packs=len(drafts))
     held, *_ = advance(ctx, *steps, writes=[owed], target=target, target_fields=target_fields)
     return held.batch, (owed,)
 
 
-def _admit(ctx: Context, batch: Batch) -> None:
+def _nothing_left(batch: str, edited: Sequence[str]) -> Refused:
+    if not edited:
+        remedy = f"Production holds none of it any more. `penstock rollback {batch} --preview` tells of each record."
+        return Refused("has nothing left to take back", subject=batch, remedy=remedy)
+    what = f"has nothing left to take back but what was edited since, in {len(edited):,} records, the first is {edited[0]}"
+    remedy = f"Look: `penstock rollback {batch} --preview`. To lose these edits knowingly, add --overwrite-edits."
+    return Refused(what, subject=batch, remedy=remedy)
+
+
+def _admit(ctx: Context, batch: Batch, choice: Choice) -> None:
     if batch.status not in DONE:
         raise Refused(f"is {batch.status}", subject=batch.id, remedy="Only what was applied can be rolled back.")
     assert batch.finished_at is not None
     ends = batch.finished_at.plus(ctx.pipeline.rollback_window.total_seconds())
     if ends < ctx.ports.now():
-        raise Refused(
-            f"could be rolled back until {ends}",
-            subject=batch.id,
-            remedy=f"The prior images are in Storage under {layout.backup_blob(ctx.id, batch.id, 0).rpartition('/')[0]}.",
-        )
+        raise Refused(f"could be rolled back until {ends}", subject=batch.id, remedy=_images(ctx, batch))
+    mapped = {f.target for entity in ctx.pipeline.entities for f in entity.fields}
+    for field in choice.fields:
+        if not any(path[: len(field)] == field for path in mapped):
+            remedy = f"Nothing was proposed. There are: {', '.join(sorted(map(dotted, mapped)))}."
+            raise InvalidInput("is mapped by no entity", subject=dotted(field), remedy=remedy)
 
 
-def _drafts(ctx: Context, undone: Batch, keys: Collection[str] | None) -> Iterator[Draft]:
-    packer = Packer()
+def _images(ctx: Context, batch: Batch) -> str:
+    return f"The prior images are in Storage under {layout.backup_blob(ctx.id, batch.id, 0).rpartition('/')[0]}."
+
+
+def _reversals(ctx: Context, undone: Batch, choice: Choice) -> Iterator[Reversal]:
+    """Of each chosen change that was applied. Raises `Refused` rather than pass over packs that are gone."""
+    packs, unknown = 0, set(choice.keys or ())
     for pack in staging.packs_of(ctx, undone.id):
-        groups: dict[str, list[Change]] = {}
-        for change in _reversed(ctx, undone, pack, keys):
-            groups.setdefault(change.group, []).append(change)
-        for group in groups.values():
-            yield from packer.add(group)
-    yield from packer.rest()
+        packs += 1
+        unknown -= set(pack.fields["keys"])
+        yield from _of_pack(ctx, undone, pack, choice)
+    if packs != undone.packs:
+        what = f"cannot be rolled back any more: {undone.packs - packs} of its {undone.packs} packs were purged"
+        raise Refused(what, subject=undone.id, remedy=_images(ctx, undone))
+    if unknown:
+        raise NotFound("is not in this batch", subject=min(unknown), remedy=f"`penstock show {undone.id}` lists its changes.")
 
 
-def _reversed(ctx: Context, undone: Batch, pack: Pack, keys: Collection[str] | None) -> Iterator[Change]:
-    ledger, promoted_at = pack.ledger, pack.snapshot.update_time
-    if ledger is None or promoted_at is None or not ledger.applied:
+def _of_pack(ctx: Context, undone: Batch, pack: Pack, choice: Choice) -> Iterator[Reversal]:
+    ledger = pack.ledger
+    if ledger is None or not ledger.applied:
         return
+    verify(undone, pack)
     approved, _ = resolve(undone, pack)
-    taken = {c.key for c in approved if c.key not in set(ledger.drifted) and (keys is None or c.key in keys)}
-    applied = pack.some(taken)
+    wanted = {c.key for c in approved if c.key not in set(ledger.drifted) and (choice.keys is None or c.key in choice.keys)}
+    if not wanted:
+        return
+    applied, stamp = pack.some(wanted), stamp_of(undone, ledger.at)
     for change, now in zip(applied, ctx.store.get([c.path for c in applied]), strict=True):
-        back = reverse(undone.id, change, promoted_at, now)
-        if back is not None:
-            yield back
+        yield reverse(undone.id, change, stamp, ctx.pipeline.entity(change.entity), now, choice)
+
+
+def _drafts(changes: Sequence[Change]) -> Iterator[Draft]:
+    """Packs of whole groups; a group lies in one pack of the batch taken back, and so do its changes here."""
+    packer = Packer()
+    groups: dict[str, list[Change]] = {}
+    for change in changes:
+        groups.setdefault(change.group, []).append(change)
+    for group in groups.values():
+        yield from packer.add(group)
+    yield from packer.rest()
