@@ -166,6 +166,13 @@ def test_a_brake_that_blocks_asks_for_a_decision_of_its_own() -> None:
     assert {a["value"] for a in found.all("input") if a.get("name") == "rule.changed_share"} == {"approve", "reject"}
 
 
+def test_a_rollback_asks_whether_to_take_back_and_speaks_of_no_source() -> None:
+    html = review_html(batch=reviews.batch(kind="rollback", rolls_back="fibre_network.lawley.x"))
+    assert "Take all of them back" in html
+    assert "Take it back" in html
+    assert "Use the source for all of them" not in html
+
+
 def test_a_rule_whose_changes_do_not_fit_still_has_its_answer() -> None:
     batch = reviews.batch(findings={"moved": {"blocker": 9_000}, "recoded": {"blocker": 1}})
     assert "rule.recoded" in page(batch=batch).names()
