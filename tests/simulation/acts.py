@@ -13,6 +13,7 @@ from penstock.core.batch import Status
 from penstock.core.codec import Mode
 from penstock.core.errors import Refused
 from penstock.core.plan import Verdict
+from penstock.core.reversal import Choice
 from penstock.use_cases.capture import capture
 from penstock.use_cases.decide import Said
 from penstock.use_cases.rollback import plan_rollback
@@ -126,7 +127,7 @@ def rivals(sim: Simulation, note: Note) -> None:
             sim.journal.broken.append("one decision: the second word was taken too")
 
 
-def roll_back(keys: tuple[str, ...] | None = None) -> Act:
+def roll_back(keys: tuple[str, ...] | None = None, *, overwrite: bool = False) -> Act:
     """An operator proposes to take back what was applied last, unless that is proposed already."""
 
     def act(sim: Simulation, note: Note) -> None:
@@ -137,7 +138,8 @@ def roll_back(keys: tuple[str, ...] | None = None) -> Act:
         new = [b for id, b in batches.items() if b.rolls_back == of and id not in note["known"]]
         if any(b.status not in (Status.CREATED, Status.SUPERSEDED) for b in new):
             return
-        _, owed = plan_rollback(sim.ctx, of, OPERATOR, keys)
+        choice = Choice(None if keys is None else frozenset(keys), overwrite=overwrite)
+        _, owed = plan_rollback(sim.ctx, of, OPERATOR, choice)
         sim.pay(owed)
 
     return act

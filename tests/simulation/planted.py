@@ -79,8 +79,10 @@ def _backed_up_late(ctx: Any, batch: Any, pack: Any, *rest: Any) -> Any:
     return ledger
 
 
-def _as_if_untouched(batch: Any, change: Any, _: Any, now: Any) -> Any:
-    return _reverse(batch, change, now.update_time, now)
+def _as_if_untouched(batch: Any, change: Any, stamp: Any, entity: Any, now: Any, choice: Any) -> Any:
+    found = _reverse(batch, change, stamp, entity, now, replace(choice, overwrite=True))
+    facts = {name: said for name, said in found.change.facts.items() if name != "later"}
+    return replace(found, change=replace(found.change, facts=facts), later="")
 
 
 def _first_pack_only(ctx: Any, batch: Any, draft: Any, voices: Any) -> None:
@@ -143,7 +145,7 @@ def no_lines(*_: Any) -> list[str]:
 
 BUGS: Mapping[str, Bug] = {
     "a refused change is promoted": Bug("approval", "partial approval", ((promote, "resolve", _everything_approved),)),
-    "a pack is not verified": Bug("approval", _ALTERED, ((promote, "_verify", nothing),)),
+    "a pack is not verified": Bug("approval", _ALTERED, ((promote, "verify", nothing),)),
     "a batch that was given up can still be promoted": Bug(
         "approval", "promotion given up behind a sleeper", ((finish, "_closed", _not_closed),), "late zombie", "commit pipes"
     ),

@@ -71,10 +71,16 @@ SCENARIOS: Mapping[str, Scenario] = {
     "drift, big batch": Scenario((*REVIEWED, EDITED), (approve(), approve()), inline=0),
     "rollback": Scenario(APPLIED, (roll_back(), approve())),
     "rollback, big batch": Scenario(APPLIED, (roll_back(), approve()), inline=0),
-    "rollback after edits, kept": Scenario((*APPLIED, EDITED), (roll_back(), approve(blockers="reject"))),
-    "rollback after edits, overwritten": Scenario((*APPLIED, EDITED), (roll_back(), approve())),
+    "rollback after edits, kept": Scenario((*APPLIED, EDITED), (roll_back(), approve())),
+    "rollback after edits, kept by the approver": Scenario(
+        (*APPLIED, EDITED), (roll_back(overwrite=True), approve(blockers="reject"))
+    ),
+    "rollback after edits, overwritten": Scenario((*APPLIED, EDITED), (roll_back(overwrite=True), approve())),
     "rollback of one record": Scenario(APPLIED, (roll_back(("taps/T2",)), approve(), run("full"))),
     "rollback of a rollback": Scenario((*APPLIED, roll_back(), approve()), (roll_back(), approve(), run("full"))),
+    "rollback of a rollback of a rollback": Scenario(
+        (*APPLIED, roll_back(), approve(), roll_back(), approve()), (roll_back(), approve(), run("full"))
+    ),
     "expiry": Scenario(REVIEWED, (forward(8 * DAY), run(), approve())),
     "brake": Scenario(APPLIED, (*EVERYTHING_NEW, run(), approve())),
     "poison check, retried": Scenario((STOCK,), (poison(CHECK, 1), run(), mend, approve())),
