@@ -283,4 +283,4 @@ def test_few_changes_or_a_small_share_are_no_mass_change():
 
 def test_every_rule_of_the_registry_is_filed_under_its_own_name():
     assert {name: rule.name for name, rule in RULES.items()} == {name: name for name in RULES}
-    assert len(RULES) == 13
+    assert len(RULES) == 14

@@ -88,6 +88,7 @@ def fibre() -> World:
     chain_end(world.ctx, Head())
     world.clock.forward(1_000)
     sweep(world.ctx)
+    world.run("reconcile")
     return world
 
 
@@ -100,6 +101,7 @@ def library() -> World:
     loans = [(f"l{n}", {"loan_number": str(n), "reader_card": f"c{n % 3}"}) for n in range(400)]
     world.put(world.source, "loans", loans)
     world.run()
+    world.run("reconcile")
     return world
 
 

@@ -211,3 +211,48 @@ def test_schedules_of_five_fields_are_taken(tmp_path, cron):
 )
 def test_schedules_that_never_fire_are_refused(tmp_path, cron):
     assert "schedule: " in spoiled(tmp_path, FIBRE, ("0 2 * * *", cron))[0]
+
+
+def with_reader(*lines):
+    return (
+        "    collection: readers\n    key: card\n",
+        "".join(["    collection: readers\n    key: card\n", *(f"    {line}\n" for line in lines)]),
+    )
+
+
+def test_a_deactivation_needs_a_field_that_no_source_writes(tmp_path):
+    told, _ = spoiled(tmp_path, LIBRARY, with_reader("on_delete: deactivate"))
+    assert "entities.readers.on_delete: needs a field and a value that mean so." in told
+    told, _ = spoiled(tmp_path, LIBRARY, with_reader("on_delete: deactivate", "deactivate: {field: active, value: false}"))
+    assert "entities.readers.deactivate.field: `active` is mapped: the source would write it too." in told
+    told, _ = spoiled(tmp_path, LIBRARY, with_reader("on_delete: remove", "deactivate: {field: gone, value: true}"))
+    assert "entities.readers.deactivate: plays no part, for `on_delete` is `remove`." in told
+    told, _ = spoiled(
+        tmp_path, LIBRARY, with_reader("on_delete: deactivate", "deactivate: {field: penstock.gone, value: 1, again: 1}")
+    )
+    assert "`penstock.gone` is not free" in told
+    assert "entities.readers.deactivate.again: is what deactivates." in told
+    told, _ = spoiled(tmp_path, LIBRARY, with_reader("on_delete: deactivate", "deactivate: {field: gone, value: [1]}"))
+    assert "entities.readers.deactivate.value: is no text, whole number, `true` or `false`." in told
+
+
+def test_a_pipeline_that_removes_has_the_rule_for_it_without_naming_it(tmp_path):
+    library = tmp_path / "library_loans.yaml"
+    library.write_text(
+        LIBRARY.read_text().replace(*with_reader("on_delete: remove", "deleted_where: {field: state, is: [left]}"))
+    )
+    loaded = load(library)
+    assert [name for name, _ in loaded.rules][-1] == "removal"
+    assert loaded.entity("readers").deleted_where == (("state",), frozenset({"left"}))
+    assert "removal" not in dict(load(LIBRARY).rules)
+
+
+def test_how_often_a_source_is_counted_is_a_duration_or_on_demand(tmp_path):
+    old = "    collection: readers\n    cursor"
+    for text, meant in (("2 days", dt.timedelta(days=2)), ("on demand", None)):
+        path = tmp_path / "library_loans.yaml"
+        path.write_text(LIBRARY.read_text().replace(old, old.replace("    cursor", f"    reconcile: {text}\n    cursor")))
+        assert load(path).sources["people"].reconcile == meant
+    assert load(LIBRARY).sources["people"].reconcile == dt.timedelta(days=7)
+    told, _ = spoiled(tmp_path, LIBRARY, (old, old.replace("    cursor", "    reconcile: often\n    cursor")))
+    assert "sources.people.reconcile: is no duration. Write it like `2 days`" in told

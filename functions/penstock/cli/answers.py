@@ -84,10 +84,11 @@ class Pipelines:
 
 @dataclass(frozen=True, slots=True)
 class EntityTally:
-    """read = created + updated + deleted + unchanged + declined + held + merged + the sum of skipped."""
+    """read + gone = created + updated + deleted + unchanged + declined + held + merged + the sum of skipped."""
 
     entity: str
     read: int
+    gone: int  # known before, and nothing in the source feeds them any more
     created: int
     updated: int
     deleted: int
@@ -103,7 +104,7 @@ class TargetRun:
     """`batch` is "" where there was nothing to propose; `status` is that of the batch when the command ended."""
 
     target: str
-    mode: str  # changes, full
+    mode: str  # changes, reconcile, full
     read_time: str
     batch: str
     status: str

@@ -26,17 +26,18 @@ SHORT = 60  # characters of a value in a table
 @click.argument("pipeline")
 @click.option("--target", metavar="T", help="One target alone; all of the pipeline's otherwise.")
 @click.option("--full", is_flag=True, help="Compare everything with production, not only what changed.")
+@click.option("--reconcile", is_flag=True, help="Count the whole source too, to find what is gone from it.")
 @as_option
 @wait_option
 @pass_app
-def run(app: App, pipeline: str, target: str | None, full: bool, by: str, wait: bool) -> int:
+def run(app: App, pipeline: str, target: str | None, full: bool, reconcile: bool, by: str, wait: bool) -> int:
     """Run PIPELINE now: read its sources, stage the difference, have it checked, mail the approvers."""
     of_pipeline = app.contexts.of_pipeline(pipeline)
     targets = [app.find_target(target, pipeline)] if target else of_pipeline
     codes, runs = [DONE], []
     steps: list[str] = []
     for ctx in targets:
-        done, then, code = _run(app, ctx, "full" if full else "changes", by, wait)
+        done, then, code = _run(app, ctx, "full" if full else "reconcile" if reconcile else "changes", by, wait)
         runs.append(done)
         codes.append(code)
         steps += then
@@ -89,7 +90,8 @@ def _told(run: answers.TargetRun) -> str:
         skipped = "".join(f", {count:,} skipped ({reason})" for reason, count in t.skipped.items())
         parts = (("created", t.created), ("updated", t.updated), ("deleted", t.deleted), ("unchanged", t.unchanged),
                  ("declined before", t.declined), ("held", t.held), ("merged", t.merged))  # fmt: skip
-        lines.append(f"  {t.entity}: {t.read:,} read" + "".join(f", {n:,} {name}" for name, n in parts if n) + skipped)
+        gone = f", {t.gone:,} gone from the source" if t.gone else ""
+        lines.append(f"  {t.entity}: {t.read:,} read{gone}" + "".join(f", {n:,} {name}" for name, n in parts if n) + skipped)
     lines += [f"  {note}" for note in run.notes]
     lines += [f"  {run.superseded} is superseded"] if run.superseded else []
     lines += [f"  owed and not paid yet: {failure}" for failure in run.failures]

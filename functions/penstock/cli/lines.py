@@ -40,7 +40,7 @@ def batch_line(batch: Batch) -> answers.BatchLine:
 def tallies(by_entity: Mapping[str, Tally]) -> tuple[answers.EntityTally, ...]:
     return tuple(
         answers.EntityTally(
-            name, t.read, t.created, t.updated, t.deleted, t.unchanged, t.declined, t.held, t.merged, dict(t.skipped)
+            name, t.read, t.gone, t.created, t.updated, t.deleted, t.unchanged, t.declined, t.held, t.merged, dict(t.skipped)
         )
         for name, t in by_entity.items()
     )

@@ -8,14 +8,15 @@ from typing import Literal
 
 from penstock.core.values import Timestamp
 
-Of = Literal["everything", "changes", "again"]
+Of = Literal["everything", "changes", "again", "ranges"]
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """Of one source in one run. `of`: `everything` there is, or the `changes` behind the watermark and in the overlap window, or
-    nothing but what is planned `again`, fetched by id. In documents: `counted` by the database at `at`, `streamed` at `at`, none
-    taken twice. `why` says in plain words what else speaks against it."""
+    nothing but what is planned `again`, fetched by id; or key `ranges` of everything, counted and held against what is known.
+    In documents: `counted` by the database at `at`, `streamed` at `at` (of ranges: known, or read where the count was another),
+    none taken twice. `why` says in plain words what else speaks against it."""
 
     source: str
     at: Timestamp
@@ -31,12 +32,14 @@ class Certificate:
 
     @property
     def proves_absence(self) -> bool:
-        """Whether a document that was not read is not there: only then may a delete be proposed."""
-        return self.complete and self.of == "everything"
+        """Whether a document that was not read is not there: only then may a delete be proposed. A source that holds nothing at
+        all was emptied or renamed, and proves nothing."""
+        return self.complete and self.of in ("everything", "ranges") and self.counted > 0
 
     def told(self) -> str:
         """One plain sentence, and where the read was not complete another on what follows."""
-        read = f"{self.source}: {self.streamed} of {self.counted} documents read at {self.at}"
+        how = "accounted for by key ranges" if self.of == "ranges" else "read"
+        read = f"{self.source}: {self.streamed} of {self.counted} documents {how} at {self.at}"
         if self.complete:
             return f"{read}; the read was complete."
         why = f" ({self.why})" if self.why else ""

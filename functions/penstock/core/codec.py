@@ -16,7 +16,7 @@ from penstock.core.plan import Batch
 from penstock.core.values import Data, Timestamp, Value
 
 T = TypeVar("T")
-Mode = Literal["changes", "full", "recheck"]
+Mode = Literal["changes", "reconcile", "full", "recheck"]
 
 _converter = Converter(prefer_attrib_converters=True)
 _converter.register_unstructure_hook(Timestamp, lambda moment: moment)
@@ -65,10 +65,11 @@ class Lease:
 @dataclass(frozen=True, slots=True)
 class SourceState:
     """How far a source has been read: the highest change stamp that is durably staged, and how many documents stood in the
-    overlap window behind it then."""
+    overlap window behind it then. `reconciled`: when all of it was last held against what is known."""
 
     watermark: Value = None
     window: int = 0
+    reconciled: Timestamp | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,23 +146,33 @@ def _spoken_of(found: Finding, decision: Decision) -> bool:
 
 def closed(subjects: Iterable[Subject], decision: Decision) -> Decision:
     """The decision with what follows from it: where a new record is refused, what belongs to it is refused too, by its key, and
-    so on downwards. A change that was approved by its own key is left to `demand_complete`."""
+    so on downwards; where a record is to be kept, the removal of what it belongs to is refused too, and so on upwards. A change
+    that was approved by its own key is left to `demand_complete`."""
     if decision.verdict == "reject":
         return decision
     said = [(s, verdict(s, decision)) for s in subjects]
     refused = {s.key for s, word in said if word == "reject" and s.action == "CREATE"}
     follows: dict[str, Verdict] = {}
     while more := [
-        s for s, word in said if word != "reject" and s.parent in refused and s.key not in {**follows, **decision.changes}
+        s
+        for s, word in said
+        if word != "reject" and s.action != "DELETE" and s.parent in refused and s.key not in {**follows, **decision.changes}
     ]:
         follows |= {s.key: "reject" for s in more}
         refused |= {s.key for s in more if s.action == "CREATE"}
+    removals = {s.key: s for s, word in said if s.action == "DELETE"}
+    kept = [s for s, word in said if s.action == "DELETE" and word == "reject"]
+    while kept:
+        above = removals.get(kept.pop().parent)
+        if above is not None and above.key not in {**follows, **decision.changes}:
+            follows[above.key] = "reject"
+            kept.append(above)
     return replace(decision, changes={**decision.changes, **follows})
 
 
 def demand_complete(subjects: Iterable[Subject], decision: Decision, of_batch: Iterable[Finding] = ()) -> None:
-    """Every blocker has a word, every named change exists, no two approved changes write one document, and nothing is approved
-    whose parent would be created and is refused."""
+    """Every blocker has a word, every named change exists, no two approved changes write one document, nothing is approved
+    whose parent would be created and is refused, and nothing is removed that a kept one belongs to."""
     silent: list[str] = []
     if decision.verdict == "approve":
         for f in of_batch:
@@ -175,6 +185,7 @@ def demand_complete(subjects: Iterable[Subject], decision: Decision, of_batch: I
     known: set[str] = set()
     written: dict[str, str] = {}
     not_created: set[str] = set()
+    needed: dict[str, str] = {}  # the key of a record → that of one that belongs to it and is to be kept
     approved: list[Subject] = []
     for subject in subjects:
         known.add(subject.key)
@@ -183,6 +194,8 @@ def demand_complete(subjects: Iterable[Subject], decision: Decision, of_batch: I
             silent.append(subject.key)
         elif said == "reject" and subject.action == "CREATE":
             not_created.add(subject.key)
+        elif said == "reject" and subject.action == "DELETE":
+            needed[subject.parent] = subject.key
         elif said == "approve" and decision.verdict == "approve":
             approved.append(subject)
             rival = written.setdefault(subject.path, subject.key)
@@ -192,7 +205,13 @@ def demand_complete(subjects: Iterable[Subject], decision: Decision, of_batch: I
                     subject=subject.key,
                     remedy="Approve one of the two and keep production for the other.",
                 )
-    if orphans := [s for s in approved if s.parent in not_created]:
+    if bereft := [s for s in approved if s.action == "DELETE" and s.key in needed]:
+        raise InvalidInput(
+            f"would be removed, while {needed[bereft[0].key]}, which belongs to it, was to be kept",
+            subject=bereft[0].key,
+            remedy="Nothing was decided. Approve both removals, or keep production for both.",
+        )
+    if orphans := [s for s in approved if s.parent in not_created and s.action != "DELETE"]:
         raise InvalidInput(
             f"{len(orphans)} changes were approved without the new record that they belong to, the first is {orphans[0].key}: "
             f"{orphans[0].parent} would not be created",

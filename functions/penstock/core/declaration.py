@@ -25,7 +25,8 @@ class ChangeCursor:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A collection that is read. `project` is a name that settings turn into a project id."""
+    """A collection that is read. `project` is a name that settings turn into a project id. `reconcile`: where an entity follows
+    deletions, a run at least so long after the last time counts the whole source to find what went; None: only on demand."""
 
     name: str
     project: str
@@ -34,6 +35,7 @@ class Source:
     cursor: ChangeCursor | None  # None: every run scans
     time_zone: str  # IANA; for stamps that carry no zone
     sentinels: frozenset[str]  # texts that mean nothing: "", "N/A", … (compared trimmed, case folded)
+    reconcile: dt.timedelta | None = dt.timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,16 @@ class Parent:
 
 
 @dataclass(frozen=True, slots=True)
+class Deactivate:
+    """What stands for a deletion: a target field that is not mapped, and its value. `again` is its value once the source has the
+    record again; None: the field is taken out."""
+
+    field: FieldPath
+    value: bool | int | str
+    again: bool | int | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Entity:
     name: str
     source: str
@@ -82,6 +94,10 @@ class Entity:
     group_by: FieldPath | None  # source field whose value holds records together; None: each record by itself
     parent: Parent | None = None
     on_delete: DeletePolicy = "ignore"
+    deactivate: Deactivate | None = None  # for that policy
+    deleted_where: tuple[FieldPath, frozenset[str]] | None = (
+        None  # tombstones: records whose (raw, trimmed) field is one of these
+    )
     spellings: tuple[str, ...] | None = None  # None: production is not asked for other spellings of a key; () for case and
     # spaces alone; else with and without these prefixes. Each spelling asked for is a billed read for every CREATE
 
@@ -102,9 +118,11 @@ class Gate:
 @dataclass(frozen=True, slots=True)
 class Brakes:
     """Bands that a run stays within. `changed_share`: 0..1 of production's records; beyond it a person decides knowingly.
+    `deleted_share`: 0..1 of an entity's production records, as much as one batch may remove or deactivate without such a word.
     `minimum_source`: documents; a full read that finds fewer is refused, because the source was emptied or replaced."""
 
     changed_share: float = 1.0
+    deleted_share: float = 0.05
     minimum_source: int = 0
 
 

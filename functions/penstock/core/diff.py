@@ -11,6 +11,7 @@ from penstock.core.changes import Action, Change, FieldDiff
 from penstock.core.comparison import equal, identical, same_place, target_value
 from penstock.core.declaration import Entity, Field
 from penstock.core.layout import STAMP
+from penstock.core.manifest import GONE
 from penstock.core.projection import Projected
 from penstock.core.records import Snapshot
 from penstock.core.values import Data, FieldPath, Timestamp, Value, dotted, dumps, get_in, set_in
@@ -63,7 +64,7 @@ def plan(
     record under another document id; `near` is the path of a production document spelled alike; `rival_of` is the group that
     claims the same record in this run, and `claim` the number of this claim; `parent_exists`: production holds the parent.
     `older`: this is an older state of the record than was seen before, so only what adds to history is proposed."""
-    diff = _compare(entity, projected, production.fields)
+    diff = _compare(entity, projected, production.fields) + _again(entity, production)
     if all(d.passive for d in diff) and production.exists:
         return None
     if older:
@@ -102,6 +103,14 @@ def plan(
         fingerprint=projected.fingerprint,
         facts=facts,
     )
+
+
+def _again(entity: Entity, production: Snapshot) -> list[FieldDiff]:
+    """What takes a deactivation back that this pipeline made: the source holds the record again."""
+    off, stamp = entity.deactivate, get_in(production.fields, (STAMP, "sourceFingerprint"))
+    if off is None or stamp != GONE or get_in(production.fields, off.field) != off.value:
+        return []
+    return [FieldDiff(off.field, off.value, off.again)]
 
 
 def is_older(

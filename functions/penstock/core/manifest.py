@@ -1,30 +1,40 @@
 """What a target has dealt with: for each source record its group, change stamp and raw fingerprint, and for each projected key
-the fingerprint of its normalised values. One immutable object in Storage per run; the target's document points at the last."""
+the fingerprint of its normalised values and the groups that feed it. One immutable object in Storage per run; the target's
+document points at the last."""
 
 from __future__ import annotations
 
 import gzip
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from penstock.core.values import Value, dumps, loads
+
+Fed: TypeAlias = tuple[str, ...]  # the fingerprint of a key's values, then the groups that feed it
+
+# In the place of a fingerprint, of a key that nothing feeds any more; the groups are those that fed it last.
+LOST = "lost"  # not proved: nothing was proposed
+GONE = "gone"  # proved, and dealt with
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`group` is the raw value of the grouping field, `stamp` the raw value of the cursor field."""
+    """`group` is the value of the grouping field, trimmed, `stamp` the raw value of the cursor field. `spelled` is the raw text
+    of the grouping field where it is another: there the record stands in the database's order."""
 
     group: Value
     stamp: Value
     fingerprint: str
+    spelled: str = ""
 
 
 @dataclass(slots=True)
 class Manifest:
     records: dict[str, dict[str, Entry]] = field(default_factory=dict)  # source → document id → entry
-    keys: dict[str, str] = field(default_factory=dict)  # `drops/DR1234567` → fingerprint
+    keys: dict[str, Fed] = field(default_factory=dict)  # of `drops/DR1234567`
 
     def of(self, source: str) -> dict[str, Entry]:
         return self.records.setdefault(source, {})
@@ -37,18 +47,32 @@ class Manifest:
                 found[entry.group].append(id)
         return found
 
+    def print_of(self, key: str) -> str:
+        """The fingerprint of a key's values as dealt with, LOST, GONE, or "" for a key that is not known."""
+        return self.keys.get(key, ("",))[0]
+
+    def feed(self, fed: Mapping[str, Sequence[str]], prints: Mapping[str, str], touched: frozenset[str]) -> None:
+        """Take over what a run saw: the groups that feed each key now, and the fingerprints of what it dealt with. Of the groups
+        known before, those that the run did not touch still feed."""
+        for key, groups in fed.items():
+            print, *before = self.keys.get(key, ("",))
+            ended = print in (LOST, GONE)
+            still = () if ended else (g for g in before if g not in touched)
+            self.keys[key] = (prints.get(key, "" if ended else print), *dict.fromkeys((*groups, *still)))
+
 
 def encode(manifest: Manifest) -> bytes:
     """Compressed JSON; two equal manifests give equal bytes."""
     records = {
-        source: {id: [entry.group, entry.stamp, entry.fingerprint] for id, entry in entries.items()}
+        source: {id: [e.group, e.stamp, e.fingerprint, *filter(None, [e.spelled])] for id, e in entries.items()}
         for source, entries in manifest.records.items()
     }
-    return gzip.compress(dumps({"version": 1, "records": records, "keys": manifest.keys}).encode(), 1, mtime=0)
+    keys = {key: list(fed) for key, fed in manifest.keys.items()}
+    return gzip.compress(dumps({"version": 1, "records": records, "keys": keys}).encode(), 1, mtime=0)
 
 
 def decode(content: bytes) -> Manifest:
     text = gzip.decompress(content).decode()
     data = loads(text) if '"$' in text else json.loads(text)
     records = {source: {id: Entry(*parts) for id, parts in entries.items()} for source, entries in data["records"].items()}
-    return Manifest(records, data["keys"])
+    return Manifest(records, {key: tuple(fed) for key, fed in data["keys"].items()})

@@ -22,6 +22,8 @@ def allowed_fields(pipeline: Pipeline, source: str) -> tuple[FieldPath, ...]:
             wanted[field.source] = None
             if field.where:
                 wanted[field.where[0]] = None
+        if entity.deleted_where:
+            wanted[entity.deleted_where[0]] = None
         if entity.group_by:
             wanted[entity.group_by] = None
     cursor = pipeline.sources[source].cursor

@@ -17,10 +17,11 @@ Verdict = Literal["approve", "reject"]
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What became of the records read for one entity. It closes:
-    read = created + updated + deleted + unchanged + declined + held + merged + sum(skipped)."""
+    """What became of the records read for one entity, and of those that its source no longer has. It closes:
+    read + gone = created + updated + deleted + unchanged + declined + held + merged + sum(skipped)."""
 
     read: int = 0  # source records that were looked at
+    gone: int = 0  # records known before that nothing in the source feeds any more
     created: int = 0
     updated: int = 0
     deleted: int = 0
@@ -33,7 +34,7 @@ class Tally:
     @property
     def closes(self) -> bool:
         parts = self.created + self.updated + self.deleted + self.unchanged + self.declined + self.held + self.merged
-        return self.read == parts + sum(self.skipped.values())
+        return self.read + self.gone == parts + sum(self.skipped.values())
 
 
 @dataclass(frozen=True, slots=True)

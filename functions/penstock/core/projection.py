@@ -46,6 +46,7 @@ class Facts(TypedDict, total=False):
     rival_of: str  # group that claims the same record in this run
     parent_exists: bool  # the parent was seen in production when the plan was made
     edited_by_hand: bool  # production's mapped fields are not what was last promoted
+    gone: bool  # the source no longer holds it: removed or deactivated by the entity's policy
     # and by capture
     drift: dict[str, list[Value]]  # of a change that fell out: dotted field → [planned against, approved, in production now]
 
@@ -75,6 +76,7 @@ class Projection:
     merged: Mapping[str, int]  # by entity: further records of a key that is projected
     read: Mapping[str, int]  # by entity: source records looked at
     unreadable: Mapping[tuple[str, str], int]  # (entity, dotted field) → records projected without that field
+    deleted: frozenset[str] = frozenset()  # `entity/key` of the records that the source says are deleted
 
 
 @dataclass(slots=True)
@@ -165,12 +167,16 @@ class Projector:
         skipped: Counter[tuple[str, str]] = Counter()
         merged: Counter[str] = Counter()
         unreadable: Counter[tuple[str, str]] = Counter()
+        deleted: set[str] = set()
         found: dict[str, list[Projected]] = {}
         for plan in self._plans:
             name = plan.entity.name
             by_key: dict[str, list[_Row]] = {}
             for row in rows:
                 key, reason = self._key(plan, row)
+                if not reason and _is_deleted(plan.entity, row.data):
+                    deleted.add(f"{name}/{key}")
+                    reason = "deleted in the source"
                 if reason:
                     skipped[name, reason] += 1
                 else:
@@ -184,6 +190,7 @@ class Projector:
             dict(merged),
             {plan.entity.name: len(rows) for plan in self._plans},
             dict(unreadable),
+            frozenset(deleted),
         )
 
     def _row(self, record: Snapshot) -> _Row:
@@ -266,6 +273,11 @@ class Projector:
             for parent in found[link.entity]:
                 if count[parent.key]:
                     parent.facts.setdefault("children", {})[plan.entity.name] = count[parent.key]
+
+
+def _is_deleted(entity: Entity, data: Data) -> bool:
+    where = entity.deleted_where
+    return where is not None and raw_text(data, where[0]) in where[1]
 
 
 def _fingerprint(plan: _Plan, values: Mapping[FieldPath, Value]) -> str:

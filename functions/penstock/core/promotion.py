@@ -66,7 +66,7 @@ def promoted(change: Change, entity: Entity, stamp: Data) -> Data:
 
 
 def refusal(change: Change) -> dict[str, str]:
-    """What is remembered of a change that a person said no to: its new values, or the whole of a new record."""
-    if change.action is Action.UPDATE:
+    """What is remembered of a change that a person said no to: its new values, the whole of a new record, or that it is gone."""
+    if change.action is Action.UPDATE and not change.facts.get("gone"):
         return {dotted(d.path): value_fingerprint(d.after) for d in change.diff if not d.passive}
     return {"": change.fingerprint}

@@ -19,11 +19,11 @@ from penstock.use_cases.finish import finish_after
 from penstock.use_cases.promote import promote_asked
 from penstock.use_cases.sweep import sweep as run_sweep
 
-MODES = ("changes", "full", "recheck")
+MODES = ("changes", "reconcile", "full", "recheck")
 
 
 def capture(request: Request) -> Response:
-    """`{"pipeline": …}` or `{"target": …}`, with an optional `mode` (changes, full, recheck) and `started_by`."""
+    """`{"pipeline": …}` or `{"target": …}`, with an optional `mode` (changes, reconcile, full, recheck) and `started_by`."""
     return private(request, _capture)
 
 

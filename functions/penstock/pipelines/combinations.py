@@ -69,12 +69,31 @@ def _entity(pipeline: PipelineModel, name: str, entity: EntityModel, at: Place) 
             yield Mistake((*at, "parent", "entity"), text)
         if entity.parent.field not in targets:
             yield Mistake((*at, "parent", "field"), f"`{'.'.join(entity.parent.field)}` is not mapped. Add it to `fields`.")
+    yield from _deletes(entity, targets, at)
     for path, field in targets.items():
         yield from _field(targets, path, field, (*at, "fields", ".".join(path)))
         if entity.group_by and source and source.cursor is None and field.pick in ("latest", "earliest"):
             text = f"picks the {field.pick} record, and source `{entity.source}` has no cursor to tell it by. Give it one."
             yield Mistake((*at, "fields", ".".join(path), "pick"), text)
             break
+
+
+def _deletes(entity: EntityModel, targets: Mapping[FieldPath, FieldModel], at: Place) -> Iterator[Mistake]:
+    off = entity.deactivate
+    if entity.on_delete == "deactivate" and off is None:
+        text = "needs a field and a value that mean so. Add `deactivate: {field: active, value: false, again: true}`."
+        yield Mistake((*at, "on_delete"), text)
+    if off is None:
+        return
+    place, name = (*at, "deactivate"), ".".join(off.field)
+    if entity.on_delete != "deactivate":
+        yield Mistake(place, f"plays no part, for `on_delete` is `{entity.on_delete}`. Remove it, or make that `deactivate`.")
+    if off.field[0] == STAMP:
+        yield Mistake((*place, "field"), f"`{name}` is not free: `{STAMP}` says who let a record in. Choose another field.")
+    if any(off.field[: len(path)] == path or path[: len(off.field)] == off.field for path in targets):
+        yield Mistake((*place, "field"), f"`{name}` is mapped: the source would write it too. Choose a field that is not.")
+    if off.again == off.value and type(off.again) is type(off.value):
+        yield Mistake((*place, "again"), "is what deactivates. Give another value, or none.")
 
 
 def _field(targets: Mapping[FieldPath, FieldModel], path: FieldPath, field: FieldModel, at: Place) -> Iterator[Mistake]:

@@ -32,6 +32,16 @@ def _duration(raw: Any) -> dt.timedelta:
     return dt.timedelta(seconds=int(match[1]) * _UNITS[match[2]])
 
 
+def _often(raw: Any) -> dt.timedelta | None:
+    return None if raw == "on demand" else _duration(raw)
+
+
+def _scalar(raw: Any) -> Any:
+    if not isinstance(raw, bool | int | str):
+        raise ValueError("is no text, whole number, `true` or `false`. Write one.")
+    return raw
+
+
 def _path(raw: Any) -> FieldPath:
     parts = raw.split(".") if isinstance(raw, str) else raw
     if not isinstance(parts, list) or not parts or not all(isinstance(p, str) and p for p in parts):
@@ -77,6 +87,7 @@ def _comparison(raw: Any) -> Any:
 
 
 Duration = Annotated[dt.timedelta, BeforeValidator(_duration)]
+Scalar = Annotated[Any, BeforeValidator(_scalar)]
 Path = Annotated[tuple[str, ...], BeforeValidator(_path)]
 Zone = Annotated[str, BeforeValidator(_zone)]
 Cron = Annotated[str, BeforeValidator(_cron)]
@@ -103,6 +114,7 @@ class SourceModel(Model):
     time_zone: Zone = "UTC"
     nothing: list[str] = [""]
     cursor: CursorModel | None = None
+    reconcile: Annotated[dt.timedelta | None, BeforeValidator(_often)] = dt.timedelta(days=7)
 
 
 class CompareModel(Model):
@@ -134,6 +146,12 @@ class ParentModel(Model):
     field: Path
 
 
+class DeactivateModel(Model):
+    field: Path
+    value: Scalar
+    again: Scalar = None
+
+
 class EntityModel(Model):
     source: str
     collection: Collection
@@ -142,6 +160,8 @@ class EntityModel(Model):
     group_by: Path | None = None
     parent: ParentModel | None = None
     on_delete: DeletePolicy = "ignore"
+    deactivate: DeactivateModel | None = None
+    deleted_where: WhereModel | None = None
     fields: Annotated[dict[str, FieldModel], Field(min_length=1)]
 
 
@@ -159,6 +179,7 @@ class GateModel(Model):
 
 class BrakesModel(Model):
     changed_share: Share = 1.0
+    deleted_share: Share = 0.05
     minimum_source: Annotated[int, Field(ge=0)] = 0
 
 

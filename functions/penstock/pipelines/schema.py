@@ -14,9 +14,21 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from penstock.core.converters import CONVERTERS
-from penstock.core.declaration import Brakes, ChangeCursor, Compare, Entity, Field, Gate, Parent, Pipeline, Source, Target
+from penstock.core.declaration import (
+    Brakes,
+    ChangeCursor,
+    Compare,
+    Deactivate,
+    Entity,
+    Field,
+    Gate,
+    Parent,
+    Pipeline,
+    Source,
+    Target,
+)
 from penstock.core.errors import InvalidInput
-from penstock.core.rules import RULES
+from penstock.core.rules import RULES, removal
 from penstock.core.values import FieldPath
 from penstock.pipelines import combinations
 from penstock.pipelines.located import Located, Mistake, Place, read
@@ -190,9 +202,9 @@ def _pipeline(model: PipelineModel, rules: Mapping[str, Any]) -> Pipeline:
         sources={name: _source(name, source) for name, source in model.sources.items()},
         entities=tuple(_entity(name, entity) for name, entity in model.entities.items()),
         targets=tuple(Target(name, t.project, t.database, t.prefix) for name, t in model.targets.items()),
-        rules=tuple(rules.items()),
+        rules=tuple({**rules, **_always(model)}.items()),
         gate=Gate(model.gate.approvers, model.gate.approvals, model.gate.expires),
-        brakes=Brakes(model.brakes.changed_share, model.brakes.minimum_source),
+        brakes=Brakes(model.brakes.changed_share, model.brakes.deleted_share, model.brakes.minimum_source),
         schedule=model.schedule,
         time_zone=model.time_zone,
         backup_retention=model.retention.backups,
@@ -202,11 +214,17 @@ def _pipeline(model: PipelineModel, rules: Mapping[str, Any]) -> Pipeline:
     )
 
 
+def _always(model: PipelineModel) -> dict[str, Any]:
+    """Rules that a pipeline has without naming them."""
+    removes = any(entity.on_delete == "remove" for entity in model.entities.values())
+    return {removal.NAME: removal.Settings()} if removes else {}
+
+
 def _source(name: str, s: SourceModel) -> Source:
     cursor = (
         ChangeCursor(s.cursor.field, "text" if s.cursor.kind == "text" else "timestamp", s.cursor.overlap) if s.cursor else None
     )
-    return Source(name, s.project, s.database, s.collection, cursor, s.time_zone, frozenset(s.nothing))
+    return Source(name, s.project, s.database, s.collection, cursor, s.time_zone, frozenset(s.nothing), s.reconcile)
 
 
 def _entity(name: str, e: EntityModel) -> Entity:
@@ -221,6 +239,8 @@ def _entity(name: str, e: EntityModel) -> Entity:
         group_by=e.group_by,
         parent=Parent(e.parent.entity, e.parent.field) if e.parent else None,
         on_delete=e.on_delete,
+        deactivate=Deactivate(e.deactivate.field, e.deactivate.value, e.deactivate.again) if e.deactivate else None,
+        deleted_where=(e.deleted_where.field, frozenset(e.deleted_where.is_)) if e.deleted_where else None,
         spellings=None if e.spellings is None else tuple(e.spellings),
     )
 

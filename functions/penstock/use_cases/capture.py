@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import groupby
 
 from penstock.core import layout
 from penstock.core.batch import Status
@@ -25,18 +26,21 @@ from penstock.core.records import Query, Set, Snapshot
 from penstock.core.values import Timestamp, Value, dotted, get_in
 from penstock.use_cases import lease, staging
 from penstock.use_cases.context import Context, Held, HeldTarget, Move, advance, find_batch, load_target
+from penstock.use_cases.departures import departed
 from penstock.use_cases.finish import give_up
 from penstock.use_cases.production import Asked, Match, Production, cheaper
 from penstock.use_cases.proposing import Count, Found, Outcome, manifest_of, propose
 from penstock.use_cases.reading import Look, Plan, Reading, changes, everything, look_at, plans, scanned
+from penstock.use_cases.reconcile import recount
 
 CHUNK = 400  # projected records that are looked up and compared together
 
 
 def capture(ctx: Context, mode: Mode = "changes", started_by: str = "schedule") -> Outcome:
     """Run one target of a pipeline. `full` compares everything with production; `changes` takes what changed since the last run
-    (the first run is full); `recheck` plans again what drifted or was left undecided. Raises `Refused` while the target is
-    paused or another run holds it, `Unavailable` while a batch is being applied. One whose promotion FAILED is given up."""
+    (the first run is full); `reconcile` does that and counts the whole source to find what is gone from it, as `changes` does
+    when it is due; `recheck` plans again what drifted or was left undecided. Raises `Refused` while the target is paused or
+    another run holds it, `Unavailable` while a batch is being applied. One whose promotion FAILED is given up."""
     target = load_target(ctx)
     lease.admit(ctx, target.state)
     given_up: tuple[Set, ...] = ()
@@ -46,6 +50,8 @@ def capture(ctx: Context, mode: Mode = "changes", started_by: str = "schedule") 
         _admit_nothing_applied(ctx, target.state)
     if not target.state.manifest or target.state.owes_full:
         mode = "full"
+    elif mode == "changes" and _due(ctx, target.state):
+        mode = "reconcile"
     held = lease.take(ctx, target, mode, started_by)
     try:
         outcome = Run(ctx, held).run()
@@ -62,6 +68,21 @@ def _admit_nothing_applied(ctx: Context, state: TargetState) -> None:
         raise Unavailable(
             f"is being promoted now (batch {state.applying})", subject=ctx.id, remedy="Run again when the promotion is done."
         )
+
+
+def _due(ctx: Context, state: TargetState) -> bool:
+    """Whether a source whose deletions are followed was not held against what is known for as long as it declares."""
+    followed = {e.source for e in ctx.pipeline.entities if e.on_delete != "ignore"}
+    for source in (ctx.pipeline.sources[name] for name in followed):
+        last = (state.sources.get(source.name) or SourceState()).reconciled
+        if source.reconcile and (last is None or last.plus(source.reconcile.total_seconds()) <= ctx.ports.now()):
+            return True
+    return False
+
+
+def _group(entity: Entity, projected: Projected) -> str:
+    """What a record is planned again by: its group, or where there is none the source record itself."""
+    return projected.group if entity.group_by else projected.sources[0]
 
 
 class Run:
@@ -86,7 +107,7 @@ class Run:
     def run(self) -> Outcome:
         state = self.target.state
         reads = self._reads()
-        if self.mode != "full" and not state.recheck and all(look.idle for look, _ in reads):
+        if self.mode in ("changes", "recheck") and not state.recheck and all(look.idle for look, _ in reads):
             return propose(self.ctx, self.target, self.found)
         self.found.planned = True
         try:
@@ -101,6 +122,7 @@ class Run:
             production = self._production(entities, look)
             for chunk in self._projected(look):
                 self._compare(chunk, entities, production, declined)
+            self._take_leave(look, entities, production, declined)
             for entity in entities if look.reading.blank else ():
                 self.found.counts[entity.name].skipped[f"no {dotted(entity.group_by or ())}"] += look.reading.blank
                 self.found.counts[entity.name].read += look.reading.blank
@@ -124,7 +146,7 @@ class Run:
     def _look(self, source_plan: Plan) -> Look:
         state = self.target.state.sources.get(source_plan.source.name) or SourceState()
         store = self.ctx.source_store(source_plan.source)
-        if self.mode == "changes":
+        if self.mode in ("changes", "reconcile"):
             return look_at(source_plan, store, state, self.at)
         return Look(source_plan, store, Reading(state), in_window=state.window)
 
@@ -133,9 +155,10 @@ class Run:
         if self.mode == "full":
             return everything(look, self.at, known, self.ctx.pipeline.brakes.minimum_source)
         wanted = self.again.get(look.plan.source.name, set())
-        if look.plan.source.cursor is None and self.mode == "changes":
+        if look.plan.source.cursor is None and self.mode != "recheck":
             return scanned(look, self.at, known, wanted, self.ctx.pipeline.brakes.minimum_source)
-        return changes(look, self.at, known, wanted)
+        also = recount(self.ctx, look, self.at, known) if self.mode == "reconcile" else ()
+        return changes(look, self.at, known, wanted, also)
 
     def _groups_to_recheck(self) -> dict[str, set[Value]]:
         """The groups, by source, for which the open batch and the batches to be rechecked propose changes."""
@@ -172,11 +195,15 @@ class Run:
         """Groups, projected, some hundred records at a time, without those that were dealt with."""
         projector = Projector(self.ctx.pipeline, look.plan.source.name, self.ctx.store.full_name("").rstrip("/"))
         again = self.again.get(look.plan.source.name, set())
+        fed = self.found.fed.setdefault(look.plan.source.name, {})
         chunk: list[list[Projected]] = []
         size = 0
         for records in self._groups(look):
             projection = projector.project(records)
             self._count(projection)
+            self.found.deleted |= projection.deleted
+            for p in projection.projected:
+                fed.setdefault(f"{p.entity}/{p.key}", []).append(_group(self.ctx.pipeline.entity(p.entity), p))
             news = [p for p in projection.projected if self._is_news(p, look.plan.group(records[0]) in again)]
             if news:
                 chunk.append(news)
@@ -199,7 +226,7 @@ class Run:
     def _is_news(self, projected: Projected, again: bool) -> bool:
         """Whether this content was not dealt with before. A full run, and what is planned again, takes everything for news."""
         key = f"{projected.entity}/{projected.key}"
-        if self.mode == "full" or again or manifest_of(self.ctx, self.target, self.found).keys.get(key) != projected.fingerprint:
+        if self.mode == "full" or again or manifest_of(self.ctx, self.target, self.found).print_of(key) != projected.fingerprint:
             return True
         self.found.counts[projected.entity].unchanged += 1
         return False
@@ -233,7 +260,7 @@ class Run:
         if not older:  # what was not brought over whole is compared again when it comes again
             self.found.keys[key] = p.fingerprint
         change = plan(
-            entity, p if entity.group_by else replace(p, group=p.sources[0]), match.snapshot, declined=said,
+            entity, replace(p, group=_group(entity, p)), match.snapshot, declined=said,
             matched_by=match.by or "id", near=match.near, rival_of=first if claim else "",
             parent_exists=parent is not None and parent.snapshot.exists, claim=claim + 1,
             older=older,
@@ -255,6 +282,16 @@ class Run:
         before = manifest_of(self.ctx, self.target, self.found).of(entity.source)
         stamps = (entry.stamp for id in p.sources if (entry := before.get(id)) is not None)
         return max(filter(None, map(plan.moment, stamps)), default=None)
+
+    def _take_leave(self, look: Look, entities: Sequence[Entity], production: Production, declined: staging.DeclinedMap) -> None:
+        """What the source fed before and feeds no more."""
+        known = manifest_of(self.ctx, self.target, self.found)
+        again = set(map(str, self.again.get(look.plan.source.name, ())))
+        gone = departed(self.found, known, look.reading, entities, production, declined, again)
+        for _, of_group in groupby(gone, lambda change: change.group):
+            staged = [self._drift(change) if change.key in self.drifted else change for change in of_group]
+            for draft in self.packer.add(staged):
+                self._stage(draft)
 
     def _stage(self, draft: Draft) -> None:
         """Make the pack durable; the first one brings the batch into being."""

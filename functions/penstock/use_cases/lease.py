@@ -13,7 +13,7 @@ from penstock.use_cases.context import Context, HeldTarget, load_batch, load_tar
 
 LEASE_SECONDS = 900
 RESUMABLE_SECONDS = 3_000  # Firestore reads the past for an hour; a run killed longer ago starts anew
-MODES: tuple[Mode, ...] = ("recheck", "changes", "full")  # each looks at all that the one before it does
+MODES: tuple[Mode, ...] = ("recheck", "changes", "reconcile", "full")  # each looks at all that the one before it does
 
 
 def admit(ctx: Context, state: TargetState) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from penstock.core import layout
 from penstock.core.batch import DECIDED, Status
+from penstock.core.changes import Action
 from penstock.core.codec import to_data
 from penstock.core.decisions import consent, outcome
 from penstock.core.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
@@ -64,7 +65,8 @@ def _promote(ctx: Context, batch: Batch, pack: Pack) -> Ledger | None:
         except OutcomeUnknown:
             pass
         except Conflict:
-            drifted += _moved(ctx, going)
+            moved = _moved(ctx, going)
+            drifted += [*moved, *_bound(going, moved)]
         pack = staging.load_pack(ctx, batch.id, pack.number)
         if pack.ledger is not None:
             return pack.ledger  # ours, applied before its answer was lost; or another instance's
@@ -130,6 +132,12 @@ def remembered_of(batch: Batch, pack: Pack, applied: Sequence[Ready], refused: S
     if batch.kind == "rollback":
         return {change.key: change.facts["declines"] for change in pack.some({c.key for c in applied})}
     return {change.key: refusal(change) for change in pack.some({c.key for c in refused})} if refused else {}
+
+
+def _bound(changes: Sequence[Ready], moved: Sequence[str]) -> list[str]:
+    """The other removals of a group of which one fell out: nothing is removed while what belongs to it stays."""
+    groups = {c.group for c in changes if c.action is Action.DELETE and c.key in set(moved)}
+    return [c.key for c in changes if c.action is Action.DELETE and c.group in groups and c.key not in set(moved)]
 
 
 def _moved(ctx: Context, changes: Sequence[Ready]) -> list[str]:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 from penstock.core import layout, manifest
 from penstock.core.batch import OPEN, Status
-from penstock.core.brakes import tripped
+from penstock.core.brakes import over_budget, tripped
 from penstock.core.certificate import Certificate
+from penstock.core.changes import Finding
 from penstock.core.codec import Mode
 from penstock.core.errors import Conflict, OutcomeUnknown, Unavailable
-from penstock.core.manifest import Manifest
+from penstock.core.findings import listed
+from penstock.core.manifest import Fed, Manifest
 from penstock.core.plan import Batch, Tally
 from penstock.core.records import Query, Set
 from penstock.core.values import Data, Timestamp, dotted
@@ -36,12 +38,15 @@ class Count:
     unchanged: int = 0
     declined: int = 0
     held: int = 0
+    gone: int = 0
+    deleted: int = 0
+    taken_out: int = 0  # removed or deactivated, because the source no longer holds it
     unreadable: Counter[str] = field(default_factory=Counter)  # by field: projected without it
 
     def tally(self) -> Tally:
         return Tally(
             read=self.read, merged=self.merged, skipped=dict(self.skipped), created=self.created, updated=self.updated,
-            unchanged=self.unchanged, declined=self.declined, held=self.held,
+            unchanged=self.unchanged, declined=self.declined, held=self.held, gone=self.gone, deleted=self.deleted,
         )  # fmt: skip
 
 
@@ -57,6 +62,10 @@ class Found:
     planned: bool = False
     known: Manifest | None = None  # the manifest there is, once it was asked for
     keys: dict[str, str] = field(default_factory=dict)  # what this run deals with: projected key → fingerprint
+    fed: dict[str, dict[str, list[str]]] = field(default_factory=dict)  # source → projected key → groups that feed it, as read
+    deleted: set[str] = field(default_factory=set)  # keys that the source says are deleted
+    ended: dict[str, Fed | None] = field(default_factory=dict)  # keys that less or nothing feeds now; None: to be forgotten
+    flagged: list[str] = field(default_factory=list)  # keys that are gone from the source, and that production keeps
     lapsed: dict[str, dict[str, str]] = field(default_factory=dict)  # declined once, and the source says something else by now
     staged: list[tuple[str, dict[str, int]]] = field(default_factory=list)  # (digest, counts) of each pack
     batch: Held | None = None
@@ -75,7 +84,8 @@ class Found:
 
     def notes(self) -> tuple[str, ...]:
         """What people should know of the reading: completeness, what could not be read, what is older than production."""
-        told = [c.told() for c in self.certificates() if c.of == "everything" or not c.complete]
+        told = [c.told() for c in self.certificates() if c.of in ("everything", "ranges") or not c.complete]
+        told += [finding.text for finding in self.kept()]
         for look in self.looks:
             source, undated = look.plan.source, look.reading.undated
             if source.cursor and undated:
@@ -87,6 +97,31 @@ class Found:
             for name, many in sorted(count.unreadable.items()):
                 told.append(f"{entity}: {many} were read without {name}, whose value could not be read.")
         return tuple(told)
+
+    def kept(self) -> tuple[Finding, ...]:
+        """Of each entity whose deletions are flagged: what is gone from the source and stands in production."""
+        of = {
+            name: sorted(key.partition("/")[2] for key in self.flagged if key.partition("/")[0] == name) for name in self.counts
+        }
+        remedy = (
+            "Nothing is written for them. Look why the source dropped them, and take them out of production by hand if need be."
+        )
+        return tuple(
+            Finding(
+                "gone_from_source",
+                "warning",
+                "",
+                "",
+                f"Gone from the source and still in production: {_many(keys, name)}.",
+                remedy,
+            )
+            for name, keys in of.items()
+            if keys
+        )
+
+
+def _many(keys: Sequence[str], entity: str) -> str:
+    return f"{len(keys)} {entity}, {listed(keys, 20)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +160,18 @@ def propose(ctx: Context, target: HeldTarget, run: Found) -> Outcome:
     counts: Counter[str] = Counter()
     for _, of_pack in run.staged:
         counts.update(of_pack)
+    taken_out = {name: count.taken_out for name, count in run.counts.items()}
     held = {ctx.collection(e): ctx.store.count(Query(ctx.collection(e)), run.at) for e in ctx.pipeline.entities}
     fields = {
         "packs": len(run.staged),
         "tallies": run.tallies(),
         "counts": dict(counts),
         "production_before": held,
-        "batch_findings": tripped(ctx.pipeline.brakes, counts, held) if state.manifest else (),  # a first run touches all
+        "batch_findings": (
+            *(tripped(ctx.pipeline.brakes, counts, held) if state.manifest else ()),  # a first run touches all
+            *over_budget(ctx.pipeline.brakes, taken_out, {e.name: held[ctx.collection(e)] for e in ctx.pipeline.entities}),
+            *run.kept(),
+        ),
         "notes": run.notes(),
         "certificates": run.certificates(),
         "bill": run.bill,
@@ -210,7 +250,8 @@ def _write_manifest(ctx: Context, target: HeldTarget, run: Found) -> str:
     """A new manifest where anything was dealt with and all of that is known, else the one there is."""
     if run.owes_full:
         return target.state.manifest
-    if run.mode != "full" and not run.keys and not any(look.reading.entries or look.reading.gone for look in run.looks):
+    read = any(look.reading.entries or look.reading.gone for look in run.looks)
+    if run.mode != "full" and not run.keys and not run.ended and not read:
         return target.state.manifest
     after = Manifest() if run.mode == "full" else manifest_of(ctx, target, run)
     for look in run.looks:
@@ -218,7 +259,12 @@ def _write_manifest(ctx: Context, target: HeldTarget, run: Found) -> str:
         of_source.update(look.reading.entries)
         for id in look.reading.gone:
             of_source.pop(id, None)
-    after.keys.update(run.keys)
+        after.feed(run.fed.get(look.plan.source.name, {}), run.keys, look.reading.touched or frozenset())
+    for key, fed in run.ended.items():
+        if fed is None:
+            after.keys.pop(key, None)
+        else:
+            after.keys[key] = fed
     assert target.state.lease is not None
     name = layout.manifest_blob(ctx.id, f"{run.at}-{target.state.lease.holder[:8]}")
     ctx.ports.blobs.write(name, manifest.encode(after), "application/gzip")

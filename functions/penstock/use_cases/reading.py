@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zoneinfo
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import groupby
@@ -60,7 +60,8 @@ class Plan:
             now, then = self.moment(stamp), self.moment(before.stamp)
             if then is not None and (now is None or now < then):
                 stamp = before.stamp
-        return Entry(self.group(record), stamp, record.fingerprint)
+        raw, group = self.raw_group(record), self.group(record)
+        return Entry(group, stamp, record.fingerprint, raw if isinstance(raw, str) and raw != group else "")
 
     def watermark(self, start: Value, at: Timestamp) -> Watermark | None:
         cursor = self.source.cursor
@@ -87,6 +88,7 @@ class Reading:
     state: SourceState
     entries: dict[str, Entry] = field(default_factory=dict)  # of the records that were read
     gone: set[str] = field(default_factory=set)  # known to the manifest and no longer there
+    touched: frozenset[str] | None = None  # the groups of which every record was taken, as text; None: all there are
     blank: int = 0  # records that belong to no group; counted, not read, in a full read
     undated: int = 0  # records without a moment in the change field: only a full read sees that they changed
     certificate: Certificate | None = None  # once all was taken; None: the source was idle
@@ -190,7 +192,7 @@ def everything(look: Look, at: Timestamp, known: Manifest, least: int = 0) -> It
         return
     yield from filter(None, doubtful)
     watermark = highest.value if highest else None
-    reading.state = SourceState(watermark, _count_window(look, watermark, at))
+    reading.state = SourceState(watermark, _count_window(look, watermark, at), at)
 
 
 def _in_groups(look: Look, query: Query, at: Timestamp) -> Iterator[tuple[Value, list[Snapshot], bool]]:
@@ -220,9 +222,12 @@ def _in_groups(look: Look, query: Query, at: Timestamp) -> Iterator[tuple[Value,
         yield group, some, False
 
 
-def changes(look: Look, at: Timestamp, known: Manifest, again: set[Value]) -> Iterator[list[Snapshot]]:
+def changes(
+    look: Look, at: Timestamp, known: Manifest, again: set[Value], also: Iterable[Snapshot] = ()
+) -> Iterator[list[Snapshot]]:
     """The groups touched since the watermark, and those to be planned again. Where anything happened the overlap window is read
-    too: a late commit may have put a record there in another's place, and a count would not tell."""
+    too: a late commit may have put a record there in another's place, and a count would not tell. `also`, asked for once all
+    this was read, gives further records of groups to be looked at, and may say what is gone."""
     plan, reading, watermark = look.plan, look.reading, look.reading.state.watermark
     before, idle, counted = known.of(plan.source.name), look.idle, look.counted or 0
     late: Iterator[Snapshot] = iter(())
@@ -232,31 +237,44 @@ def changes(look: Look, at: Timestamp, known: Manifest, again: set[Value]) -> It
     highest = plan.watermark(watermark, at)
     read: dict[str, Snapshot] = {}
     touched = set(again)
+
+    def take(record: Snapshot, old: Entry | None) -> None:
+        read[record.id], entry = record, reading.entries[record.id]
+        if old is None or old.fingerprint != entry.fingerprint:
+            touched.update({entry.group, old.group if old else None})
+            reading.blank += entry.group is None
+
     for record in (*look.newer, *late):
         old = before.get(record.id)
-        if not look.enter(record, old):
-            continue
-        read[record.id], entry = record, reading.entries[record.id]
-        if highest:
-            highest.see(plan.stamp(record))
-        if old is None or old.fingerprint != entry.fingerprint:
-            touched |= {entry.group, old.group if old else None}
-            reading.blank += entry.group is None
-    yield from _whole_groups(look, at, known, read, touched - {None})
+        if look.enter(record, old):
+            take(record, old)
+            if highest:
+                highest.see(plan.stamp(record))
     complete = look.certify("again" if look.counted is None else "changes", at, counted)
+    for record in also if complete else ():
+        reading.entries[record.id] = plan.entry(record, before.get(record.id))
+        take(record, before.get(record.id))
+    touched |= {before[id].group for id in reading.gone if id in before}
+    yield from _whole_groups(look, at, known, read, touched - {None})
     if highest and not idle and complete:
-        reading.state = SourceState(highest.value, _count_window(look, highest.value, at))
+        reading.state = replace(reading.state, watermark=highest.value, window=_count_window(look, highest.value, at))
 
 
 def scanned(look: Look, at: Timestamp, known: Manifest, again: set[Value], least: int = 0) -> Iterator[list[Snapshot]]:
     """For a source without a change field: everything is read, and the groups with any difference are given."""
     before, plan = known.of(look.plan.source.name), look.plan
     sizes = Counter(entry.group for entry in before.values())
+    touched = set(again)
     for members in everything(look, at, known, least):
         group = plan.group(members[0])
         same = all((old := before.get(r.id)) is not None and old.fingerprint == r.fingerprint for r in members)
         if not same or len(members) != sizes[group] or group in again:
+            touched |= {group, *(before[r.id].group for r in members if r.id in before)}
             yield members
+    if look.reading.certificate and look.reading.certificate.proves_absence:
+        look.reading.gone = before.keys() - look.reading.entries.keys()
+    touched |= {before[id].group for id in look.reading.gone}
+    look.reading.touched = frozenset(map(str, touched - {None}))
 
 
 def _whole_groups(
@@ -279,6 +297,7 @@ def _whole_groups(
                 else:
                     reading.gone.add(record.id)
         touched = touched | {reading.entries[id].group for id in missing if id in read} - {None}
+    reading.touched = frozenset(map(str, touched))
     groups: dict[Value, list[Snapshot]] = {}
     for record in read.values():
         groups.setdefault(reading.entries[record.id].group, []).append(record)

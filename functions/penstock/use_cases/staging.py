@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from penstock.core import layout
-from penstock.core.changes import Change, Finding
+from penstock.core.changes import Action, Change, Finding
 from penstock.core.codec import from_data
 from penstock.core.decisions import Carried, Subject, subject_of, voices
 from penstock.core.declaration import Pipeline
@@ -245,11 +245,13 @@ def findings_by_key(pack: Pack, of_batch: tuple[Finding, ...]) -> dict[str, list
 
 
 def subject(change: Change, findings: dict[str, list[Finding]], pipeline: Pipeline | None = None) -> Subject:
-    """What a verdict looks at. With a pipeline, the record that the change would make it belong to is named too."""
+    """What a verdict looks at. With a pipeline, the record that the change would make it belong to is named too, and of a removal
+    the one that it belongs to."""
     fields = (dotted(d.path) for d in change.diff if d.before is not None)
     found = findings.get(change.key, ())
     link = pipeline.entity(change.entity).parent if pipeline else None
-    named = get_in(change.after or {}, link.field) if link else None
+    data = change.before if change.action is Action.DELETE else change.after
+    named = get_in(data or {}, link.field) if link else None
     parent = f"{link.entity}/{named}" if link and named is not None else ""
     return subject_of(change.key, change.entity, change.group, change.action.value, change.path, fields, found, parent)
 

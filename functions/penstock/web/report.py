@@ -154,5 +154,5 @@ def _certificate(c: Certificate) -> dict[str, Any]:
 
 
 def _tally(tally: Any) -> dict[str, Any]:
-    names = ("read", "created", "updated", "deleted", "unchanged", "declined", "held", "merged")
+    names = ("read", "gone", "created", "updated", "deleted", "unchanged", "declined", "held", "merged")
     return {**{name: getattr(tally, name) for name in names}, "skipped": dict(tally.skipped), "closes": tally.closes}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from penstock.core.changes import Change, Finding
+from penstock.core.changes import Action, Change, Finding
 from penstock.core.declaration import Pipeline
 from penstock.core.records import Snapshot
 from penstock.core.rules import (
@@ -17,6 +17,7 @@ from penstock.core.rules import (
     mass_change,
     moved,
     records_disagree,
+    removal,
     required,
     rivals,
     status_backwards,
@@ -29,10 +30,16 @@ __all__ = ["RULES", "Count", "Get", "Judgement", "Lookup", "check", "gather", "j
 
 _MODULES = (
     exists_elsewhere, different_values, child_without_parent, too_many_children, child_moves, rivals, records_disagree,
-    moved, required, status_backwards, edited_by_hand, unconvertible, mass_change,
+    moved, required, status_backwards, edited_by_hand, unconvertible, mass_change, removal,
 )  # fmt: skip
 
 RULES: Mapping[str, Rule] = {module.RULE.name: module.RULE for module in _MODULES}
+
+
+def _judged_by(rule: Rule, changes: Sequence[Change]) -> list[Change]:
+    """Those of the changes that a rule is about."""
+    removals = isinstance(rule, ChangeRule) and rule.deletes
+    return [change for change in changes if (change.action is Action.DELETE) == removals]
 
 
 def _groups(changes: Sequence[Change]) -> Iterator[list[Change]]:
@@ -54,7 +61,7 @@ def lookups(
     for name, settings in pipeline.rules:
         rule = RULES[name]
         if not isinstance(rule, BatchRule):
-            wanted |= dict.fromkeys(rule.lookups(view, settings, changes))
+            wanted |= dict.fromkeys(rule.lookups(view, settings, _judged_by(rule, changes)))
     return [asked for asked in wanted if not found or asked not in found]
 
 
@@ -69,16 +76,17 @@ def check(pipeline: Pipeline, prefix: str, changes: Sequence[Change], found: Map
     for name, settings in pipeline.rules:
         rule = RULES[name]
         if isinstance(rule, ChangeRule):
-            said += [finding for change in changes for finding in rule.check(view, settings, change)]
+            said += [finding for change in _judged_by(rule, changes) for finding in rule.check(view, settings, change)]
         elif isinstance(rule, GroupRule):
-            said += [finding for group in _groups(changes) for finding in rule.check(view, settings, group)]
+            said += [finding for group in _groups(_judged_by(rule, changes)) for finding in rule.check(view, settings, group)]
     return said
 
 
 def gather(pipeline: Pipeline, changes: Sequence[Change]) -> dict[str, Any]:
     """What the batch-wide rules must know of one pack, as JSON by rule."""
     named = ((name, settings, RULES[name]) for name, settings in pipeline.rules)
-    return {name: rule.gather(pipeline, settings, changes) for name, settings, rule in named if isinstance(rule, BatchRule)}
+    of = ((name, settings, rule) for name, settings, rule in named if isinstance(rule, BatchRule))
+    return {name: rule.gather(pipeline, settings, _judged_by(rule, changes)) for name, settings, rule in of}
 
 
 def judge(pipeline: Pipeline, gathered: Sequence[Mapping[str, Any]], totals: Mapping[str, int]) -> Judgement:

@@ -68,12 +68,14 @@ def _no_lookups(_view: View, _settings: Any, _changes: Sequence[Change]) -> Iter
 
 @dataclass(frozen=True, slots=True)
 class ChangeRule:
-    """Judges one change. `lookups` names what of production must be seen to judge a pack."""
+    """Judges one change. `lookups` names what of production must be seen to judge a pack. `deletes`: it is the removals that it
+    judges; all other rules are about what a source says, and see none."""
 
     name: str
     settings: type[Any]
     check: Callable[[View, Any, Change], Iterable[Finding]]
     lookups: Callable[[View, Any, Sequence[Change]], Iterable[Lookup]] = _no_lookups
+    deletes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
