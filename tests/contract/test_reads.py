@@ -51,6 +51,16 @@ def test_get_takes_more_documents_than_one_request_holds(store: Store) -> None:
     assert since(store, before) == (1_201, 0, 0, 2)
 
 
+def test_names_alone_bring_the_names_of_the_top_level_and_no_value(store: Store) -> None:
+    secret = {"m": {"secret": "secret"}, "s": "secret", "l": ["secret"], "n": None, "i": 7}
+    time = store.commit([Set("c/a", secret), Set("c/b", {"s": 1}), Set("c/c", {})])
+    found = list(store.scan(Query("c", names_only=True, limit=2), time))
+    assert [(s.id, s.fields, s.update_time) for s in found] == [("a", dict.fromkeys(secret), time), ("b", {"s": None}, time)]
+    assert list(store.scan(Query("c", names_only=True)))[2].fields == {}
+    with pytest.raises(InvalidInput, match="asks for all of their names"):
+        store.scan(Query("c", select=(V,), names_only=True))
+
+
 def test_a_selection_brings_those_fields_alone(store: Store) -> None:
     store.commit([Set("c/a", {"m": {"x": 1, "y": 2}, "n": {"x": 1}, "s": "text", "e": {}})])
     for select, expected in [

@@ -85,6 +85,7 @@ def fibre() -> World:
     world.put(world.source, "onemap-records", [property_record(6, "LAW.P.A006")])
     second = world.run()
     assert second.batch
+    world.run("full")
     chain_end(world.ctx, Head())
     world.clock.forward(1_000)
     sweep(world.ctx)

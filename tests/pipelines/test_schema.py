@@ -3,7 +3,7 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
-from penstock.core.declaration import ChangeCursor, Compare
+from penstock.core.declaration import Brakes, ChangeCursor, Compare, Freeze
 from penstock.core.errors import InvalidInput
 from penstock.core.projection import Projector
 from penstock.core.records import Snapshot
@@ -130,6 +130,16 @@ CASES = [
     ("changed_share: 0.5", "changed_share: 50", "brakes.changed_share", "less than or equal to 1"),
     ("staging: 31 days", "staging: 30 days", "retention.rollback_window", "planned from staged packs"),
     ("backups: 365 days", "backups: 29 days", "retention.rollback_window", "prior images would be gone"),
+    ("shrunken: 0.3", "shrunken: 30", "brakes.shrunken", "less than or equal to 1"),
+    ("older: 7 days", "older: a week", "brakes.older", "Write it like `2 days`"),
+    ("header: mapped", "header: all", "brakes.header", "'ignore', 'mapped' or 'any'"),
+    ("header: mapped", "freeze: [{from: soon, to: 2027-01-05}]", "brakes.freeze.0.from", "Write it like 2026-12-15"),
+    ("header: mapped", "freeze: [{from: 2027-01-05}]", "brakes.freeze.0", "Name the last day: `to`"),
+    ("header: mapped", "freeze: [{from: 2027-01-05, to: 2026-12-15}]", "brakes.freeze.0.to", "Put the days in order"),
+    ("header: mapped", "freeze: [{days: [friday]}]", "brakes.freeze.0.days.0", "'mon', 'tue'"),
+    ("header: mapped", "freeze: [{hours: 22:00-02:00}]", "brakes.freeze.0.hours", "two, up to `24:00`"),
+    ("header: mapped", "freeze: [{hours: 960}]", "brakes.freeze.0.hours", "Write it like `16:00-24:00`"),
+    ("header: mapped", "freeze: [{}]", "brakes.freeze.0", "or pause the target"),
     ("approvals: 1", "approvals: 0", "gate.approvals", "greater than or equal to 1"),
     ("    key: dropNumber", "    key: dropNumber\n    key: poleNumber", "entities.drops.key", "stands twice"),
     ("name: fibre_network", "name: fiber_network", "name", "a file called fibre_network.yaml"),
@@ -155,6 +165,29 @@ def test_a_key_cannot_be_optional_and_latest_needs_a_cursor(tmp_path):
     )  # fmt: skip
     assert "is the key: it is always required" in told
     assert "has no cursor to tell it by" in told
+
+
+def test_brakes_have_bands_by_themselves_and_each_can_be_turned_off(tmp_path):
+    fibre = FIBRE.read_text()
+    line = next(line for line in fibre.splitlines() if line.startswith("brakes:"))
+    file = tmp_path / FIBRE.name
+    file.write_text(fibre.replace(line + "\n", ""))
+    found = load(file).brakes
+    assert (found.shrunken, found.replaced, found.older, found.header) == (0.3, 0.3, dt.timedelta(days=7), "mapped")
+    off = "brakes: {shrunken: null, replaced: null, older: null, header: ignore}"
+    file.write_text(fibre.replace(line, off))
+    assert load(file).brakes == Brakes()
+
+
+def test_freezes_are_days_weekdays_and_hours(tmp_path):
+    file = tmp_path / FIBRE.name
+    freeze = "freeze: [{from: 2026-12-15, to: 2027-01-05}, {days: [fri, sun], hours: 16:00-24:00}, {hours: 08:00-17:30}]"
+    file.write_text(FIBRE.read_text().replace("header: mapped", freeze))
+    assert load(file).brakes.freeze == (
+        Freeze(dt.date(2026, 12, 15), dt.date(2027, 1, 5)),
+        Freeze(days=frozenset({4, 6}), begins=960),
+        Freeze(begins=480, ends=1_050),
+    )
 
 
 def test_every_mistake_of_a_file_is_told_at_once(tmp_path):

@@ -147,7 +147,7 @@ class _Store:
 
     def scan(self, query: Query, read_time: Timestamp | None = None) -> Iterator[Snapshot]:
         if not self._ours:
-            self._journal.asked.append((query.collection, query.select))
+            self._journal.asked.append((query.collection, () if query.names_only else query.select))
         return self.inner.scan(query, read_time)
 
     def count(self, query: Query, read_time: Timestamp | None = None) -> int:

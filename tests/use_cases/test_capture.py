@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from penstock.core.batch import Status
 from penstock.core.changes import Action
-from penstock.core.errors import OutcomeUnknown, Refused, Unavailable
+from penstock.core.errors import InvalidInput, OutcomeUnknown, Refused, Unavailable
 from penstock.core.records import Delete, Query, Snapshot
 from penstock.core.values import Timestamp
 from penstock.use_cases import effects
@@ -145,10 +145,9 @@ def test_a_stamp_from_the_future_does_not_hide_what_follows() -> None:
 def test_an_empty_source_after_a_full_one_proposes_no_delete() -> None:
     world = synced(*NETWORK)
     world.source.commit([Delete(f"{net.SOURCE}/{id}") for id, _ in NETWORK])
-    assert world.run().batch == ""
-    with pytest.raises(Refused, match="holds 0 documents"):
-        world.run("full")
-    assert state(world).open == ""
+    held = world.run()
+    assert (world.batch(held.batch).kind, changes(world, held.batch)) == ("hold", [])
+    assert world.run("full").held.startswith("onemap holds 0 documents")
     assert len(world.documents("planned-poles")) == 5
 
 
@@ -369,12 +368,16 @@ def test_a_lease_that_could_not_be_taken_is_no_refusal_so_that_the_message_comes
     assert state(world).lease is None
 
 
+def _unreadable(query: Query, at: Any = None) -> Iterator[Snapshot]:
+    raise InvalidInput("has no index", subject=query.collection, remedy="Deploy the indexes.")
+
+
 def test_what_went_wrong_first_is_told_though_the_lease_cannot_be_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     faults = Faults()
     world = synced(*NETWORK, faults=faults)
-    monkeypatch.setattr(world.source, "count", lambda query, at=None: 0)
+    monkeypatch.setattr(world.source, "scan", _unreadable)
     faults.arm(2, "request lost")
-    with pytest.raises(Refused, match="holds 0 documents"):
+    with pytest.raises(InvalidInput, match="no index"):
         world.run("full")
     assert faults.struck
     world.clock.forward(LEASE_SECONDS + 1)

@@ -143,7 +143,9 @@ def test_the_source_is_asked_for_the_named_columns_alone(monkeypatch: pytest.Mon
     asked: list[Any] = []
     store = world.source
     scan, get = store.scan, store.get
-    monkeypatch.setattr(store, "scan", lambda query, at=None: asked.append(query.select) or scan(query, at))
+    monkeypatch.setattr(
+        store, "scan", lambda query, at=None: asked.append(() if query.names_only else query.select) or scan(query, at)
+    )
     monkeypatch.setattr(store, "get", lambda paths, at=None, select=None: asked.append(select) or get(paths, at, select))
     world.run()
     world.approve("approve")

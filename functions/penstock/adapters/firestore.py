@@ -272,4 +272,4 @@ class _Page:
             if not rising:
                 raise Incomplete(f"{path} was answered out of order", subject=self._query.collection, remedy="Read again.")
             self._path = path
-            yield proto.ProtoSnapshot(path, document)
+            yield proto.names_of(path, document) if self._query.names_only else proto.ProtoSnapshot(path, document)

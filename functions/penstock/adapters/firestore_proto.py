@@ -126,6 +126,11 @@ class ProtoSnapshot(Snapshot):
         return hashlib.blake2b(document.SerializeToString(deterministic=True), digest_size=8).hexdigest()
 
 
+def names_of(path: str, document: Pb) -> Snapshot:
+    """A document as the names of its fields; its values are dropped here."""
+    return Snapshot(path, dict.fromkeys(document.fields), time_of(document.update_time))
+
+
 def field_path(path: FieldPath) -> str:
     """A path in Firestore's own spelling: segments that are no plain words stand in backticks."""
     if path == NAME:

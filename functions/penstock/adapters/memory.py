@@ -85,6 +85,9 @@ class _Version:
     def snapshot(self, path: str, select: tuple[FieldPath, ...] | None) -> Snapshot:
         return Snapshot(path, None, None) if self.data is None else _MemorySnapshot(path, self, select)
 
+    def names(self, path: str) -> Snapshot:
+        return Snapshot(path, dict.fromkeys(self.data or {}), self.time)
+
 
 class _MemorySnapshot(Snapshot):
     """Copies the fields when they are first looked at."""
@@ -207,7 +210,7 @@ class MemoryStore:
             try:
                 for path, version in page:
                     got += 1
-                    yield version.snapshot(path, query.select)
+                    yield version.names(path) if query.names_only else version.snapshot(path, query.select)
                 ended = True
             finally:
                 self._meter.reads(query.collection, max(got, 1) if ended else got)

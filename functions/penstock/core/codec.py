@@ -10,6 +10,7 @@ from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from penstock.core.audit import Head
+from penstock.core.brakes import Seen
 from penstock.core.changes import Finding
 from penstock.core.packs import compress, decode_findings, encode_findings, expand
 from penstock.core.plan import Batch
@@ -65,11 +66,13 @@ class Lease:
 @dataclass(frozen=True, slots=True)
 class SourceState:
     """How far a source has been read: the highest change stamp that is durably staged, and how many documents stood in the
-    overlap window behind it then. `reconciled`: when all of it was last held against what is known."""
+    overlap window behind it then. `reconciled`: when all of it was last held against what is known. `seen`: what it was like at
+    its last complete read."""
 
     watermark: Value = None
     window: int = 0
     reconciled: Timestamp | None = None
+    seen: Seen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,17 @@ class Recheck:
 
     batch: str
     keys: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Brakes stopped a run. `batch` asks people about it, `text` says why, `seen` is what was found of each source: an approval
+    lets that pass, a refusal holds it without asking again, until the source is another. Gone with the next run not held."""
+
+    batch: str
+    text: str
+    seen: dict[str, Seen]
+    verdict: Literal["", "approve", "reject"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,5 +107,6 @@ class TargetState:
     open: str = ""  # the one open batch
     applying: str = ""  # the batch that is being promoted
     recheck: tuple[Recheck, ...] = ()
+    hold: Hold | None = None
     audit: Head = field(default_factory=Head)
     last_run: Data = field(default_factory=dict)

@@ -116,14 +116,35 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class Freeze:
+    """A span in which no promotion begins, in the pipeline's time zone: on the days from `first` to `last`, both included, that
+    are one of `days` (0 is Monday; none: every day), from `begins` until `ends`, in minutes of the day (1440: its end)."""
+
+    first: dt.date | None = None
+    last: dt.date | None = None
+    days: frozenset[int] = frozenset()
+    begins: int = 0
+    ends: int = 1_440
+
+
+@dataclass(frozen=True, slots=True)
 class Brakes:
-    """Bands that a run stays within. `changed_share`: 0..1 of production's records; beyond it a person decides knowingly.
-    `deleted_share`: 0..1 of an entity's production records, as much as one batch may remove or deactivate without such a word.
-    `minimum_source`: documents; a full read that finds fewer is refused, because the source was emptied or replaced."""
+    """Bands that a run stays within; beyond them a person decides knowingly. None: that brake is off.
+
+    Of a batch, `changed_share`: 0..1 of production's records; `deleted_share`: 0..1 of an entity's production records, as much as
+    it may remove or deactivate. Of a source, before anything of it is staged, `minimum_source`: documents that it must hold; and
+    compared with its last complete read `shrunken`: 0..1 by which it may hold fewer documents; `replaced`: 0..1 of the documents
+    known then that may be gone, told by a sample; `older`: how far its newest change stamp may lie before the watermark;
+    `header`: `mapped` fields that are gone or renamed, or `any` field that came or went."""
 
     changed_share: float = 1.0
     deleted_share: float = 0.05
     minimum_source: int = 0
+    shrunken: float | None = None
+    replaced: float | None = None
+    older: dt.timedelta | None = None
+    header: Literal["ignore", "mapped", "any"] = "ignore"
+    freeze: tuple[Freeze, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ TOKENS = "penstock_tokens"
 
 STAMP = "penstock"  # the field of a production document that says where its content came from
 
-KINDS = ("sync", "followup", "rollback")
+KINDS = ("sync", "followup", "rollback", "hold")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _BATCH_ID = re.compile(r"([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)\.\d{8}t\d{6}-[0-9a-z]{6}")
 
@@ -37,7 +37,7 @@ def batch_id(target: str, moment: Timestamp, kind: str) -> str:
 
 
 def kind_of(batch: str) -> str:
-    """What a batch id says of the batch: sync, followup or rollback."""
+    """What a batch id says of the batch: sync, followup, rollback or hold."""
     return KINDS[int(batch.rpartition("-")[2], 36) % len(KINDS)]
 
 

@@ -283,6 +283,8 @@ def check_query(query: Query) -> None:
     check_document_path(f"{query.collection}/id")
     if query.limit is not None and query.limit < 1:
         _refuse(subject, f"has a limit of {query.limit}.", "A limit is 1 or more.")
+    if query.names_only and query.select is not None:
+        _refuse(subject, "selects fields and asks for all of their names.", "Ask for one of the two.")
     named = [query.order_by, *(query.select or ()), *(where.field for where in query.where)]
     for path in named:
         if path != NAME:

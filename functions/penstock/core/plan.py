@@ -11,7 +11,7 @@ from penstock.core.certificate import Certificate
 from penstock.core.changes import Change, ChangeStatus, Finding
 from penstock.core.values import Timestamp
 
-Kind = Literal["sync", "followup", "rollback"]
+Kind = Literal["sync", "followup", "rollback", "hold"]  # a hold has no changes: brakes stopped a run, and it is decided upon
 Verdict = Literal["approve", "reject"]
 
 

@@ -71,7 +71,8 @@ class Cursor:
 class Query:
     """A query over one collection, in the order of `order_by` and then of the document name, always ascending.
 
-    As in Firestore, a document that lacks the `order_by` field is not found."""
+    As in Firestore, a document that lacks the `order_by` field is not found. `names_only`: the names of the top-level fields
+    with None for every value; no value leaves the store's adapter."""
 
     collection: str
     where: tuple[Where, ...] = ()
@@ -79,6 +80,7 @@ class Query:
     select: tuple[FieldPath, ...] | None = None  # None: the whole document; (): the name alone
     limit: int | None = None
     after: Cursor | None = None
+    names_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

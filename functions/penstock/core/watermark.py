@@ -18,13 +18,22 @@ _FIRST_DAY = Timestamp.of(dt.datetime(1, 1, 1, tzinfo=dt.UTC)).seconds
 
 
 def overlap_start(cursor: ChangeCursor, watermark: Value, zone: dt.tzinfo) -> Value:
-    """Where the overlap window begins. Of textual stamps it is the day that the moment falls on where that is earliest: the next
-    stamp may be written in another zone. `zone` is that of texts without one."""
-    overlap = cursor.overlap.total_seconds()
+    """Where the overlap window begins."""
+    return before(cursor, watermark, cursor.overlap, zone)
+
+
+def before(cursor: ChangeCursor, watermark: Value, by: dt.timedelta, zone: dt.tzinfo) -> Value:
+    """So much before a watermark. Of textual stamps it is the day that the moment falls on where that is earliest: the next stamp
+    may be written in another zone. `zone` is that of texts without one."""
     if cursor.kind == "timestamp":
-        return max(watermark.plus(-overlap), Timestamp(_FIRST_DAY))
+        return max(watermark.plus(-by.total_seconds()), Timestamp(_FIRST_DAY))
     earliest, _ = _between(watermark, zone)
-    return str(Timestamp(max(earliest.seconds - int(overlap) - WESTMOST, _FIRST_DAY)))[:10]
+    return str(Timestamp(max(earliest.seconds - int(by.total_seconds()) - WESTMOST, _FIRST_DAY)))[:10]
+
+
+def ahead(cursor: ChangeCursor, at: Timestamp) -> Value:
+    """No stamp of a moment up to `at` is higher, in whatever zone it is written."""
+    return f"{str(at.plus(EASTMOST))[:10]}~" if cursor.kind == "text" else at
 
 
 class Watermark:

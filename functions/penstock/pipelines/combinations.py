@@ -9,7 +9,7 @@ from typing import Any
 from penstock.core.layout import STAMP
 from penstock.core.values import FieldPath
 from penstock.pipelines.located import Mistake, Place
-from penstock.pipelines.models import EntityModel, FieldModel, PipelineModel
+from penstock.pipelines.models import EntityModel, FieldModel, FreezeModel, PipelineModel
 from penstock.pipelines.suggest import meant
 
 LONGEST_PROMOTION = dt.timedelta(days=1)  # a pack's retention begins when it is promoted, the window when the last of them is
@@ -37,6 +37,17 @@ def mistakes(pipeline: PipelineModel, rules: Mapping[str, Any]) -> Iterator[Mist
     if kept.rollback_window > kept.backups:
         text = "is longer than `backups`: the prior images would be gone before it ends. Shorten it, or keep those longer."
         yield Mistake(("retention", "rollback_window"), text)
+    for place, freeze in enumerate(pipeline.brakes.freeze):
+        yield from _freeze(freeze, ("brakes", "freeze", place))
+
+
+def _freeze(freeze: FreezeModel, at: Place) -> Iterator[Mistake]:
+    if not (freeze.from_ or freeze.to or freeze.days or freeze.hours):
+        yield Mistake(at, "freezes all for ever. Name the days `from` and `to`, week `days`, or `hours`; or pause the target.")
+    if freeze.from_ and not freeze.to and not freeze.days and not freeze.hours:
+        yield Mistake(at, "begins and never ends. Name the last day: `to`.")
+    if freeze.from_ and freeze.to and freeze.to < freeze.from_:
+        yield Mistake((*at, "to"), f"lies before {freeze.from_}. Put the days in order.")
 
 
 def _sources(pipeline: PipelineModel) -> Iterator[Mistake]:

@@ -16,6 +16,7 @@ from penstock.pipelines.suggest import meant
 _UNITS = {"minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")  # as Python counts them; cron begins with Sunday
 _CRON: tuple[tuple[str, int, int, list[str]], ...] = (
     ("minute", 0, 59, []),
     ("hour", 0, 23, []),
@@ -82,6 +83,22 @@ def _prefix(raw: Any) -> str:
     return raw
 
 
+def _day(raw: Any) -> dt.date:
+    if isinstance(raw, dt.date) and not isinstance(raw, dt.datetime):
+        return raw
+    raise ValueError("is no day. Write it like 2026-12-15.")
+
+
+def _hours(raw: Any) -> tuple[int, int]:
+    match = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)", raw) if isinstance(raw, str) else None
+    if match is None:
+        raise ValueError("is no span of a day. Write it like `16:00-24:00`; one past midnight is two.")
+    begins, ends = int(match[1]) * 60 + int(match[2]), int(match[3] or 24) * 60 + int(match[4] or 0)
+    if ends <= begins:
+        raise ValueError("ends before it begins. Write a span past midnight as two, up to `24:00` and from `00:00`.")
+    return begins, ends
+
+
 def _comparison(raw: Any) -> Any:
     return {"how": raw} if isinstance(raw, str) else raw
 
@@ -93,6 +110,8 @@ Zone = Annotated[str, BeforeValidator(_zone)]
 Cron = Annotated[str, BeforeValidator(_cron)]
 Collection = Annotated[str, BeforeValidator(_collection)]
 Prefix = Annotated[str, BeforeValidator(_prefix)]
+Day = Annotated[dt.date, BeforeValidator(_day)]
+Hours = Annotated[tuple[int, int], BeforeValidator(_hours)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Named = Annotated[str, Field(min_length=1)]
 
@@ -177,10 +196,22 @@ class GateModel(Model):
     expires: Duration = dt.timedelta(days=7)
 
 
+class FreezeModel(Model):
+    from_: Day | None = Field(None, alias="from")
+    to: Day | None = None
+    days: Annotated[list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]], Field(min_length=1)] | None = None
+    hours: Hours | None = None
+
+
 class BrakesModel(Model):
     changed_share: Share = 1.0
     deleted_share: Share = 0.05
     minimum_source: Annotated[int, Field(ge=0)] = 0
+    shrunken: Share | None = 0.3
+    replaced: Share | None = 0.3
+    older: Duration | None = dt.timedelta(days=7)
+    header: Literal["ignore", "mapped", "any"] = "mapped"
+    freeze: list[FreezeModel] = []
 
 
 class RetentionModel(Model):

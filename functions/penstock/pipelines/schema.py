@@ -21,6 +21,7 @@ from penstock.core.declaration import (
     Deactivate,
     Entity,
     Field,
+    Freeze,
     Gate,
     Parent,
     Pipeline,
@@ -32,7 +33,7 @@ from penstock.core.rules import RULES, removal
 from penstock.core.values import FieldPath
 from penstock.pipelines import combinations
 from penstock.pipelines.located import Located, Mistake, Place, read
-from penstock.pipelines.models import EntityModel, FieldModel, PipelineModel, SourceModel
+from penstock.pipelines.models import WEEKDAYS, BrakesModel, EntityModel, FieldModel, PipelineModel, SourceModel
 from penstock.pipelines.suggest import meant
 
 FOLDER = Path(__file__).parent
@@ -204,7 +205,7 @@ def _pipeline(model: PipelineModel, rules: Mapping[str, Any]) -> Pipeline:
         targets=tuple(Target(name, t.project, t.database, t.prefix) for name, t in model.targets.items()),
         rules=tuple({**rules, **_always(model)}.items()),
         gate=Gate(model.gate.approvers, model.gate.approvals, model.gate.expires),
-        brakes=Brakes(model.brakes.changed_share, model.brakes.deleted_share, model.brakes.minimum_source),
+        brakes=_brakes(model.brakes),
         schedule=model.schedule,
         time_zone=model.time_zone,
         backup_retention=model.retention.backups,
@@ -218,6 +219,11 @@ def _always(model: PipelineModel) -> dict[str, Any]:
     """Rules that a pipeline has without naming them."""
     removes = any(entity.on_delete == "remove" for entity in model.entities.values())
     return {removal.NAME: removal.Settings()} if removes else {}
+
+
+def _brakes(b: BrakesModel) -> Brakes:
+    freeze = tuple(Freeze(f.from_, f.to, frozenset(map(WEEKDAYS.index, f.days or ())), *(f.hours or ())) for f in b.freeze)
+    return Brakes(b.changed_share, b.deleted_share, b.minimum_source, b.shrunken, b.replaced, b.older, b.header, freeze)
 
 
 def _source(name: str, s: SourceModel) -> Source:

@@ -22,9 +22,9 @@ from penstock.core.errors import PenstockError, Unavailable
 from penstock.core.packs import Draft, Packer
 from penstock.core.plan import Batch, Kind
 from penstock.core.projection import Projected, Projection, Projector
-from penstock.core.records import Query, Set, Snapshot
+from penstock.core.records import Set, Snapshot
 from penstock.core.values import Timestamp, Value, dotted, get_in
-from penstock.use_cases import lease, staging
+from penstock.use_cases import braking, lease, staging
 from penstock.use_cases.context import Context, Held, HeldTarget, Move, advance, find_batch, load_target
 from penstock.use_cases.departures import departed
 from penstock.use_cases.finish import give_up
@@ -38,8 +38,9 @@ CHUNK = 400  # projected records that are looked up and compared together
 
 def capture(ctx: Context, mode: Mode = "changes", started_by: str = "schedule") -> Outcome:
     """Run one target of a pipeline. `full` compares everything with production; `changes` takes what changed since the last run
-    (the first run is full); `reconcile` does that and counts the whole source to find what is gone from it, as `changes` does
-    when it is due; `recheck` plans again what drifted or was left undecided. Raises `Refused` while the target is paused or
+    (the first run is full, and so is the one after a brake was approved); `reconcile` does that and counts the whole source to
+    find what is gone from it, as `changes` does when it is due; `recheck` plans again what drifted or was left undecided. A
+    source outside its bands holds the run: `Outcome.held` says why. Raises `Refused` while the target is paused or
     another run holds it, `Unavailable` while a batch is being applied. One whose promotion FAILED is given up."""
     target = load_target(ctx)
     lease.admit(ctx, target.state)
@@ -48,7 +49,8 @@ def capture(ctx: Context, mode: Mode = "changes", started_by: str = "schedule") 
         given_up = give_up(ctx, target.state.applying)
         target = load_target(ctx)
         _admit_nothing_applied(ctx, target.state)
-    if not target.state.manifest or target.state.owes_full:
+    passed = target.state.hold is not None and target.state.hold.verdict == "approve"
+    if not target.state.manifest or target.state.owes_full or passed:  # what a brake let pass is compared with all of production
         mode = "full"
     elif mode == "changes" and _due(ctx, target.state):
         mode = "reconcile"
@@ -107,6 +109,8 @@ class Run:
     def run(self) -> Outcome:
         state = self.target.state
         reads = self._reads()
+        if (held := braking.hold(self.ctx, self.target, self.found)) is not None:
+            return held
         if self.mode in ("changes", "recheck") and not state.recheck and all(look.idle for look, _ in reads):
             return propose(self.ctx, self.target, self.found)
         self.found.planned = True
@@ -115,6 +119,8 @@ class Run:
         except staging.Tampered:  # what the open batch proposed cannot be told any more: all is planned anew
             self.found.mode = "full"
             reads = self._reads()
+            if (held := braking.hold(self.ctx, self.target, self.found)) is not None:
+                return held
         if state.open and self.ctx.pipeline.gate.approvals > 1:
             self.voices = staging.voices_on(self.ctx, state.open, but=person(self.lease.started_by))
         declined = staging.declined(self.ctx)
@@ -153,10 +159,10 @@ class Run:
     def _groups(self, look: Look) -> Iterator[list[Snapshot]]:
         known = manifest_of(self.ctx, self.target, self.found)
         if self.mode == "full":
-            return everything(look, self.at, known, self.ctx.pipeline.brakes.minimum_source)
+            return everything(look, self.at, known)
         wanted = self.again.get(look.plan.source.name, set())
         if look.plan.source.cursor is None and self.mode != "recheck":
-            return scanned(look, self.at, known, wanted, self.ctx.pipeline.brakes.minimum_source)
+            return scanned(look, self.at, known, wanted)
         also = recount(self.ctx, look, self.at, known) if self.mode == "reconcile" else ()
         return changes(look, self.at, known, wanted, also)
 
@@ -189,7 +195,7 @@ class Run:
     def _production(self, entities: Sequence[Entity], look: Look) -> Production:
         if self.mode != "full":
             return Asked(self.ctx, self.at)
-        return cheaper(self.ctx, entities, look.store.count(Query(look.plan.source.collection), self.at), self.at)
+        return cheaper(self.ctx, entities, look.count(self.at), self.at)
 
     def _projected(self, look: Look) -> Iterator[list[list[Projected]]]:
         """Groups, projected, some hundred records at a time, without those that were dealt with."""

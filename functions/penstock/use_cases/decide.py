@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from penstock.core import decisions, layout, tokens
 from penstock.core.batch import Status
-from penstock.core.decisions import Subject, admit, closed, demand_complete, outcome
+from penstock.core.decisions import Subject, admit, closed, demand_complete, outcome, person
 from penstock.core.errors import Conflict, InvalidInput, OutcomeUnknown, Refused
 from penstock.core.plan import Batch, Decision, Verdict
 from penstock.core.records import EXISTS, Set, Snapshot, Update, Write, unchanged_since
 from penstock.core.tokens import Grant
-from penstock.core.values import Timestamp
+from penstock.core.values import Data, Timestamp
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, LostRace, Move, advance, load_batch, load_target
 from penstock.use_cases.opening import invite
@@ -163,6 +164,8 @@ def _decide(ctx: Context, held: Held, decision: Decision, writes: list[Write]) -
     decision = closed((s for s, _ in subjects), decision)
     demand_complete((s for s, _ in subjects), decision, batch.batch_findings)
     decided = replace(batch, decisions=(*batch.decisions, decision))
+    if batch.kind == "hold":
+        return _decide_hold(ctx, held, decided, writes)
     verdicts = [outcome(s, decided.decisions, pack.carried, batch.approvals) for s, pack in subjects]
     approved, refused = verdicts.count("approve"), verdicts.count("reject")
     fields = {"decisions": decided.decisions, "approved": approved, "rejected": refused}
@@ -178,6 +181,21 @@ def _decide(ctx: Context, held: Held, decision: Decision, writes: list[Write]) -
     return _commit(ctx, step, writes, (promote,), {"open": "", "applying": batch.id})
 
 
+def _decide_hold(ctx: Context, held: Held, decided: Batch, writes: list[Write]) -> tuple[Batch, tuple[Set, ...]]:
+    """What was seen of the source passes, or it holds every run until it changes. There are no changes to speak of."""
+    last, standing = decided.decisions[-1], load_target(ctx).state.hold
+    fields: dict[str, Any] = {"decisions": decided.decisions}
+    detail = {"digest": decided.digest, "verdict": last.verdict}
+    if last.verdict == "approve" and len({person(d.by) for d in decided.decisions}) < decided.approvals:
+        return _commit(ctx, Move(held, Status.UNDER_REVIEW, last.by, fields, detail), writes, ())
+    fields["decided_at"] = last.at
+    target_fields: Data = {"open": "", "hold": standing and replace(standing, verdict=last.verdict)}
+    if last.verdict == "reject":
+        return _commit(ctx, Move(held, Status.REJECTED, last.by, fields, detail), writes, (), target_fields)
+    proceed = outbox.owe(ctx, decided.id, "proceed")
+    return _commit(ctx, Move(held, Status.APPROVED, last.by, fields, detail), writes, (proceed,), target_fields)
+
+
 def _subjects(ctx: Context, batch: Batch) -> list[tuple[Subject, Pack]]:
     found = []
     for pack in staging.packs_of(ctx, batch.id):
@@ -187,7 +205,7 @@ def _subjects(ctx: Context, batch: Batch) -> list[tuple[Subject, Pack]]:
 
 
 def _commit(
-    ctx: Context, step: Move, writes: list[Write], owed: tuple[Set, ...], target_fields: dict[str, str] | None = None
+    ctx: Context, step: Move, writes: list[Write], owed: tuple[Set, ...], target_fields: Data | None = None
 ) -> tuple[Batch, tuple[Set, ...]]:
     for _ in range(3):
         target = load_target(ctx) if target_fields else None

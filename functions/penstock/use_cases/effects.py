@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from penstock.core import layout, tokens
-from penstock.core.batch import DECIDED, Status
+from penstock.core.batch import Status
 from penstock.core.packs import decode_findings
 from penstock.core.plan import Batch
 from penstock.core.promotion import refusal
@@ -17,7 +18,7 @@ from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, LostRace, Move, advance, load_batch
 from penstock.use_cases.finish import finish, sample
 from penstock.use_cases.listing import batches
-from penstock.use_cases.opening import CONTENT_TYPES, write_report
+from penstock.use_cases.opening import CONTENT_TYPES, open_review, write_report
 from penstock.use_cases.outbox import Effect
 from penstock.use_cases.promote import promote_pack, start
 from penstock.use_cases.reviewing import rows_of
@@ -28,6 +29,9 @@ INLINE = 500  # a batch of so many approved changes is promoted within the appro
 
 
 def ask_checks(ctx: Context, _: str, data: Data) -> None:
+    if not data["packs"]:  # a hold: nothing is to be checked
+        outbox.pay(ctx, open_review(ctx, data["batch"]), EFFECTS)
+        return
     send_packs(ctx, CHECK, data["batch"], range(data["packs"]))
     held = load_batch(ctx, data["batch"])
     if held.batch.status is Status.STAGED:
@@ -62,9 +66,10 @@ def mail_review(ctx: Context, fact: str, data: Data) -> None:
 
 
 def promote(ctx: Context, _: str, data: Data) -> None:
-    """Start the promotion. A small batch is done at once; a larger one goes on over Pub/Sub, pack by pack."""
+    """Start the promotion. A small batch is done at once; a larger one goes on over Pub/Sub, pack by pack. In a freeze nothing is
+    started; the sweep does it when that is over."""
     batch = start(ctx, data["batch"])
-    if batch.status not in DECIDED:
+    if batch.status is not Status.APPLYING:
         return
     if batch.approved > INLINE:
         send_packs(ctx, PROMOTE, batch.id, range(batch.packs))
@@ -116,6 +121,15 @@ def recheck(ctx: Context, _: str, __: Data) -> None:
     ctx.ports.publisher.publish(CAPTURE, [{"target": ctx.id, "mode": "recheck"}])
 
 
+def proceed(ctx: Context, _: str, data: Data) -> None:
+    """A brake was approved: the hold is over, and the target is run."""
+    held = load_batch(ctx, data["batch"])
+    if held.batch.status is Status.APPROVED:
+        with suppress(LostRace):  # another payer did it
+            advance(ctx, Move(held, Status.APPLIED, "engine"))
+    ctx.ports.publisher.publish(CAPTURE, [{"target": ctx.id, "mode": "full"}])
+
+
 EFFECTS: Mapping[str, Effect] = {
     "check": ask_checks,
     "review": mail_review,
@@ -124,6 +138,7 @@ EFFECTS: Mapping[str, Effect] = {
     "done": mail_done,
     "remember": remember,
     "recheck": recheck,
+    "proceed": proceed,
 }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
-from penstock.core import layout, tokens
+from penstock.core import freeze, layout, tokens
 from penstock.core.batch import OPEN, Status
 from penstock.core.changes import SEVERITIES, Finding
 from penstock.core.packs import encode_findings
@@ -19,6 +19,7 @@ from penstock.core.rules import judge
 from penstock.core.tokens import Grant
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, LostRace, Move, advance, load_batch
+from penstock.use_cases.promote import frozen_until
 from penstock.use_cases.staging import Pack
 
 WORST_IN_A_MAIL = 8
@@ -37,8 +38,8 @@ def open_review(ctx: Context, batch: str, number: int | None = None) -> tuple[Se
         return ()
     totals = _totals(ctx, held.batch)
     judged = judge(ctx.pipeline, [pack.gathered for pack in packs], totals)
-    of_batch = (*held.batch.batch_findings, *judged.findings)
     now = ctx.ports.now()
+    of_batch = (*held.batch.batch_findings, *judged.findings, *_freeze(ctx, held.batch))
     expires = now.plus(ctx.pipeline.gate.expires.total_seconds())
     opened = replace(
         held.batch,
@@ -63,6 +64,12 @@ def open_review(ctx: Context, batch: str, number: int | None = None) -> tuple[Se
     except LostRace:
         return ()  # another check of the last pack opened it
     return owed
+
+
+def _freeze(ctx: Context, batch: Batch) -> tuple[Finding, ...]:
+    """What would not be promoted now is not approved in passing."""
+    until = None if batch.kind == "hold" else frozen_until(ctx, batch)
+    return (freeze.finding(until),) if until else ()
 
 
 def _totals(ctx: Context, batch: Batch) -> dict[str, int]:

@@ -5,10 +5,11 @@ out and is named in the ledger; the rest lands. The prior images lie in Storage 
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 
-from penstock.core import layout
-from penstock.core.batch import DECIDED, Status
+from penstock.core import freeze, layout
+from penstock.core.batch import Status
 from penstock.core.changes import Action
 from penstock.core.codec import to_data
 from penstock.core.decisions import consent, outcome
@@ -25,14 +26,22 @@ TRIES = 8
 
 
 def start(ctx: Context, batch: str) -> Batch:
-    """Mark a decided batch as being applied. Called again, it only tells how the batch stands."""
+    """Mark a decided batch as being applied. Called again, it only tells how the batch stands. In a freeze a batch stays
+    APPROVED, unless its approvers said otherwise or it is the way back; what was begun before is brought to its end."""
     held = load_batch(ctx, batch)
-    if held.batch.status is Status.APPROVED:
+    if held.batch.status is Status.APPROVED and frozen_until(ctx, held.batch) is None:
         try:
             (held,) = advance(ctx, Move(held, Status.APPLYING, "engine", detail={"digest": held.batch.digest}))
         except LostRace:
             held = load_batch(ctx, batch)
     return held.batch
+
+
+def frozen_until(ctx: Context, batch: Batch) -> dt.datetime | None:
+    """When the freeze ends that this batch has to wait for; None where it may be promoted now."""
+    if batch.kind == "rollback" or freeze.overridden(batch):
+        return None
+    return freeze.frozen_until(ctx.pipeline.brakes.freeze, ctx.pipeline.time_zone, ctx.ports.now())
 
 
 def promote_asked(ctx: Context, batch: str, number: int) -> Ledger | None:
@@ -51,7 +60,7 @@ def promote_pack(ctx: Context, batch: Batch, number: int) -> Ledger | None:
 
 
 def _promote(ctx: Context, batch: Batch, pack: Pack) -> Ledger | None:
-    if pack.ledger is not None or batch.status not in DECIDED:
+    if pack.ledger is not None or batch.status is not Status.APPLYING:
         return pack.ledger
     verify(batch, pack)
     approved, refused = resolve(batch, pack)

@@ -70,6 +70,7 @@ class Found:
     staged: list[tuple[str, dict[str, int]]] = field(default_factory=list)  # (digest, counts) of each pack
     batch: Held | None = None
     bill: dict[str, int] = field(default_factory=dict)  # what capturing cost, by kind of operation
+    remarks: list[str] = field(default_factory=list)  # what brakes saw and let pass
 
     def tallies(self) -> dict[str, Tally]:
         return {name: count.tally() for name, count in self.counts.items()}
@@ -84,7 +85,7 @@ class Found:
 
     def notes(self) -> tuple[str, ...]:
         """What people should know of the reading: completeness, what could not be read, what is older than production."""
-        told = [c.told() for c in self.certificates() if c.of in ("everything", "ranges") or not c.complete]
+        told = [c.told() for c in self.certificates() if c.of in ("everything", "ranges") or not c.complete] + self.remarks
         told += [finding.text for finding in self.kept()]
         for look in self.looks:
             source, undated = look.plan.source, look.reading.undated
@@ -136,6 +137,7 @@ class Outcome:
     notes: tuple[str, ...]
     superseded: str = ""
     owed: tuple[Set, ...] = ()  # what the caller pays next
+    held: str = ""  # why brakes stopped the run, and what there is to do; nothing was read then
 
 
 def manifest_of(ctx: Context, target: HeldTarget, run: Found) -> Manifest:
@@ -197,7 +199,8 @@ def _end(ctx: Context, target: HeldTarget, run: Found) -> Outcome:
     """Nothing to propose. An open batch stays when nothing happened; when all it proposed was planned again and nothing is
     left of it, it is superseded by nothing."""
     state = target.state
-    before = find_batch(ctx, state.open) if state.open and run.planned and not run.owes_full else None
+    asked = state.open and (run.planned or state.hold) and not run.owes_full
+    before = find_batch(ctx, state.open) if asked else None
     if before is not None and before.batch.status in OPEN:
         return _conclude(ctx, target, run, [Move(before, Status.SUPERSEDED, run.started_by)], "", open="")
     return _conclude(ctx, target, run, [], "", open=state.open)
@@ -214,6 +217,7 @@ def _conclude(
         "manifest": _write_manifest(ctx, target, run),
         "owes_full": run.owes_full,
         "recheck": (),
+        "hold": target.state.hold if run.owes_full else None,  # over, for the source is within its bands or was let pass
         "last_run": {"at": run.at, "mode": run.mode, "batch": batch},
     }
     forgotten = _forgotten(ctx, run)
@@ -221,7 +225,7 @@ def _conclude(
         if steps:
             advance(ctx, *steps, writes=[*filter(None, [owed]), *forgotten], target=target, target_fields=fields)
         else:
-            _write_target(ctx, target, fields, forgotten)
+            write_target(ctx, target, fields, forgotten)
     except (LostRace, Conflict) as lost:
         raise Unavailable(
             "changed while it was being run", subject=ctx.id, remedy="Nothing was proposed. Run it again."
@@ -237,7 +241,7 @@ def _forgotten(ctx: Context, run: Found) -> list[Set]:
     return [staging.remember(ctx, id, 99_999 - n, {key: run.lapsed[key] for key in keys}) for n, keys in enumerate(some)]
 
 
-def _write_target(ctx: Context, target: HeldTarget, fields: Data, writes: Sequence[Set]) -> None:
+def write_target(ctx: Context, target: HeldTarget, fields: Data, writes: Sequence[Set]) -> None:
     try:
         ctx.store.commit([target.write(**fields), *writes])
     except (Conflict, OutcomeUnknown):

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import groupby
 
+from penstock.core.brakes import Seen, spread
 from penstock.core.certificate import Certificate, Of
 from penstock.core.codec import SourceState
 from penstock.core.declaration import Entity, Pipeline, Source
-from penstock.core.errors import Incomplete, Refused
+from penstock.core.errors import Incomplete
 from penstock.core.manifest import Entry, Manifest
 from penstock.core.mapping import allowed_fields
 from penstock.core.records import Query, Snapshot, Where
@@ -25,6 +26,7 @@ from penstock.core.watermark import Watermark, is_stamp, moment_of, overlap_star
 from penstock.ports import Store
 
 CHUNK = 300  # documents fetched by id in one call
+KNOWN = 50  # ids kept of a complete read, to ask the next time whether they are still there
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Look:
     counted: int | None = None  # behind the watermark; None: nobody looked
     streamed: int = 0  # documents, each counted once
     why: str = ""  # what speaks against the streams, whatever their length
+    documents: int | None = None  # how many the source holds, once they were counted
+    seen: Seen | None = None  # what it was found to be like, where that was looked at
 
     @property
     def idle(self) -> bool:
@@ -140,6 +144,17 @@ class Look:
         self.reading.certificate = found if found.complete else replace(found, withheld=doubtful)
         return found.complete
 
+    @property
+    def thinned(self) -> bool:
+        """Documents went from the overlap window and did not come back as changed ones."""
+        return self.in_window + len(self.newer) < self.reading.state.window
+
+    def count(self, at: Timestamp) -> int:
+        """How many documents the source holds; asked for once."""
+        if self.documents is None:
+            self.documents = self.store.count(Query(self.plan.source.collection), at)
+        return self.documents
+
 
 def look_at(plan: Plan, store: Store, state: SourceState, at: Timestamp) -> Look:
     """Two billed operations on a source where nothing happened."""
@@ -153,24 +168,18 @@ def look_at(plan: Plan, store: Store, state: SourceState, at: Timestamp) -> Look
     return look
 
 
-def everything(look: Look, at: Timestamp, known: Manifest, least: int = 0) -> Iterator[list[Snapshot]]:
-    """Every group, in order. Raises `Refused` when the source holds fewer documents than `least`.
+def everything(look: Look, at: Timestamp, known: Manifest) -> Iterator[list[Snapshot]]:
+    """Every group, in order.
 
     Where fewer or other documents are streamed than the database counts, the certificate says so; and those groups are withheld
     of which a known record did not come, or in which the stream ended: without the rest they would say what is not so."""
     plan, store, reading = look.plan, look.store, look.reading
     query = Query(plan.source.collection, select=plan.select)
     if plan.group_by is not None:
-        reading.blank = store.count(query, at)
+        reading.blank = look.count(at)
         query = Query(plan.source.collection, (Where(plan.group_by, ">", ""),), plan.group_by, plan.select)
-    expected = store.count(query, at)
+    expected = look.count(at) if plan.group_by is None else store.count(query, at)
     reading.blank -= expected if plan.group_by is not None else 0
-    if expected + reading.blank < least:
-        raise Refused(
-            f"holds {expected + reading.blank} documents, fewer than the {least} that it must",
-            subject=plan.source.name,
-            remedy="Nothing was read from it and nothing changes. Look whether the source was emptied or replaced.",
-        )
     before, highest = known.of(plan.source.name), plan.watermark(None, at)
     sizes = Counter(entry.group for entry in before.values())
     doubtful: list[list[Snapshot]] = []
@@ -192,7 +201,8 @@ def everything(look: Look, at: Timestamp, known: Manifest, least: int = 0) -> It
         return
     yield from filter(None, doubtful)
     watermark = highest.value if highest else None
-    reading.state = SourceState(watermark, _count_window(look, watermark, at), at)
+    seen = look.seen and replace(look.seen, ids=spread(reading.entries, KNOWN))
+    reading.state = SourceState(watermark, _count_window(look, watermark, at), at, seen)
 
 
 def _in_groups(look: Look, query: Query, at: Timestamp) -> Iterator[tuple[Value, list[Snapshot], bool]]:
@@ -260,12 +270,12 @@ def changes(
         reading.state = replace(reading.state, watermark=highest.value, window=_count_window(look, highest.value, at))
 
 
-def scanned(look: Look, at: Timestamp, known: Manifest, again: set[Value], least: int = 0) -> Iterator[list[Snapshot]]:
+def scanned(look: Look, at: Timestamp, known: Manifest, again: set[Value]) -> Iterator[list[Snapshot]]:
     """For a source without a change field: everything is read, and the groups with any difference are given."""
     before, plan = known.of(look.plan.source.name), look.plan
     sizes = Counter(entry.group for entry in before.values())
     touched = set(again)
-    for members in everything(look, at, known, least):
+    for members in everything(look, at, known):
         group = plan.group(members[0])
         same = all((old := before.get(r.id)) is not None and old.fingerprint == r.fingerprint for r in members)
         if not same or len(members) != sizes[group] or group in again:

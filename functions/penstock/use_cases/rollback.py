@@ -95,6 +95,8 @@ def _nothing_left(batch: str, edited: Sequence[str]) -> Refused:
 
 
 def _admit(ctx: Context, batch: Batch, choice: Choice) -> None:
+    if batch.kind == "hold":
+        raise Refused("is a hold: it changed nothing in production", subject=batch.id, remedy="Roll back the batch that did.")
     if batch.status not in DONE:
         raise Refused(f"is {batch.status}", subject=batch.id, remedy="Only what was applied can be rolled back.")
     assert batch.finished_at is not None

@@ -8,14 +8,14 @@ from penstock.core.codec import Recheck
 from penstock.core.errors import PenstockError, Refused
 from penstock.core.plan import Batch
 from penstock.core.records import Query, Where
-from penstock.core.values import Timestamp
+from penstock.core.values import Data, Timestamp
 from penstock.use_cases import effects, outbox, staging
 from penstock.use_cases.capture import capture
 from penstock.use_cases.context import Context, Held, HeldTarget, LostRace, Move, advance, find_batch, load_batch, load_target
 from penstock.use_cases.finish import finish
 from penstock.use_cases.lease import RESUMABLE_SECONDS
 from penstock.use_cases.opening import open_review
-from penstock.use_cases.promote import start
+from penstock.use_cases.promote import frozen_until, start
 
 
 def sweep(ctx: Context) -> list[str]:
@@ -53,6 +53,8 @@ def _plan_again(ctx: Context, target: HeldTarget) -> list[str]:
     state = target.state
     if state.paused or state.lease is not None or state.applying or state.open or not any(r.keys for r in state.recheck):
         return []
+    if state.hold is not None and state.hold.verdict == "reject":
+        return []
     if target.update_time is None or target.update_time.plus(ctx.ports.stale_seconds) > ctx.ports.now():
         return []
     outcome = capture(ctx, "recheck", "engine")
@@ -82,8 +84,10 @@ def _expire(ctx: Context, target: HeldTarget) -> list[str]:
         return []
     if held.batch.expires_at is None or held.batch.expires_at > ctx.ports.now():
         return []
-    again = () if held.batch.kind == "rollback" else (Recheck(held.batch.id),)
-    fields = {"open": "", "recheck": (*target.state.recheck, *again)}
+    again = (Recheck(held.batch.id),) if held.batch.kind in ("sync", "followup") else ()
+    fields: Data = {"open": "", "recheck": (*target.state.recheck, *again)}
+    if held.batch.kind == "hold":
+        fields["hold"] = None  # the next run asks again
     advance(ctx, Move(held, Status.EXPIRED, "engine"), target=target, target_fields=fields)
     return [f"{held.batch.id}: expired undecided; the next run proposes it again"]
 
@@ -92,12 +96,21 @@ def _resume_promotion(ctx: Context, target: HeldTarget) -> list[str]:
     held = find_batch(ctx, target.state.applying) if target.state.applying else None
     if held is None or held.batch.status not in DECIDED or not _stale(ctx, held):
         return []
+    if held.batch.status is Status.APPROVED and frozen_until(ctx, held.batch):
+        return []
     return [f"{held.batch.id}: {resume_promotion(ctx, held.batch)}"]
 
 
 def resume_promotion(ctx: Context, batch: Batch) -> str:
-    """Go on where a promotion stopped. Gives what was done, in words; `Refused` for a batch that is not decided."""
+    """Go on where a promotion stopped. Gives what was done, in words; `Refused` for a batch that is not decided, or that waits
+    for the end of a freeze."""
     batch = start(ctx, batch.id)
+    if batch.status is Status.APPROVED and (until := frozen_until(ctx, batch)):
+        raise Refused(
+            f"waits for the end of a freeze, {until:%d %B %Y, %H:%M} ({until.tzinfo})",
+            subject=batch.id,
+            remedy="It is promoted by itself then.",
+        )
     if batch.status not in DECIDED:
         raise Refused(f"is {batch.status}", subject=batch.id, remedy="Only an approved batch is promoted.")
     waiting = [int(p.fields["number"]) for p in ctx.store.scan(staging.in_state(batch.id, "CHECKED"))]

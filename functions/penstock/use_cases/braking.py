@@ -1,0 +1,175 @@
+"""Brakes on a source: it is measured before anything of it is staged, and what lies outside its bands holds the run.
+
+A hold is a batch without packs that goes through the same mail, page and decision as any other. Its approval lets the next run,
+a full one, pass what was seen; its refusal holds every run, silently, until the source is another than what was refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from penstock.core import layout, watermark
+from penstock.core.batch import OPEN, Status
+from penstock.core.brakes import (
+    ENOUGH,
+    Lost,
+    Measured,
+    Seen,
+    alike,
+    drift_of,
+    fields,
+    finding,
+    fingerprint,
+    header,
+    lacking,
+    outside,
+)
+from penstock.core.codec import Hold, Recheck, to_data
+from penstock.core.declaration import Source
+from penstock.core.errors import Conflict, Unavailable
+from penstock.core.mapping import allowed_fields
+from penstock.core.plan import Batch
+from penstock.core.records import Query, Where
+from penstock.core.values import Data, Timestamp, Value, dumps
+from penstock.use_cases import outbox
+from penstock.use_cases.context import Context, Held, HeldTarget, LostRace, Move, advance, find_batch
+from penstock.use_cases.proposing import Found, Outcome, write_target
+from penstock.use_cases.reading import Look
+
+SAMPLE = 10  # documents whose field names are looked at
+
+
+def hold(ctx: Context, target: HeldTarget, run: Found) -> Outcome | None:
+    """Measure what this run looks at; None where it may go on. Otherwise nothing was staged: the sources are as they were, and
+    people are asked, unless they were asked the same, or said no to it, before."""
+    standing = target.state.hold
+    measured = {look.plan.source.name: _measure(ctx, look, run, standing) for look in run.looks}
+    told: list[str] = []
+    same = standing is not None
+    for look in run.looks:
+        of = measured[look.plan.source.name]
+        facts = _outside(ctx, look, of, look.reading.state.seen, run.at)
+        told += facts
+        if facts and same:
+            evidence = standing.seen.get(of.source) if standing else None
+            same = evidence is not None and not _outside(ctx, look, of, evidence, run.at)
+    if not told or (same and standing and standing.verdict == "approve"):
+        _pass(run, measured, standing if told else None)
+        return None
+    if same and standing and (standing.verdict == "reject" or target.state.open == standing.batch):
+        return _stay(ctx, target, run, standing)
+    return _ask(ctx, target, run, told, {name: of.now for name, of in measured.items()})
+
+
+def _measure(ctx: Context, look: Look, run: Found, standing: Hold | None) -> Measured:
+    """A source as it is now. Where nothing speaks for it that it lost anything, an incremental run asks for nothing more than
+    what it reads anyway; otherwise its documents are counted, and a few of them looked at by their field names."""
+    source, state, before = look.plan.source, look.reading.state, look.reading.state.seen
+    mapped = {path[0] for path in allowed_fields(ctx.pipeline, source.name)}
+    known = standing.seen.get(source.name) if standing else None
+    newer = [record.fields for record in look.newer]
+    lacks = lacking(newer, mapped) if len(newer) >= ENOUGH else (known or before or Seen()).lacking
+    whole = run.mode == "full" or (run.mode != "recheck" and source.cursor is None)
+    if before is not None and standing is None and not whole and not look.thinned:
+        return Measured(source.name, mapped, replace(before, lacking=lacks), str(state.watermark))
+    sample = list(look.store.scan(Query(source.collection, limit=SAMPLE, names_only=True), run.at))
+    names, rare = header([document.fields for document in sample])
+    limit = _older_than(look, ctx.pipeline.brakes.older)
+    older = str(limit) if limit is not None and not look.store.count(_since(source, limit, run.at), run.at) else ""
+    now = Seen(look.count(run.at), names, rare, lacks, tuple(document.id for document in sample), older)
+    near = alike(mapped, set[str]().union(*(document.fields for document in sample)))
+    return Measured(source.name, mapped, now, str(state.watermark), near)
+
+
+def _older_than(look: Look, by: dt.timedelta | None) -> Value:
+    """The moment since which something must have been changed; None where nothing tells."""
+    cursor, read_to = look.plan.source.cursor, look.reading.state.watermark
+    if cursor is None or read_to is None or by is None:
+        return None
+    return watermark.before(cursor, read_to, by, zoneinfo.ZoneInfo(look.plan.source.time_zone))
+
+
+def _since(source: Source, limit: Value, at: Timestamp) -> Query:
+    cursor = source.cursor
+    assert cursor is not None
+    between = Where(cursor.field, ">=", limit), Where(cursor.field, "<=", watermark.ahead(cursor, at))
+    return Query(source.collection, between, cursor.field)
+
+
+def _outside(ctx: Context, look: Look, of: Measured, before: Seen | None, at: Timestamp) -> list[str]:
+    brakes, lost = ctx.pipeline.brakes, Lost()
+    if before is not None and before.ids and brakes.replaced is not None and look.documents is not None:
+        there = look.store.get([f"{look.plan.source.collection}/{id}" for id in before.ids], at, ())
+        lost = Lost(sum(not document.exists for document in there), len(there))
+    return outside(brakes, of, before, lost)
+
+
+def _pass(run: Found, measured: Mapping[str, Measured], approved: Hold | None) -> None:
+    """What was measured is what the next run is compared with, once this one has read the source whole."""
+    if approved is not None:
+        run.remarks.append(f"A brake was approved ({approved.batch}): {approved.text}")
+    for look in run.looks:
+        of, before = measured[look.plan.source.name], look.reading.state.seen
+        if look.documents is None:
+            continue
+        look.seen = replace(of.now, older="")
+        if before is not None and (came := drift_of(of, before).came):
+            run.remarks.append(
+                f"{of.source} has {fields(came, 'new ')} that the pipeline does not name; nothing of them was read."
+            )
+
+
+def _stay(ctx: Context, target: HeldTarget, run: Found, standing: Hold) -> Outcome:
+    """Held for what people know already: nothing is written but that the run ended."""
+    try:
+        write_target(ctx, target, {"lease": None, "last_run": {"at": run.at, "mode": run.mode, "batch": ""}}, [])
+    except Conflict as lost:
+        raise _changed(ctx) from lost
+    return Outcome(ctx.id, run.mode, "", run.at, run.tallies(), (), held=held_for(standing))
+
+
+def held_for(hold: Hold) -> str:
+    """Why a target is held, and what there is to do, in plain words."""
+    match hold.verdict:
+        case "reject":
+            then = f"This was rejected ({hold.batch}): runs are held until the source changes."
+        case "approve":
+            then = f"This was approved ({hold.batch}): the next run goes on with it."
+        case _:
+            then = f"Decide on {hold.batch}: approve to go on with the source as it is, reject to hold until it changes."
+    return f"{hold.text} {then}"
+
+
+def _ask(ctx: Context, target: HeldTarget, run: Found, told: Sequence[str], seen: dict[str, Seen]) -> Outcome:
+    """A hold becomes the target's one open batch. What was open and is replaced by it is planned again once it is over."""
+    state, fact = target.state, finding(told)
+    id = layout.batch_id(ctx.id, run.at, "hold")
+    hold = Hold(id, fact.text, seen)
+    before = find_batch(ctx, state.open) if state.open else None
+    if before is not None and before.batch.status not in OPEN | {Status.FAILED}:
+        before = None
+    batch = Batch(
+        id, ctx.pipeline.name, ctx.id, "hold", Status.CREATED, run.at, ctx.ports.now(), run.started_by,
+        approvals=ctx.pipeline.gate.approvals, batch_findings=(fact,), supersedes=before.batch.id if before else "",
+    )  # fmt: skip
+    evidence = fingerprint(dumps({name: to_data(of) for name, of in seen.items()}))
+    steps = [Move(Held(batch, None, state.audit), Status.STAGED, run.started_by, detail={"evidence": evidence})]
+    recheck = state.recheck
+    if before is not None:
+        steps.append(Move(before, Status.SUPERSEDED, run.started_by, {"superseded_by": id}))
+        recheck += (Recheck(before.batch.id),) if before.batch.kind in ("sync", "followup") else ()
+    owed = outbox.owe(ctx, id, "check", packs=0)
+    last_run = {"at": run.at, "mode": run.mode, "batch": id}
+    fields: Data = {"lease": None, "open": id, "hold": hold, "recheck": recheck, "last_run": last_run}
+    try:
+        advance(ctx, *steps, writes=[owed], target=target, target_fields=fields)
+    except (LostRace, Conflict) as lost:
+        raise _changed(ctx) from lost
+    superseded = before.batch.id if before else ""
+    return Outcome(ctx.id, run.mode, id, run.at, run.tallies(), (), superseded, (owed,), held_for(hold))
+
+
+def _changed(ctx: Context) -> Unavailable:
+    return Unavailable("changed while it was being run", subject=ctx.id, remedy="Nothing was proposed. Run it again.")
