@@ -163,7 +163,7 @@ BUGS: Mapping[str, Bug] = {
         "commit pipes",
     ),
     "the watermark passes what is not staged": Bug("watermark", "first sync", ((staging, "stage", _first_pack_only),)),
-    "the overlap is not looked at": Bug("watermark", "late commit", ((reading, "overlap_start", lambda _, mark: mark),)),
+    "the overlap is not looked at": Bug("watermark", "late commit", ((reading, "overlap_start", lambda _, mark, __: mark),)),
     "what was not read is taken for gone": Bug("absence", "incremental", ((capture.Run, "_projected", _gone),)),
     "a decision has no precondition": Bug(
         "one decision",
