@@ -162,14 +162,14 @@ class Lab:
     def ctx(self) -> Context:
         return self.world.ctx
 
-    def review(self, to: str = FIRST, *, fresh: bool = False) -> Invitation:
+    def review(self, to: str = FIRST, *, fresh: bool = False, started_by: str = "schedule") -> Invitation:
         """An open review of a few new poles that nobody has touched: the same again, or a new one."""
         if not fresh and (seen := self._seen.get(to)) and self._is_untouched(seen):
             return seen
         self._seen.clear()
         self._let_go()
         net.feed(self.world, self.records(3))
-        batch = self.world.run(started_by="schedule").batch
+        batch = self.world.run(started_by=started_by).batch
         for person in (FIRST, SECOND):
             token, code = self.world.link(person)
             self._seen[person] = Invitation(batch, person, self.ctx.id, token, code)
@@ -249,6 +249,29 @@ class Lab:
         browsers = launched()
         self._ends.callback(lambda: self._browsing.submit(browsers.__exit__, None, None, None).result(60))
         return browsers.__enter__()
+
+
+@contextmanager
+def tab(chromium: Any, **options: Any) -> Iterator[Any]:
+    """A page of a browser of its own: no cookies, no cache, no history."""
+    context = chromium.new_context(**options)
+    context.set_default_timeout(20_000)
+    yield context.new_page()
+    context.close()
+
+
+class Everything(str):
+    """A text that is equal to every other."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    __hash__ = str.__hash__
 
 
 def _end(server: BaseWSGIServer, thread: threading.Thread) -> None:

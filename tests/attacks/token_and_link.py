@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from attacks.lab import FIRST, HOUR, KEYS, SECOND, WRONG, Invitation, Lab
+from attacks.lab import FIRST, HOUR, KEYS, SECOND, WRONG, Everything, Invitation, Lab
 from attacks.registry import Without, attack, both, replaced
 from penstock import wiring
 from penstock.adapters.firestore import FirestoreStore
@@ -202,22 +202,8 @@ def a_link_for_another_purpose_decides(lab: Lab) -> object:
     return decided(lab, seen) or decided(lab, seen, verdict="reject")
 
 
-class Everywhere(str):
-    """A target that is every target."""
-
-    __slots__ = ()
-
-    def __eq__(self, other: object) -> bool:
-        return True
-
-    def __ne__(self, other: object) -> bool:
-        return False
-
-    __hash__ = str.__hash__
-
-
 def of_any_target(held: Any) -> Grant:
-    return Grant(**{f.name: held[f.name] for f in fields(Grant)} | {"target": Everywhere(held["target"])})
+    return Grant(**{f.name: held[f.name] for f in fields(Grant)} | {"target": Everything(held["target"])})
 
 
 @attack(SECTION, guard="a link belongs to one target", without=replaced("penstock.core.tokens.grant_of", of_any_target))

@@ -26,6 +26,7 @@ from penstock.wiring import Contexts
 COOKIE = "penstock_session"
 SAME_SITE = "Strict"  # the cookie is not sent along with what another site made the browser send
 LOOKS = ("GET", "HEAD")
+FORM = "application/x-www-form-urlencoded"
 MAX_FORM = 256 * 1024
 MAX_CHOICES = 2_000
 
@@ -87,7 +88,7 @@ def _going(ctx: Context, token: str, going: Progress) -> Response:
 
 def _decide(request: Request, ctx: Context, token: str) -> Response:
     size = request.content_length  # None: sent in chunks, which no browser does with a form
-    if size is None or size > MAX_FORM or request.mimetype != "application/x-www-form-urlencoded":
+    if size is None or size > MAX_FORM or request.mimetype != FORM:
         raise InvalidInput("is not the page's own form", subject="request", remedy="Nothing was decided. Open the link again.")
     session, nonce = request.cookies.get(COOKIE, ""), request.form.get("nonce", "")
     if not _is_session(session) or not tokens.is_nonce(nonce, _nonce_key(ctx), session, token):
