@@ -21,6 +21,20 @@ resource "google_storage_bucket" "penstock" {
   }
 }
 
+# Anchors of the audit chains: hashes and numbers, no values. Nothing in here can be changed or removed before its time, by nobody;
+# once `audit_locked` is true, not even by changing this file.
+resource "google_storage_bucket" "audit" {
+  name                        = local.audit_bucket
+  location                    = var.region
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+
+  retention_policy {
+    retention_period = var.audit_days * 86400
+    is_locked        = var.audit_locked
+  }
+}
+
 resource "google_storage_bucket" "bundles" {
   name                        = "${local.bucket}-bundles"
   location                    = var.region

@@ -15,12 +15,15 @@ locals {
   caller = "penstock-caller@${var.project}.iam.gserviceaccount.com" # on whose behalf schedules and pushes call
   bucket = "${var.project}-penstock"
 
+  audit_bucket = "${local.bucket}-audit"
+
   environment = merge(
     { for name, id in var.projects : "PENSTOCK_PROJECT_${upper(name)}" => id },
     { for name, addresses in var.people : "PENSTOCK_PEOPLE_${upper(name)}" => join(",", addresses) },
     {
       GOOGLE_CLOUD_PROJECT   = var.project
       PENSTOCK_BUCKET        = local.bucket
+      PENSTOCK_AUDIT_BUCKET  = local.audit_bucket
       PENSTOCK_BASE_URL      = local.urls.review
       PENSTOCK_ACCOUNTS      = local.caller
       PENSTOCK_SMTP_HOST     = var.smtp.host

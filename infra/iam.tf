@@ -3,14 +3,15 @@
 
 locals {
   # `source`: reads the sources. `publish`: topics. `write`: beginnings of object names in the bucket.
+  # `anchor`: adds to the audit bucket, and reads what it added.
   # The sweep resumes whatever another function left behind, so it may do all that they may.
   grants = {
-    capture     = { source = true, publish = ["penstock-check"], write = ["manifests/"] }
-    check       = { source = false, publish = [], write = ["reports/"] }
-    promote     = { source = false, publish = ["penstock-capture"], write = ["backups/", "reports/"] }
-    dead_letter = { source = false, publish = [], write = [] }
-    sweep       = { source = true, publish = ["penstock-capture", "penstock-check", "penstock-promote"], write = ["manifests/", "backups/", "reports/"] }
-    review      = { source = false, publish = ["penstock-capture", "penstock-promote"], write = ["backups/", "reports/"] }
+    capture     = { source = true, publish = ["penstock-check"], write = ["manifests/"], anchor = false }
+    check       = { source = false, publish = [], write = ["reports/"], anchor = false }
+    promote     = { source = false, publish = ["penstock-capture"], write = ["backups/", "reports/"], anchor = true }
+    dead_letter = { source = false, publish = [], write = [], anchor = false }
+    sweep       = { source = true, publish = ["penstock-capture", "penstock-check", "penstock-promote"], write = ["manifests/", "backups/", "reports/"], anchor = true }
+    review      = { source = false, publish = ["penstock-capture", "penstock-promote"], write = ["backups/", "reports/"], anchor = true }
   }
 
   publishers = merge([
@@ -19,6 +20,7 @@ locals {
   writers = merge([
     for function, grant in local.grants : { for prefix in grant.write : "${function} ${prefix}" => { function = function, prefix = prefix } }
   ]...)
+  anchorers = toset([for function, grant in local.grants : function if grant.anchor])
   database_users = {
     for pair in setproduct(keys(local.grants), local.target_databases) : "${pair[0]} ${pair[1]}" => {
       function = pair[0], project = split("/", pair[1])[0], database = split("/", pair[1])[1]
@@ -85,6 +87,21 @@ resource "google_storage_bucket_iam_member" "writers" {
     title      = "objects under ${each.value.prefix}"
     expression = "resource.name.startsWith('projects/_/buckets/${local.bucket}/objects/${each.value.prefix}')"
   }
+}
+
+# Creating without deleting: whoever holds a function's account can add an anchor, and replace none.
+resource "google_storage_bucket_iam_member" "anchor_writers" {
+  for_each = local.anchorers
+  bucket   = google_storage_bucket.audit.name
+  role     = "roles/storage.objectCreator"
+  member   = google_service_account.functions[each.value].member
+}
+
+resource "google_storage_bucket_iam_member" "anchor_readers" {
+  for_each = local.anchorers
+  bucket   = google_storage_bucket.audit.name
+  role     = "roles/storage.objectViewer"
+  member   = google_service_account.functions[each.value].member
 }
 
 resource "google_secret_manager_secret_iam_member" "readers" {

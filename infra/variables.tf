@@ -28,6 +28,18 @@ variable "people" {
   }
 }
 
+variable "audit_days" {
+  type        = number
+  default     = 3650
+  description = "For so many days an anchor of an audit chain can be neither changed nor removed."
+}
+
+variable "audit_locked" {
+  type        = bool
+  default     = false
+  description = "Lock the retention of the anchors. True in production; it cannot be undone, and the bucket outlives its project's resources."
+}
+
 variable "keys_secret" {
   type        = string
   default     = "penstock-keys"

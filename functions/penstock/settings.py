@@ -28,6 +28,7 @@ class Settings(BaseModel):
     keys_until: dict[str, Timestamp] = {}
     google_project: str = ""
     bucket: str = ""
+    audit_bucket: str = ""  # for the audit chain's anchors; "" keeps them in `bucket`
     base_url: str = ""
     smtp_host: str = ""
     smtp_port: int = 587
@@ -60,6 +61,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
     }
     plain = (
         "bucket",
+        "audit_bucket",
         "base_url",
         "smtp_host",
         "smtp_port",

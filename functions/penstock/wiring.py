@@ -88,7 +88,7 @@ def ports(settings: Settings) -> Ports:
         raise InvalidInput(f"{names} is not set", subject="settings", remedy="Set it; nothing was started.")
     return Ports(
         stores=FirestoreStores(settings.firestore_emulator),
-        blobs=CloudBlobs(settings.bucket, settings.google_project),
+        blobs=CloudBlobs(settings.bucket, settings.google_project, {layout.ANCHORS: settings.audit_bucket}),
         publisher=PubSubPublisher(settings.google_project),
         mailer=SmtpMailer(
             settings.smtp_host,

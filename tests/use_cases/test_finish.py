@@ -80,7 +80,7 @@ def test_a_batch_ends_once_and_not_before_its_last_pack(monkeypatch: pytest.Monk
         assert world.batch(id).status is Status.APPLYING
     promote_pack(world.ctx, batch, 1)
     owed = finish(world.ctx, id)
-    assert {fact.data["kind"] for fact in owed} == {"report", "done"}
+    assert {fact.data["kind"] for fact in owed} == {"report", "done", "archive"}
     assert finish(world.ctx, id) == ()
     effects.pay(world.ctx, owed)
     world.pump()

@@ -1,8 +1,9 @@
-"""Cloud Storage as the `Blobs` port, one bucket."""
+"""Cloud Storage as the `Blobs` port: one bucket, and what is kept apart from it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -10,32 +11,39 @@ from urllib.parse import quote
 from penstock.core.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
-    from google.cloud.storage import Bucket
+    from google.cloud.storage import Bucket, Client
 
 TIMEOUT_SECONDS = 30.0  # of one call
 PATIENCE_SECONDS = 60.0  # of all its attempts
 
 
 class CloudBlobs:
-    """One bucket. The client is built on first use, after the server's fork. With STORAGE_EMULATOR_HOST set the client
-    library talks to the emulator instead, without credentials."""
+    """One bucket; names that begin as a key of `apart` says lie in the bucket that it names. The client is built on first use,
+    after the server's fork. With STORAGE_EMULATOR_HOST set the client library talks to the emulator instead, without
+    credentials."""
 
-    def __init__(self, bucket: str, project: str | None = None) -> None:
-        self.bucket, self.project = bucket, project
+    def __init__(self, bucket: str, project: str | None = None, apart: Mapping[str, str] | None = None) -> None:
+        self.bucket, self.project, self.apart = bucket, project, apart or {}
 
     @cached_property
-    def _bucket(self) -> Bucket:
+    def _client(self) -> Client:
         from google.cloud import storage
 
-        return storage.Client(project=self.project).bucket(self.bucket)
+        return storage.Client(project=self.project)
+
+    def _bucket_of(self, name: str) -> str:
+        return next((bucket for start, bucket in self.apart.items() if bucket and name.startswith(start)), self.bucket)
+
+    def _in(self, name: str) -> Bucket:
+        return self._client.bucket(self._bucket_of(name))
 
     def write(self, name: str, content: bytes, content_type: str, *, replace: bool = False) -> bool:
         """Store an object. Without `replace`: False when one of this name exists; after a lost answer that one may be
         our own, so callers that use fixed names write fixed content."""
         from google.api_core.exceptions import PreconditionFailed
 
-        with _told(self.bucket, name):
-            blob = self._bucket.blob(name)
+        with _told(self._bucket_of(name), name):
+            blob = self._in(name).blob(name)
             # The emulator ignores generation preconditions and would overwrite; asking first is enough on one machine.
             if _emulator() and not replace and blob.exists(timeout=TIMEOUT_SECONDS):
                 return False
@@ -52,22 +60,24 @@ class CloudBlobs:
         return True
 
     def read(self, name: str) -> bytes:
-        with _told(self.bucket, name):
+        with _told(self._bucket_of(name), name):
             # raw: an object stored as gzip comes back as the bytes that were written
-            content: bytes = self._bucket.blob(name).download_as_bytes(raw_download=True, timeout=TIMEOUT_SECONDS, retry=_retry())
+            content: bytes = (
+                self._in(name).blob(name).download_as_bytes(raw_download=True, timeout=TIMEOUT_SECONDS, retry=_retry())
+            )
         return content
 
     def names(self, prefix: str) -> list[str]:
-        with _told(self.bucket, prefix):
+        with _told(self._bucket_of(prefix), prefix):
             only = "items(name),nextPageToken"
-            found = self._bucket.list_blobs(prefix=prefix, fields=only, timeout=TIMEOUT_SECONDS, retry=_retry())
+            found = self._in(prefix).list_blobs(prefix=prefix, fields=only, timeout=TIMEOUT_SECONDS, retry=_retry())
             return sorted(blob.name for blob in found)
 
     def url(self, name: str) -> str:
         """The download for signed-in people with access to the bucket; the emulator's media link where one is used."""
         if emulator := _emulator():
-            return f"{emulator}/download/storage/v1/b/{quote(self.bucket, safe='')}/o/{quote(name, safe='')}?alt=media"
-        return f"https://storage.cloud.google.com/{quote(self.bucket)}/{quote(name)}"
+            return f"{emulator}/download/storage/v1/b/{quote(self._bucket_of(name), safe='')}/o/{quote(name, safe='')}?alt=media"
+        return f"https://storage.cloud.google.com/{quote(self._bucket_of(name))}/{quote(name)}"
 
 
 def _emulator() -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from penstock.core.values import Data, Timestamp, dumps
 
 GENESIS = "0" * 64
+_ENDS = frozenset({"APPLIED", "PARTIALLY_APPLIED", "REJECTED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,17 @@ def entry(head: Head, *, target: str, batch: str, what: str, who: str, at: Times
 def digest(body: Data) -> str:
     """SHA-256 of an entry's canonical text, its own hash left out."""
     return hashlib.sha256(dumps({k: v for k, v in body.items() if k != "hash"}).encode()).hexdigest()
+
+
+def anchor(target: str, head: Head) -> bytes:
+    """What is written where entries cannot be: how the chain stood. Equal heads give equal bytes."""
+    return dumps({"target": target, "sequence": head.sequence, "hash": head.hash}).encode()
+
+
+def must_be_anchored(written: Data) -> bool:
+    """Whether this entry ends a batch that was decided: then it has an anchor of its own."""
+    start, _, end = str(written["what"]).partition(" → ")
+    return end in _ENDS and start != "ROLLED_BACK"
 
 
 def head_of(written: Data) -> Head:

@@ -109,4 +109,6 @@ class TargetState:
     recheck: tuple[Recheck, ...] = ()
     hold: Hold | None = None
     audit: Head = field(default_factory=Head)
+    anchored: int = 0  # the entry of the audit chain that the sweep anchored last
+    anchored_at: Timestamp | None = None  # when it did, or the first run
     last_run: Data = field(default_factory=dict)

@@ -16,6 +16,8 @@ OUTBOX = "penstock_outbox"
 AUDIT = "penstock_audit"
 TOKENS = "penstock_tokens"
 
+ANCHORS = "audit/"  # in Storage: in production a bucket of its own, in which nothing can be changed
+
 STAMP = "penstock"  # the field of a production document that says where its content came from
 
 KINDS = ("sync", "followup", "rollback", "hold")
@@ -79,6 +81,15 @@ def outbox(fact: str) -> str:
 
 def backup_blob(target: str, batch: str, number: int) -> str:
     return f"backups/{target}/{batch}/{number:05d}.jsonl.gz"
+
+
+def evidence_blob(target: str, batch: str) -> str:
+    """Beside the backups, and kept as long: together they prove what a batch wrote."""
+    return f"backups/{target}/{batch}/evidence.jsonl.gz"
+
+
+def anchor_blob(target: str, sequence: int) -> str:
+    return f"{ANCHORS}{target}/{sequence:010d}.json"
 
 
 def manifest_blob(target: str, run: str) -> str:

@@ -209,6 +209,22 @@ def decode_findings(text: str) -> list[Finding]:
     return [Finding(**dict(zip(names, item, strict=False)), table=tuple(map(tuple, item[7]))) for item in found]
 
 
+def digest_of_pack(number: int, payload: str, ready: str, findings: str, carried: str) -> str:
+    """Over a pack's changes and findings, what an approver sees of it, over what will be written for them, and over the consents
+    that it brought along; each given as its own digest."""
+    return digest_of(" ".join([str(number), payload, ready, findings, carried]))
+
+
+def digest_of_batch(packs: Sequence[str], of_batch: Sequence[Finding]) -> str:
+    """What a decision is bound to: every change and every finding, in order."""
+    return digest_of("\n".join([*packs, digest_of(encode_findings(of_batch))]))
+
+
+def digest_of_ledgers(ledgers: Iterable[Data | None]) -> str:
+    """Over the ledgers of a batch's packs as they are stored, in order; None for a pack that has none."""
+    return digest_of(dumps(list(ledgers)))
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """What promotion did with a pack, written in the commit that did it. Every other key of the pack was applied."""

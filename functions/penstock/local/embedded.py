@@ -19,9 +19,9 @@ from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from penstock import wiring
+from penstock.adapters.folder import FolderBlobs
 from penstock.adapters.memory import MemoryStores
 from penstock.adapters.smtp import SmtpMailer
-from penstock.core.errors import NotFound
 from penstock.local import functions
 from penstock.local.identity import Issuer
 from penstock.local.mailbox import Mailbox
@@ -34,36 +34,6 @@ from penstock.web.pages import WebPages
 AUDIENCE, ACCOUNT = "https://penstock.local", "invoker@penstock.local"
 ATTEMPTS = 5
 PUSHED_TO = {CHECK: "check", PROMOTE: "promote", CAPTURE: "capture", functions.DEAD: "dead_letter"}
-
-
-class FolderBlobs:
-    """Cloud Storage as a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def write(self, name: str, content: bytes, content_type: str, *, replace: bool = False) -> bool:  # noqa: ARG002 - the port
-        path = self.folder / name
-        if path.exists() and not replace:
-            return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f"{path.suffix}.{threading.get_ident()}")
-        part.write_bytes(content)
-        part.replace(path)
-        return True
-
-    def read(self, name: str) -> bytes:
-        try:
-            return (self.folder / name).read_bytes()
-        except FileNotFoundError:
-            raise NotFound("there is no such object", subject=name, remedy=f"Look in {self.folder}.") from None
-
-    def names(self, prefix: str) -> list[str]:
-        found = (str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
-        return sorted(name for name in found if name.startswith(prefix))
-
-    def url(self, name: str) -> str:
-        return (self.folder / name).resolve().as_uri()
 
 
 class _Quiet(WSGIRequestHandler):

@@ -137,6 +137,8 @@ def advance(
     The first batch carries the marker by which a commit whose answer was lost is recognised. A target given along is written
     too, if it still is as read. Raises `LostRace` when a batch moved meanwhile, `Conflict` when another of the writes did."""
     after = [replace(m.held.batch, status=_moved(m), **m.fields) for m in moves]
+    if target is not None and target.state.anchored:  # the chain itself says which anchors there must be
+        moves = tuple(replace(m, detail={**m.detail, "anchored": target.state.anchored}) for m in moves)
     attempt, head = ctx.ports.new_id(), max((m.held.head for m in moves), key=lambda h: h.sequence)
     for _ in range(TRIES):
         commit, heads = _compose(ctx, moves, after, attempt, head)
@@ -194,10 +196,15 @@ def _mine(ctx: Context, moves: Sequence[Move], after: Sequence[Batch], attempt: 
     return None
 
 
+def chain_behind(ctx: Context, sequence: int, *fields: str) -> Query:
+    """The entries of the target's audit chain behind this number; whole, or these fields of each."""
+    first, last = layout.audit(ctx.id, sequence + 1), layout.audit(ctx.id, 9_999_999_999)
+    select = tuple((name,) for name in fields) or None
+    return Query(layout.AUDIT, (Where(NAME, ">=", first), Where(NAME, "<=", last)), select=select)
+
+
 def chain_end(ctx: Context, known: Head) -> Head:
     """The last entry of the target's audit chain, from a hint that may be old."""
-    first, last = layout.audit(ctx.id, known.sequence + 1), layout.audit(ctx.id, 9_999_999_999)
-    query = Query(layout.AUDIT, (Where(NAME, ">=", first), Where(NAME, "<=", last)), select=(("sequence",), ("hash",)))
-    for entry in ctx.store.scan(query):
+    for entry in ctx.store.scan(chain_behind(ctx, known.sequence, "sequence", "hash")):
         known = audit.head_of(entry.fields)
     return known

@@ -8,12 +8,14 @@ from typing import Any
 
 from penstock.core import decisions, layout, tokens
 from penstock.core.batch import Status
+from penstock.core.codec import to_data
 from penstock.core.decisions import Subject, admit, closed, demand_complete, outcome, person
 from penstock.core.errors import Conflict, InvalidInput, OutcomeUnknown, Refused
+from penstock.core.packs import digest_of
 from penstock.core.plan import Batch, Decision, Verdict
 from penstock.core.records import EXISTS, Set, Snapshot, Update, Write, unchanged_since
 from penstock.core.tokens import Grant
-from penstock.core.values import Data, Timestamp
+from penstock.core.values import Data, Timestamp, dumps
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, LostRace, Move, advance, load_batch, load_target
 from penstock.use_cases.opening import invite
@@ -170,12 +172,13 @@ def _decide(ctx: Context, held: Held, decision: Decision, writes: list[Write]) -
     approved, refused = verdicts.count("approve"), verdicts.count("reject")
     fields = {"decisions": decided.decisions, "approved": approved, "rejected": refused}
     detail = {"digest": batch.digest, "verdict": decision.verdict, "approved": approved, "rejected": refused}
+    detail["decision"] = digest_of(dumps(to_data(decision)))
     if None in verdicts:
         return _commit(ctx, Move(held, Status.UNDER_REVIEW, decision.by, fields, detail), writes, ())
     fields["decided_at"] = decision.at
     if not approved:
-        remember = outbox.owe(ctx, batch.id, "remember")
-        return _commit(ctx, Move(held, Status.REJECTED, decision.by, fields, detail), writes, (remember,), {"open": ""})
+        owed = outbox.owe(ctx, batch.id, "remember"), outbox.owe(ctx, batch.id, "archive", since=held.head.sequence)
+        return _commit(ctx, Move(held, Status.REJECTED, decision.by, fields, detail), writes, owed, {"open": ""})
     promote = outbox.owe(ctx, batch.id, "promote")
     step = Move(held, Status.APPROVED, decision.by, fields, detail)
     return _commit(ctx, step, writes, (promote,), {"open": "", "applying": batch.id})

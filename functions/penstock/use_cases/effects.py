@@ -14,7 +14,7 @@ from penstock.core.promotion import refusal
 from penstock.core.records import EXISTS, Query, Set, Update
 from penstock.core.values import Data
 from penstock.ports import Message
-from penstock.use_cases import outbox, staging
+from penstock.use_cases import archiving, outbox, staging
 from penstock.use_cases.context import Context, LostRace, Move, advance, load_batch
 from penstock.use_cases.finish import finish, sample
 from penstock.use_cases.listing import batches
@@ -117,6 +117,13 @@ def remember(ctx: Context, _: str, data: Data) -> None:
             ctx.store.commit([staging.remember(ctx, batch.id, pack.number, refused)])
 
 
+def archive(ctx: Context, _: str, data: Data) -> None:
+    """What proves a batch that ended: its evidence beside its backups, and the entry that ended it anchored."""
+    if load_batch(ctx, data["batch"]).batch.finished_at is not None:
+        archiving.keep(ctx, data["batch"])
+    archiving.anchor_end(ctx, data["batch"], data["since"])
+
+
 def recheck(ctx: Context, _: str, __: Data) -> None:
     ctx.ports.publisher.publish(CAPTURE, [{"target": ctx.id, "mode": "recheck"}])
 
@@ -136,6 +143,7 @@ EFFECTS: Mapping[str, Effect] = {
     "promote": promote,
     "report": report,
     "done": mail_done,
+    "archive": archive,
     "remember": remember,
     "recheck": recheck,
     "proceed": proceed,

@@ -12,7 +12,7 @@ from penstock.core.batch import Status
 from penstock.core.changes import Change
 from penstock.core.codec import Recheck, to_data
 from penstock.core.errors import Conflict, OutcomeUnknown, Unavailable
-from penstock.core.packs import Ledger
+from penstock.core.packs import Ledger, digest_of_ledgers
 from penstock.core.plan import Batch
 from penstock.core.promotion import promoted, stamp_of
 from penstock.core.records import Set, Update, unchanged_since
@@ -57,7 +57,7 @@ def finish(ctx: Context, batch: str, number: int | None = None) -> tuple[Set, ..
         "rejected": sum(len(ledger.rejected) for ledger in ledgers if ledger),
         "finished_at": ctx.ports.now(),
     }
-    return _rest(ctx, held, to, fields, drifted)
+    return _rest(ctx, held, to, fields, drifted, {"ledgers": digest_of_ledgers(pack.fields["ledger"] for pack in packs)})
 
 
 def give_up(ctx: Context, batch: str) -> tuple[Set, ...]:
@@ -66,17 +66,20 @@ def give_up(ctx: Context, batch: str) -> tuple[Set, ...]:
     held, target = load_batch(ctx, batch), load_target(ctx)
     if held.batch.status is not Status.FAILED:
         return ()
-    ledgers = [_closed(ctx, pack) for pack in staging.packs_of(ctx, batch, payload=False)]
-    applied = sum(ledger.applied for ledger in ledgers)
-    rejected = sum(len(ledger.rejected) for ledger in ledgers)
+    packs = [_closed(ctx, pack) for pack in staging.packs_of(ctx, batch, payload=False)]
+    ledgers = [pack.ledger for pack in packs]
+    applied = sum(ledger.applied for ledger in ledgers if ledger)
+    rejected = sum(len(ledger.rejected) for ledger in ledgers if ledger)
     fields = {
         "applied": applied,
         "rejected": rejected,
         "drifted": held.batch.total - applied - rejected,
         "finished_at": ctx.ports.now(),
     }
-    owed = (outbox.owe(ctx, batch, "report", "post"), outbox.owe(ctx, batch, "done")) if applied else ()
-    step = Move(held, Status.PARTIALLY_APPLIED if applied else Status.SUPERSEDED, "engine", fields, {"applied": applied})
+    report, done, archive = _owed(ctx, held)
+    owed = (report, done, archive) if applied else (archive,)
+    detail: Data = {"applied": applied, "ledgers": digest_of_ledgers(pack.fields.get("ledger") for pack in packs)}
+    step = Move(held, Status.PARTIALLY_APPLIED if applied else Status.SUPERSEDED, "engine", fields, detail)
     target_fields = {"applying": "", "recheck": (*target.state.recheck, Recheck(batch))}
     try:
         advance(ctx, step, writes=owed, target=target, target_fields=target_fields)
@@ -85,12 +88,12 @@ def give_up(ctx: Context, batch: str) -> tuple[Set, ...]:
     return owed
 
 
-def _closed(ctx: Context, pack: Pack) -> Ledger:
-    """What a pack came to. One that was not promoted gets a ledger by which all of it fell out: an instance that stalled half-way
-    through it, and wakes up after the batch was given up, then loses its commit."""
+def _closed(ctx: Context, pack: Pack) -> Pack:
+    """A pack with its ledger. One that was not promoted gets a ledger by which all of it fell out: an instance that stalled
+    half-way through it, and wakes up after the batch was given up, then loses its commit."""
     for _ in range(CLOSING_TRIES):
         if pack.ledger is not None:
-            return pack.ledger
+            return pack
         assert pack.snapshot.update_time is not None
         ledger = Ledger(ctx.ports.now(), ctx.ports.new_id(), 0, (), tuple(pack.fields["keys"]))
         fields = {"state": "PROMOTED", "ledger": to_data(ledger)}
@@ -101,14 +104,20 @@ def _closed(ctx: Context, pack: Pack) -> Ledger:
     raise Unavailable("could not be closed", subject=pack.snapshot.path, remedy="Nothing was read. Run it again.")
 
 
-def _rest(ctx: Context, held: Held, to: Status, fields: Data, drifted: tuple[str, ...]) -> tuple[Set, ...]:
+def _owed(ctx: Context, held: Held) -> list[Set]:
+    batch = held.batch.id
+    archive = outbox.owe(ctx, batch, "archive", since=held.head.sequence)
+    return [outbox.owe(ctx, batch, "report", "post"), outbox.owe(ctx, batch, "done"), archive]
+
+
+def _rest(ctx: Context, held: Held, to: Status, fields: Data, drifted: tuple[str, ...], detail: Data) -> tuple[Set, ...]:
     batch, target = held.batch, load_target(ctx)
-    owed = [outbox.owe(ctx, batch.id, "report", "post"), outbox.owe(ctx, batch.id, "done")]
+    owed = _owed(ctx, held)
     target_fields: Data = {"applying": ""}
     if drifted and batch.kind != "rollback":
         target_fields["recheck"] = (*target.state.recheck, Recheck(batch.id, drifted))
         owed.append(outbox.owe(ctx, batch.id, "recheck"))
-    steps = [Move(held, to, "engine", fields, {k: v for k, v in fields.items() if isinstance(v, int)})]
+    steps = [Move(held, to, "engine", fields, {k: v for k, v in fields.items() if isinstance(v, int)} | detail)]
     if to is Status.APPLIED and not fields["rejected"]:
         steps += _undone(ctx, batch)
     try:

@@ -12,7 +12,7 @@ from itertools import islice
 from penstock.core import freeze, layout, tokens
 from penstock.core.batch import OPEN, Status
 from penstock.core.changes import SEVERITIES, Finding
-from penstock.core.packs import encode_findings
+from penstock.core.packs import digest_of_batch, encode_findings
 from penstock.core.plan import Batch, Row
 from penstock.core.records import ABSENT, Set
 from penstock.core.rules import judge
@@ -48,7 +48,7 @@ def open_review(ctx: Context, batch: str, number: int | None = None) -> tuple[Se
         folded=judged.folded,
         findings=_count(packs, of_batch, judged.folded),
         pack_digests=tuple(staging.shown_digest(pack) for pack in packs),
-        digest=staging.digest_of_batch([staging.shown_digest(pack) for pack in packs], of_batch),
+        digest=digest_of_batch([staging.shown_digest(pack) for pack in packs], of_batch),
         opened_at=now,
         expires_at=expires,
     )
@@ -58,7 +58,13 @@ def open_review(ctx: Context, batch: str, number: int | None = None) -> tuple[Se
     owed = tuple(fact for _, fact in grants)
     names = ("batch_findings", "folded", "findings", "pack_digests", "digest", "opened_at", "expires_at")
     fields = {name: getattr(opened, name) for name in names} | {"reports": {**held.batch.reports, **reports}}
-    step = Move(held, Status.UNDER_REVIEW, "engine", fields, {"digest": opened.digest, "approvers": len(grants)})
+    step = Move(
+        held,
+        Status.UNDER_REVIEW,
+        "engine",
+        fields,
+        {"digest": opened.digest, "approvers": len(grants), "approvals": opened.approvals},
+    )
     try:
         advance(ctx, step, writes=[*(token for token, _ in grants), *owed])
     except LostRace:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, Protocol, TypeVar
@@ -37,7 +37,7 @@ def other_spellings(entity: Entity, key: str) -> list[str]:
     return [] if entity.spellings is None else variants(key, entity.spellings)
 
 
-def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
     rest = iter(items)
     while chunk := list(islice(rest, size)):
         yield chunk

@@ -218,6 +218,7 @@ def _conclude(
         "owes_full": run.owes_full,
         "recheck": (),
         "hold": target.state.hold if run.owes_full else None,  # over, for the source is within its bands or was let pass
+        "anchored_at": target.state.anchored_at or run.at,
         "last_run": {"at": run.at, "mode": run.mode, "batch": batch},
     }
     forgotten = _forgotten(ctx, run)

@@ -25,6 +25,8 @@ from penstock.core.packs import (
     decode_findings,
     decode_ready,
     digest_of,
+    digest_of_batch,
+    digest_of_pack,
     encode_findings,
     encode_ready,
     expand,
@@ -39,7 +41,9 @@ PackState = Literal["STAGED", "CHECKED", "PROMOTED"]
 DeclinedMap = Mapping[str, Mapping[str, str]]  # change key → dotted field ("" for all) → fingerprint of what was declined
 Voices = Mapping[str, Mapping[str, Verdict]]  # content of a change → person → verdict
 
-_LIGHT = "batch number keys counts digest findings_digest state findings gathered carried ledger error"
+_LIGHT = (
+    "batch number keys counts digest payload_digest ready_digest findings_digest state findings gathered carried ledger error"
+)
 WITHOUT_PAYLOAD: tuple[FieldPath, ...] = tuple((name,) for name in _LIGHT.split())
 
 
@@ -122,16 +126,10 @@ class Pack:
 
 
 def shown_digest(pack: Pack) -> str:
-    """Over a pack's changes and findings, what an approver sees of it, over what will be written for them, and over the consents
-    that it brought along. Over bytes: nothing need be unpacked to verify it."""
+    """A pack's digest, made anew. Over bytes: nothing need be unpacked to verify it."""
     of = pack.fields
     parts = digest_of(of["payload"]), digest_of(of["ready"]), of["findings_digest"], digest_of(of["carried"])
-    return digest_of(" ".join([str(pack.number), *parts]))
-
-
-def digest_of_batch(packs: Sequence[str], of_batch: Sequence[Finding]) -> str:
-    """What a decision is bound to: every change and every finding, in order."""
-    return digest_of("\n".join([*packs, digest_of(encode_findings(of_batch))]))
+    return digest_of_pack(pack.number, *parts)
 
 
 def demand_shown(batch: Batch) -> None:
@@ -156,6 +154,7 @@ def is_intact(batch: Batch, pack: Pack) -> bool:
 def stage(ctx: Context, batch: str, draft: Draft, voices: Voices) -> None:
     """Make a pack durable. A pack that is there already, from an earlier attempt at the same run, must be the same one."""
     ready = encode_ready([ready_of(c, ctx.pipeline.entity(c.entity), ctx.store.prepare) for c in draft.changes])
+    payload, ready = compress(draft.text), gzip.compress(ready, 1, mtime=0)
     carried: dict[str, dict[str, Verdict]] = {}
     if voices:
         for change in decode_changes(draft.text):  # as every reader of the pack sees them
@@ -168,8 +167,10 @@ def stage(ctx: Context, batch: str, draft: Draft, voices: Voices) -> None:
         "keys": list(draft.keys),
         "counts": draft.counts,
         "digest": draft.digest,
-        "payload": compress(draft.text),
-        "ready": gzip.compress(ready, 1, mtime=0),
+        "payload": payload,
+        "payload_digest": digest_of(payload),
+        "ready": ready,
+        "ready_digest": digest_of(ready),
         "state": "STAGED",
         "carried": json.dumps(carried, sort_keys=True),
         "purge_at": ctx.ports.now().plus(ctx.pipeline.staging_retention.total_seconds()),
@@ -205,10 +206,10 @@ def load_pack(ctx: Context, batch: str, number: int) -> Pack:
     return Pack(found)
 
 
-def packs_of(ctx: Context, batch: str, *, payload: bool = True) -> Iterator[Pack]:
-    """The packs of a batch in order. One billed read each, with or without their payload."""
+def packs_of(ctx: Context, batch: str, *, payload: bool = True, at: Timestamp | None = None) -> Iterator[Pack]:
+    """The packs of a batch in order; at a moment, or now. One billed read each, with or without their payload."""
     where = Where(NAME, ">=", layout.pack(batch, 0)), Where(NAME, "<=", layout.pack(batch, 99_999))
-    for found in ctx.store.scan(Query(layout.STAGING, where, select=None if payload else WITHOUT_PAYLOAD)):
+    for found in ctx.store.scan(Query(layout.STAGING, where, select=None if payload else WITHOUT_PAYLOAD), at):
         yield Pack(found)
 
 

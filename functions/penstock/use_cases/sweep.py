@@ -5,23 +5,36 @@ from __future__ import annotations
 from penstock.core import layout
 from penstock.core.batch import DECIDED, Status
 from penstock.core.codec import Recheck
-from penstock.core.errors import PenstockError, Refused
+from penstock.core.errors import Conflict, OutcomeUnknown, PenstockError, Refused
 from penstock.core.plan import Batch
 from penstock.core.records import Query, Where
 from penstock.core.values import Data, Timestamp
-from penstock.use_cases import effects, outbox, staging
+from penstock.use_cases import archiving, effects, outbox, staging
 from penstock.use_cases.capture import capture
-from penstock.use_cases.context import Context, Held, HeldTarget, LostRace, Move, advance, find_batch, load_batch, load_target
+from penstock.use_cases.context import (
+    Context,
+    Held,
+    HeldTarget,
+    LostRace,
+    Move,
+    advance,
+    chain_end,
+    find_batch,
+    load_batch,
+    load_target,
+)
 from penstock.use_cases.finish import finish
 from penstock.use_cases.lease import RESUMABLE_SECONDS
 from penstock.use_cases.opening import open_review
 from penstock.use_cases.promote import frozen_until, start
 
+ANCHOR_SECONDS = 86_400
+
 
 def sweep(ctx: Context) -> list[str]:
     """One pass over one target. Gives what was done, and what could not be, in words."""
     told: list[str] = []
-    for step in (_pay_due, _resume_capture, _plan_again, _resume_checks, _expire, _resume_promotion, _drop_orphans):
+    for step in (_pay_due, _resume_capture, _plan_again, _resume_checks, _expire, _resume_promotion, _drop_orphans, _anchor):
         try:
             told += step(ctx, load_target(ctx))
         except LostRace:
@@ -133,6 +146,25 @@ def _drop_orphans(ctx: Context, target: HeldTarget) -> list[str]:
             advance(ctx, Move(load_batch(ctx, found.id), Status.SUPERSEDED, "engine"))
             told.append(f"{found.id}: was never finished and is dropped; nothing of it was proposed")
     return told
+
+
+def _anchor(ctx: Context, target: HeldTarget) -> list[str]:
+    """Once a day, counted from the first run, where the chain has grown since. The target is left alone while a run or a
+    promotion is to write it."""
+    state, now = target.state, ctx.ports.now()
+    if state.lease is not None or state.applying or state.anchored_at is None or state.anchored_at.plus(ANCHOR_SECONDS) > now:
+        return []
+    held = find_batch(ctx, state.open) if state.open else None
+    known = max(state.audit, held.head if held else state.audit, key=lambda head: head.sequence)
+    if known.sequence <= state.anchored:
+        return []
+    head = chain_end(ctx, known)
+    archiving.anchor(ctx, head)
+    try:
+        ctx.store.commit([target.write(audit=head, anchored=head.sequence, anchored_at=now)])
+    except (Conflict, OutcomeUnknown):
+        return []  # somebody else writes the target: the anchor stands, and the next sweep finds it
+    return [f"{ctx.id}: entry {head.sequence} of the audit chain was anchored"]
 
 
 def retry(ctx: Context, batch: str, by: str) -> str:
