@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from penstock.adapters.memory_services import MemoryBlobs
 from penstock.core import indexes, layout
 from penstock.core.audit import Head
 from penstock.core.records import Query
 from penstock.use_cases import listing, reviewing
 from penstock.use_cases.context import chain_end
+from penstock.use_cases.exporting import export
 from penstock.use_cases.sweep import sweep
 from support.world import World
 
@@ -90,6 +92,7 @@ def fibre() -> World:
     world.clock.forward(1_000)
     sweep(world.ctx)
     world.run("reconcile")
+    export(world.ctx, MemoryBlobs())
     return world
 
 

@@ -1,5 +1,5 @@
-"""Tampering with what was exported is found: with the audit chain at every position, and named there; with anchors, decisions, packs
-and production's values, each one."""
+"""Tampering with what was exported is found: with the audit chain at every position, and named there; with anchors, decisions,
+packs and production's values, each one."""
 
 from __future__ import annotations
 

@@ -66,10 +66,9 @@ def give_up(ctx: Context, batch: str) -> tuple[Set, ...]:
     held, target = load_batch(ctx, batch), load_target(ctx)
     if held.batch.status is not Status.FAILED:
         return ()
-    packs = [_closed(ctx, pack) for pack in staging.packs_of(ctx, batch, payload=False)]
-    ledgers = [pack.ledger for pack in packs]
-    applied = sum(ledger.applied for ledger in ledgers if ledger)
-    rejected = sum(len(ledger.rejected) for ledger in ledgers if ledger)
+    ledgers = [_closed(ctx, pack) for pack in staging.packs_of(ctx, batch, payload=False)]
+    applied = sum(ledger.applied for ledger in ledgers)
+    rejected = sum(len(ledger.rejected) for ledger in ledgers)
     fields = {
         "applied": applied,
         "rejected": rejected,
@@ -78,7 +77,7 @@ def give_up(ctx: Context, batch: str) -> tuple[Set, ...]:
     }
     report, done, archive = _owed(ctx, held)
     owed = (report, done, archive) if applied else (archive,)
-    detail: Data = {"applied": applied, "ledgers": digest_of_ledgers(pack.fields.get("ledger") for pack in packs)}
+    detail: Data = {"applied": applied, "ledgers": digest_of_ledgers(map(to_data, ledgers))}
     step = Move(held, Status.PARTIALLY_APPLIED if applied else Status.SUPERSEDED, "engine", fields, detail)
     target_fields = {"applying": "", "recheck": (*target.state.recheck, Recheck(batch))}
     try:
@@ -88,12 +87,12 @@ def give_up(ctx: Context, batch: str) -> tuple[Set, ...]:
     return owed
 
 
-def _closed(ctx: Context, pack: Pack) -> Pack:
-    """A pack with its ledger. One that was not promoted gets a ledger by which all of it fell out: an instance that stalled
-    half-way through it, and wakes up after the batch was given up, then loses its commit."""
+def _closed(ctx: Context, pack: Pack) -> Ledger:
+    """What a pack came to. One that was not promoted gets a ledger by which all of it fell out: an instance that stalled half-way
+    through it, and wakes up after the batch was given up, then loses its commit."""
     for _ in range(CLOSING_TRIES):
         if pack.ledger is not None:
-            return pack
+            return pack.ledger
         assert pack.snapshot.update_time is not None
         ledger = Ledger(ctx.ports.now(), ctx.ports.new_id(), 0, (), tuple(pack.fields["keys"]))
         fields = {"state": "PROMOTED", "ledger": to_data(ledger)}
