@@ -15,6 +15,7 @@ from penstock.core.manifest import GONE
 from penstock.core.projection import Projected
 from penstock.core.records import Snapshot
 from penstock.core.values import Data, FieldPath, Timestamp, Value, dotted, dumps, get_in, set_in
+from penstock.core.watermark import AHEAD_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +118,11 @@ def is_older(
     projected: Projected, production: Snapshot, version: FieldPath | None, seen: Timestamp | None, at: Timestamp
 ) -> bool:
     """Whether the source shows an older state than it did (`seen`: the latest stamp that its records had), or than production
-    was brought up to (`version`: the target field that holds the stamp). A stamp ahead of `at`, the time of reading, is none."""
+    was brought up to (`version`: the target field that holds the stamp). A stamp far ahead of `at`, when it was read, is none."""
+    limit = at.plus(AHEAD_SECONDS)
     held = get_in(production.fields, version) if version is not None else None
     pairs = (projected.stamp, seen), (projected.values.get(version) if version else None, held)
-    return any(isinstance(now, Timestamp) and isinstance(then, Timestamp) and now < then <= at for now, then in pairs)
+    return any(isinstance(now, Timestamp) and isinstance(then, Timestamp) and now < then <= limit for now, then in pairs)
 
 
 def lapsed(entity: Entity, projected: Projected, production: Snapshot, declined: Mapping[str, str]) -> list[str]:

@@ -13,6 +13,7 @@ from penstock.core.stamps import parse_stamp
 from penstock.core.values import Timestamp, Value
 
 EASTMOST, WESTMOST = 14 * 3_600, 12 * 3_600  # seconds that a local day begins before, and ends after, that of UTC
+AHEAD_SECONDS = 86_400  # a stamp further in the future than this is a wrong clock, and puts no two states in order
 _DAY = 86_400
 _FIRST_DAY = Timestamp.of(dt.datetime(1, 1, 1, tzinfo=dt.UTC)).seconds
 

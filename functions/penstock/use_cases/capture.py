@@ -287,7 +287,7 @@ class Run:
         plan = next(look.plan for look in self.found.looks if look.plan.source.name == entity.source)
         before = manifest_of(self.ctx, self.target, self.found).of(entity.source)
         stamps = (entry.stamp for id in p.sources if (entry := before.get(id)) is not None)
-        return max(filter(None, map(plan.moment, stamps)), default=None)
+        return max(filter(None, (plan.moment(stamp, self.at) for stamp in stamps)), default=None)
 
     def _take_leave(self, look: Look, entities: Sequence[Entity], production: Production, declined: staging.DeclinedMap) -> None:
         """What the source fed before and feeds no more."""

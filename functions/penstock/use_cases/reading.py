@@ -22,7 +22,7 @@ from penstock.core.manifest import Entry, Manifest
 from penstock.core.mapping import allowed_fields
 from penstock.core.records import Query, Snapshot, Where
 from penstock.core.values import FieldPath, Timestamp, Value, get_in
-from penstock.core.watermark import Watermark, is_stamp, moment_of, overlap_start
+from penstock.core.watermark import AHEAD_SECONDS, Watermark, is_stamp, moment_of, overlap_start
 from penstock.ports import Store
 
 CHUNK = 300  # documents fetched by id in one call
@@ -51,15 +51,17 @@ class Plan:
         stamp = get_in(record.fields, cursor.field) if cursor else None
         return stamp if cursor and is_stamp(cursor, stamp) else None
 
-    def moment(self, stamp: Value) -> Timestamp | None:
+    def moment(self, stamp: Value, at: Timestamp) -> Timestamp | None:
+        """What a stamp means; None also where it is so far ahead of `at` that it puts nothing in order."""
         cursor = self.source.cursor
-        return moment_of(cursor, stamp, _zone(self.source.time_zone)) if cursor else None
+        found = moment_of(cursor, stamp, _zone(self.source.time_zone)) if cursor else None
+        return found if found is not None and found <= at.plus(AHEAD_SECONDS) else None
 
-    def entry(self, record: Snapshot, before: Entry | None) -> Entry:
+    def entry(self, record: Snapshot, before: Entry | None, at: Timestamp) -> Entry:
         """What is remembered of a record: of its stamps the latest, so that an older snapshot of it is known for one."""
         stamp = self.stamp(record)
         if before is not None and before.stamp is not None and before.stamp != stamp:
-            now, then = self.moment(stamp), self.moment(before.stamp)
+            now, then = self.moment(stamp, at), self.moment(before.stamp, at)
             if then is not None and (now is None or now < then):
                 stamp = before.stamp
         raw, group = self.raw_group(record), self.group(record)
@@ -125,14 +127,14 @@ class Look:
         except Incomplete as broken:
             self.doubt(f"the stream {broken.what}")
 
-    def enter(self, record: Snapshot, before: Entry | None) -> bool:
+    def enter(self, record: Snapshot, before: Entry | None, at: Timestamp) -> bool:
         """Note a record of the stream; False if it came before."""
         id = record.id
         if id in self.reading.entries:
             self.streamed -= 1
             self.doubt("a document came twice")
             return False
-        self.reading.entries[id] = self.plan.entry(record, before)
+        self.reading.entries[id] = self.plan.entry(record, before, at)
         return True
 
     def doubt(self, why: str) -> None:
@@ -184,7 +186,7 @@ def everything(look: Look, at: Timestamp, known: Manifest) -> Iterator[list[Snap
     sizes = Counter(entry.group for entry in before.values())
     doubtful: list[list[Snapshot]] = []
     for group, found, ended in _in_groups(look, query, at):
-        members = [record for record in found if look.enter(record, before.get(record.id))]
+        members = [record for record in found if look.enter(record, before.get(record.id), at)]
         if highest is not None:
             stamps = [plan.stamp(record) for record in members]
             reading.undated += stamps.count(None)
@@ -256,13 +258,13 @@ def changes(
 
     for record in (*look.newer, *late):
         old = before.get(record.id)
-        if look.enter(record, old):
+        if look.enter(record, old, at):
             take(record, old)
             if highest:
                 highest.see(plan.stamp(record))
     complete = look.certify("again" if look.counted is None else "changes", at, counted)
     for record in also if complete else ():
-        reading.entries[record.id] = plan.entry(record, before.get(record.id))
+        reading.entries[record.id] = plan.entry(record, before.get(record.id), at)
         take(record, before.get(record.id))
     touched |= {before[id].group for id in reading.gone if id in before}
     yield from _whole_groups(look, at, known, read, touched - {None})
@@ -303,7 +305,7 @@ def _whole_groups(
             for record in look.store.get(paths, at, plan.select):
                 if record.exists:
                     read[record.id] = record
-                    reading.entries[record.id] = plan.entry(record, before.get(record.id))
+                    reading.entries[record.id] = plan.entry(record, before.get(record.id), at)
                 else:
                     reading.gone.add(record.id)
         touched = touched | {reading.entries[id].group for id in missing if id in read} - {None}
