@@ -72,8 +72,9 @@ def run(mode: Mode = "changes") -> Act:
     """The schedule fires; and again, while no run came to its end since it should have."""
 
     def act(sim: Simulation, note: Note) -> None:
-        since, last = note.setdefault("since", sim.clock.time), sim.state.last_run
-        if last and last["at"] > since and last["mode"] != "recheck":
+        last = sim.state.last_run
+        before = note.setdefault("before", last)
+        if last != before and last["mode"] != "recheck":
             return
         outcome = capture(sim.ctx, mode)
         sim.pay(outcome.owed)
@@ -119,11 +120,15 @@ def rivals(sim: Simulation, note: Note) -> None:
     """One approves and the other rejects the same batch: the first word stands, and the second is told so."""
     if id := _open(sim, note):
         sim.approve_as(id, PEOPLE[0])
+        if len(sim.people) < 2:
+            return
         try:
             sim.say(id, Said("reject"), PEOPLE[1])
         except Refused as told:
             sim.errors.append(str(told))
         else:
+            if sim.batches()[id].approvals > 1:
+                return  # one consent of two decides nothing, and the refusal is the decision
             sim.journal.broken.append("one decision: the second word was taken too")
 
 
@@ -133,7 +138,10 @@ def roll_back(keys: tuple[str, ...] | None = None, *, overwrite: bool = False) -
     def act(sim: Simulation, note: Note) -> None:
         batches = sim.batches()
         done = {id: b for id, b in batches.items() if b.status in (Status.APPLIED, Status.PARTIALLY_APPLIED)}
-        of = note.setdefault("of", max(done, key=lambda id: done[id].finished_at))  # type: ignore[arg-type,return-value]
+        if not done and "of" not in note:
+            return
+        of = note.get("of") or max(done, key=lambda id: done[id].finished_at)  # type: ignore[arg-type,return-value]
+        note["of"] = of
         note.setdefault("known", list(batches))
         new = [b for id, b in batches.items() if b.rolls_back == of and id not in note["known"]]
         if any(b.status not in (Status.CREATED, Status.SUPERSEDED) for b in new):

@@ -8,6 +8,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from penstock.adapters.memory import MemoryStore
@@ -31,7 +32,7 @@ class Image(NamedTuple):
         return self.data or {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Landed:
     """One commit of the product that was applied: each document that it named, before and after."""
 
@@ -39,19 +40,26 @@ class Landed:
     writes: tuple[Write, ...]
     before: Mapping[str, Image]
     after: Mapping[str, Image]
+    judged: dict[str, Any] = field(default_factory=dict)  # what a judge found out and others ask too
 
-    def of(self, collection: str) -> Iterator[tuple[str, Image, Image]]:
-        """(path, before, after) of the documents of one of our collections that changed."""
+    @cached_property
+    def _changed(self) -> dict[str, list[tuple[str, Image, Image]]]:
+        found: dict[str, list[tuple[str, Image, Image]]] = {}
         for path, after in self.after.items():
-            if path.startswith(f"{collection}/") and after != self.before[path]:
-                yield path, self.before[path], after
+            if after.time != (before := self.before[path]).time:
+                found.setdefault(path.partition("/")[0], []).append((path, before, after))
+        return found
 
-    @property
+    def of(self, collection: str) -> list[tuple[str, Image, Image]]:
+        """(path, before, after) of the documents of one of our collections that changed."""
+        return self._changed.get(collection, [])
+
+    @cached_property
     def production(self) -> list[str]:
         """The paths that are not ours."""
         return [path for path in self.after if not path.startswith("penstock_")]
 
-    @property
+    @cached_property
     def ledger(self) -> str:
         """The path of the pack that this commit promoted; "" where it promoted none."""
         packs = (

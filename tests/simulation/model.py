@@ -76,6 +76,12 @@ def promotion(sim: Simulation, landed: Landed) -> tuple[Batch, Shown, dict[str, 
     """What a commit promotes: its batch, its pack as shown, and the changes by path that people said yes to."""
     if not landed.ledger:
         return None
+    if "promotion" not in landed.judged:  # several judges ask
+        landed.judged["promotion"] = _promotion(sim, landed)
+    return landed.judged["promotion"]
+
+
+def _promotion(sim: Simulation, landed: Landed) -> tuple[Batch, Shown, dict[str, Change]] | None:
     id = landed.before[landed.ledger].fields["batch"]
     shown = sim.journal.shown.get(id, {}).get(landed.ledger)
     if shown is None:
@@ -85,8 +91,10 @@ def promotion(sim: Simulation, landed: Landed) -> tuple[Batch, Shown, dict[str, 
 
 
 def overlooked(sim: Simulation, state: TargetState) -> Iterator[str]:
-    """Source records behind the watermark, seen by the last run, that nobody dealt with."""
+    """Source records behind the watermark, seen by the last run that looked, that nobody dealt with."""
     passed = state.sources.get("registry")
+    if state.last_run and state.last_run["mode"] != "recheck":
+        sim.looked_at = state.last_run["at"]
     if passed is None or passed.watermark is None:
         return
     proposed = {c.key: c for c in sim.changes_in(state.open)} if state.open else {}
@@ -94,21 +102,18 @@ def overlooked(sim: Simulation, state: TargetState) -> Iterator[str]:
     for recheck in state.recheck:
         again |= set(recheck.keys if recheck.keys is not None else (c.key for c in sim.changes_in(recheck.batch)))
     declined = sim.declined()
-    for path, there in images(sim.registry, sim.SOURCE).items():
-        record = there.fields
-        if record["changed"] > passed.watermark or there.time > state.last_run["at"]:  # type: ignore[operator]
-            continue
-        for key in (f"pipes/{record['pipe']}", f"taps/{record['tap']}"):
-            if (
-                key in declined
-                or key in again
-                or (key in proposed and get_in(proposed[key].after or {}, ("colour",)) == record["colour"])
-            ):
+    seen = [i.fields for i in images(sim.registry, sim.SOURCE).values() if i.time <= sim.looked_at]  # type: ignore[operator]
+    for record in seen:
+        if record["changed"] > passed.watermark or not sim.promised[record["tap"]] or not record["colour"]:
+            continue  # not passed yet, later than is promised for, or blank
+        others = [other for other in seen if other["pipe"] == record["pipe"] and other is not record]
+        youngest = all(other["changed"] < record["changed"] for other in others)
+        for key in (f"pipes/{record['pipe']}", f"taps/{record['tap']}") if youngest else (f"taps/{record['tap']}",):
+            planned = key in proposed and get_in(proposed[key].after or {}, ("colour",)) == record["colour"]
+            if planned or key in declined or key in again:
                 continue
-            stood = versions(sim.database, key)
-            held = any(v.fields.get("colour") == record["colour"] or _newer(v, record) for v in stood)
-            if not held:
-                yield f"{path} is {record['colour']} and was passed over for {key}"
+            if not any(v.fields.get("colour") == record["colour"] or _newer(v, record) for v in versions(sim.database, key)):
+                yield f"{key} is {record['colour']} in the source and was passed over"
 
 
 def _newer(there: Image, record: Data) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from penstock.core.errors import PenstockError
+from penstock.core.errors import InvalidInput, NotFound, PenstockError, Refused
 from penstock.core.values import dumps
 from support.faults import BY_CHANNEL, ZOMBIES, Channel, Fault, Killed, Mode
 
@@ -18,13 +18,13 @@ from simulation.simulation import Broken, Simulation, small_packs
 PRESSES = 8  # how often one tries again what a fault stopped
 
 
-def perform(sim: Simulation, acts: Sequence[Act], notes: Sequence[Note]) -> None:
-    """Act after act, each again until it went through, and rest between them."""
+def perform(sim: Simulation, acts: Sequence[Act], notes: Sequence[Note], *, told: bool = False) -> None:
+    """Act after act, each again until it went through, and rest between them. `told`: whoever is refused leaves it at that."""
     for act, note in zip(acts, notes, strict=True):
         for _ in range(PRESSES):
             if note.get("done"):
                 break
-            sim.later = lambda: perform(sim, acts, notes)
+            sim.later = lambda: perform(sim, acts, notes, told=told)
             try:
                 act(sim, note)
                 note["done"] = True
@@ -32,8 +32,9 @@ def perform(sim: Simulation, acts: Sequence[Act], notes: Sequence[Note]) -> None
                 pass
             except PenstockError as error:
                 sim.errors.append(str(error))
-                if not sim.faults.struck:
+                if not sim.faults.struck and not told:
                     raise
+                note["done"] = told and isinstance(error, (Refused, InvalidInput, NotFound))
             sim.settle()
 
 

@@ -162,8 +162,10 @@ def advance(
 
 def _moved(step: Move) -> Status:
     now = step.held.batch.status
-    if step.held.update_time is None or now == step.to:
-        return step.to  # a new batch starts where it starts; a step may also leave the status (a vote that is not the last)
+    if step.held.update_time is None or now == step.to == Status.UNDER_REVIEW:
+        return step.to  # a new batch starts where it starts; a vote that is not the last leaves the status as it is
+    if now == step.to:
+        raise LostRace(f"is {now} already", subject=step.held.batch.id, remedy="What others did stands.")
     return move(step.held.batch.id, now, step.to)
 
 
