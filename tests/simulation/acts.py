@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from penstock.core.batch import Status
 from penstock.core.codec import Mode
-from penstock.core.errors import Refused
+from penstock.core.errors import Incomplete, Refused
 from penstock.core.plan import Verdict
 from penstock.core.reversal import Choice
 from penstock.use_cases.capture import capture
@@ -40,6 +40,10 @@ def once(do: Callable[[Simulation], object]) -> Act:
 
 def feed(tap: int, pipe: int, colour: str, changed: float = 0.0) -> Act:
     return once(lambda sim: sim.feed(tap, pipe, colour, changed))
+
+
+def vanish(tap: int) -> Act:
+    return once(lambda sim: sim.vanish(tap))
 
 
 def edit(path: str, **fields: Any) -> Act:
@@ -78,6 +82,9 @@ def run(mode: Mode = "changes") -> Act:
             return
         outcome = capture(sim.ctx, mode)
         sim.pay(outcome.owed)
+        if any("NOT complete" in told for told in outcome.notes):
+            note["before"] = sim.state.last_run
+            raise Incomplete("was read in part", subject=outcome.target, remedy="The schedule fires again.")
 
     return act
 

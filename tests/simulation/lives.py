@@ -31,6 +31,7 @@ from simulation.acts import (
     rivals,
     roll_back,
     run,
+    vanish,
 )
 from simulation.play import perform
 from simulation.simulation import OVERLAP, Broken, Simulation, small_packs
@@ -86,7 +87,7 @@ def _nothing(draw: random.Random) -> tuple[Any, ...]:
 
 STEPS: Mapping[str, tuple[int, Callable[[random.Random], tuple[Any, ...]], Callable[..., Act]]] = {  # weight, draw, make
     "feed": (10, _drawn_feed, feed),
-    "vanish": (1, lambda draw: (draw.randint(1, 3),), lambda tap: once(lambda sim: sim.vanish(tap))),
+    "vanish": (1, lambda draw: (draw.randint(1, 3),), vanish),
     "edit": (3, _drawn_edit, lambda path, colour: edit(path, colour=colour)),
     "remove": (1, _drawn_edit, lambda path, _: once(lambda sim: sim.database.commit([Delete(path)]))),
     "run": (9, lambda draw: (draw.choice(["changes", "changes", "full", "recheck"]),), run),

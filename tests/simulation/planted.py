@@ -10,11 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
-from penstock.core import packs
-from penstock.core.changes import Action, Change
-from penstock.core.records import Query, Snapshot
+from penstock.core import certificate, packs
+from penstock.core.records import Snapshot
 from penstock.use_cases import (
-    capture,
     context,
     decide,
     effects,
@@ -90,18 +88,6 @@ def _first_pack_only(ctx: Any, batch: Any, draft: Any, voices: Any) -> None:
         _stage(ctx, batch, draft, voices)
 
 
-def _gone(self: Any, look: Any) -> Iterator[Any]:
-    """Takes what it did not read for gone."""
-    yield from _projected(self, look)
-    for entity in self.ctx.pipeline.entities:
-        for there in self.ctx.store.scan(Query(entity.collection)):
-            if f"{entity.name}/{there.id}" not in self.found.keys:
-                gone = Change(f"{entity.name}/{there.id}", entity.name, there.id, there.path, Action.DELETE, there.data,
-                              there.update_time, None, (), "")  # fmt: skip
-                for draft in self.packer.add([gone]):
-                    self._stage(draft)
-
-
 def _not_closed(_: Any, pack: Any) -> Any:
     return pack.ledger or packs.Ledger(pack.snapshot.update_time, "", 0, (), ())
 
@@ -130,7 +116,7 @@ def _altered(sim: Simulation) -> None:
 _resolve, _write_of, _promote, _commit, _back_up = (
     promote.resolve, promote.write_of, promote._promote, promote._commit, promote._back_up,
 )  # fmt: skip
-_reverse, _stage, _projected, _advance = rollback.reverse, staging.stage, capture.Run._projected, proposing.advance
+_reverse, _stage, _advance = rollback.reverse, staging.stage, proposing.advance
 _compose, _mail_review = context._compose, effects.mail_review
 _ALTERED = Scenario((*REVIEWED, once(_altered)), (approve(),))
 
@@ -164,7 +150,9 @@ BUGS: Mapping[str, Bug] = {
     ),
     "the watermark passes what is not staged": Bug("watermark", "first sync", ((staging, "stage", _first_pack_only),)),
     "the overlap is not looked at": Bug("watermark", "late commit", ((reading, "overlap_start", lambda _, mark, __: mark),)),
-    "what was not read is taken for gone": Bug("absence", "incremental", ((capture.Run, "_projected", _gone),)),
+    "what was not read is taken for gone": Bug(
+        "absence", "gone records", ((certificate.Certificate, "proves_absence", True),), "cut", "registry"
+    ),
     "a decision has no precondition": Bug(
         "one decision",
         "two rivals",

@@ -91,14 +91,17 @@ def strike(name: str, *faults: Fault) -> tuple[list[tuple[str, Mode]], str]:
     try:
         sim = play(SCENARIOS[name], *faults)
         struck = sim.faults.struck
-        differs(end_of(sim), calm(name)[0], late=any(f.mode in ZOMBIES for f in faults), one_end=SCENARIOS[name].one_end)
+        differs(
+            end_of(sim), calm(name)[0], late=any(f.mode in (*ZOMBIES, "cut") for f in faults), one_end=SCENARIOS[name].one_end
+        )
     except Broken as broken:
         return struck, str(broken)
     return struck, ""
 
 
 def differs(end: End, quiet: End, *, late: bool, one_end: bool = True) -> None:
-    """Raises `Broken` where a life ended elsewhere. Beside a zombie others may have told people once more: of another batch."""
+    """Raises `Broken` where a life ended elsewhere. Beside a zombie others may have told people once more, of
+    another batch; and so has a run that read its source in part."""
     if not one_end:
         return
     if end.production != quiet.production:

@@ -29,6 +29,7 @@ from simulation.acts import (
     rivals,
     roll_back,
     run,
+    vanish,
 )  # fmt: skip
 from simulation.simulation import Simulation
 
@@ -81,6 +82,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     "rollback of a rollback of a rollback": Scenario(
         (*APPLIED, roll_back(), approve(), roll_back(), approve()), (roll_back(), approve(), run("full"))
     ),
+    "gone records": Scenario(APPLIED, (vanish(2), run("full"), approve())),
+    "gone records, counted": Scenario(APPLIED, (vanish(2), forward(8 * DAY), *NEWS, run(), approve())),
     "expiry": Scenario(REVIEWED, (forward(8 * DAY), run(), approve())),
     "brake": Scenario(APPLIED, (*EVERYTHING_NEW, run(), approve())),
     "poison check, retried": Scenario((STOCK,), (poison(CHECK, 1), run(), mend, approve())),
