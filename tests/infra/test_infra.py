@@ -104,6 +104,7 @@ def test_the_environment_is_what_the_settings_want(local: Locals, function: str)
     assert set(local["secrets"]) == set(secrets)
     read = settings.read({**environment, **secrets, "K_REVISION": "1"})
     assert wiring.ports(read).base_url == local["urls"]["review"]
+    assert read.audit_bucket == local["audit_bucket"]
     assert read.projects == VARIABLES["projects"]
     assert read.people == {name: tuple(people) for name, people in VARIABLES["people"].items()}
     assert read.audience == local["urls"][function]
@@ -118,6 +119,18 @@ def test_only_what_reads_a_source_may_read_it(local: Locals) -> None:
     roles = [block for block in blocks("resource").values() if "datastore.viewer" in block or "datastore.user" in block]
     assert len(roles) == 2
     assert all("databases/${each.value.database}" in block for block in roles)
+
+
+def test_anchors_lie_in_a_bucket_of_their_own_that_functions_can_add_to_and_nobody_can_change(local: Locals) -> None:
+    bucket = next(block for block in blocks("resource").values() if "local.audit_bucket" in block)
+    assert "retention_policy" in bucket
+    assert "is_locked        = var.audit_locked" in bucket
+    assert "lifecycle_rule" not in bucket
+    roles = [re.findall(r'"(roles/[^"]+)"', b) for b in blocks("resource").values() if "google_storage_bucket.audit.name" in b]
+    assert sorted(roles) == [["roles/storage.objectCreator"], ["roles/storage.objectViewer"]]
+    paying = {name for name, grant in local["grants"].items() if "backups/" in grant["write"]}
+    assert set(local["anchorers"]) == paying
+    assert local["audit_bucket"] != local["bucket"]
 
 
 def test_no_grant_is_broad() -> None:

@@ -378,6 +378,73 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportedTo:
+    """`penstock export`; exit code 1 where `lacking` names approved batches of which something is kept no more."""
+
+    target: str
+    folder: str
+    at: str  # all of it stands as of this moment
+    entries: int  # of the audit chain
+    anchors: int
+    batches: int  # approved ones
+    documents: int  # of production
+    lacking: tuple[str, ...]
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalLine:
+    """A batch that was approved. `entry` is the number of the audit entry that says so; `values` of it are live."""
+
+    batch: str
+    approved_by: tuple[str, ...]
+    approved_at: str
+    entry: int
+    values: int
+
+
+@dataclass(frozen=True, slots=True)
+class EditLine:
+    """A value that Penstock wrote last, in `batch`, and somebody else changed since. `field` is "" for the whole document."""
+
+    path: str
+    field: str  # dotted
+    batch: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultLine:
+    """Something that cannot be so. `place` is `audit`, or the batch, document or file that it is about. `first` to `last` are
+    positions in the audit chain, or lines of the file, counted from 1; 0 where there is none."""
+
+    place: str
+    first: int
+    last: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """`penstock verify`; exit code 1 unless it `holds`: nothing was edited since, and nothing is at fault. Values are mapped
+    fields of live documents."""
+
+    target: str
+    at: str
+    holds: bool
+    entries: int
+    not_anchored: int  # entries at the end of the chain that no anchor vouches for yet
+    documents: int
+    approved: int  # live values that were approved, by batch in `batches`
+    untouched: int  # live values that Penstock never wrote
+    unproved: int  # live values in documents stamped by a batch that has a fault
+    batches: tuple[ApprovalLine, ...]
+    edited: tuple[EditLine, ...]
+    faults: tuple[FaultLine, ...]
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceLine:
     name: str
     address: str

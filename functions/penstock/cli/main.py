@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from penstock.cli import batches, deciding, keys, local, pipelines, targets
+from penstock.cli import batches, deciding, keys, local, pipelines, proving, targets
 from penstock.cli.command import Group
 
 
@@ -20,5 +20,6 @@ def main() -> None:
     cli()
 
 
-for command in (*pipelines.COMMANDS, *batches.COMMANDS, *deciding.COMMANDS, *targets.COMMANDS, *keys.COMMANDS, *local.COMMANDS):
+PARTS = (pipelines, batches, deciding, targets, proving, keys, local)
+for command in (command for part in PARTS for command in part.COMMANDS):
     cli.add_command(command)

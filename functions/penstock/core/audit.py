@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from penstock.core.layout import kind_of
 from penstock.core.values import Data, Timestamp, dumps
 
 GENESIS = "0" * 64
@@ -45,9 +46,9 @@ def anchor(target: str, head: Head) -> bytes:
 
 
 def must_be_anchored(written: Data) -> bool:
-    """Whether this entry ends a batch that was decided: then it has an anchor of its own."""
+    """Whether this entry ends a batch of changes that was decided: then it has an anchor of its own."""
     start, _, end = str(written["what"]).partition(" → ")
-    return end in _ENDS and start != "ROLLED_BACK"
+    return end in _ENDS and start != "ROLLED_BACK" and kind_of(written["batch"]) != "hold"
 
 
 def head_of(written: Data) -> Head:

@@ -43,6 +43,10 @@ def kind_of(batch: str) -> str:
     return KINDS[int(batch.rpartition("-")[2], 36) % len(KINDS)]
 
 
+def is_batch(text: str) -> bool:
+    return _BATCH_ID.fullmatch(text) is not None
+
+
 def target_of(batch: str) -> tuple[str, str]:
     """(pipeline, target) of a batch id; `InvalidInput` for anything that is none."""
     match = _BATCH_ID.fullmatch(batch)

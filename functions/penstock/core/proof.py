@@ -243,6 +243,6 @@ def _stamp(stamp: Any) -> Data | None:
 
 
 def in_order(courses: Mapping[str, Course]) -> Iterator[str]:
-    """The batches that were approved, as they were promoted: one after the other."""
-    approved = ((course.approved_at, batch) for batch, course in courses.items() if course.approved_at)
+    """The batches of changes that were approved, as they were promoted: one after the other."""
+    approved = ((course.approved_at, batch) for batch, course in courses.items() if course.approved_at and course.texts)
     return (batch for _, batch in sorted(approved))

@@ -188,7 +188,7 @@ def _decide_hold(ctx: Context, held: Held, decided: Batch, writes: list[Write]) 
     """What was seen of the source passes, or it holds every run until it changes. There are no changes to speak of."""
     last, standing = decided.decisions[-1], load_target(ctx).state.hold
     fields: dict[str, Any] = {"decisions": decided.decisions}
-    detail = {"digest": decided.digest, "verdict": last.verdict}
+    detail = {"digest": decided.digest, "verdict": last.verdict, "decision": digest_of(dumps(to_data(last)))}
     if last.verdict == "approve" and len({person(d.by) for d in decided.decisions}) < decided.approvals:
         return _commit(ctx, Move(held, Status.UNDER_REVIEW, last.by, fields, detail), writes, ())
     fields["decided_at"] = last.at

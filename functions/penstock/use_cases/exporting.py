@@ -55,7 +55,7 @@ def export(ctx: Context, into: Blobs, tell: Callable[[int], None] = lambda _: No
         _write(into, f"audit/{number:05d}.jsonl", (dumps(entry.fields) for entry in some))
         entries += len(some)
         last = max(last, *(entry.update_time or last for entry in some))
-        approved += [e.fields["batch"] for e in some if str(e.fields.get("what")).endswith(" → APPROVED")]
+        approved += [batch for entry in some if (batch := _approved(entry))]
     newer = {name for name in _anchors(ctx) if name <= layout.anchor_blob(ctx.id, entries)}
     for name in sorted(anchors | newer):
         into.write(f"anchors/{name.rpartition('/')[2]}", ctx.ports.blobs.read(name), "application/json")
@@ -65,6 +65,12 @@ def export(ctx: Context, into: Blobs, tell: Callable[[int], None] = lambda _: No
     about = {"version": 1, "target": ctx.id, "at": at, "mapped": _mapped(ctx)}
     _write(into, "export.json", [dumps(about)])  # last: a folder without it is no whole export
     return Exported(at, entries, len(anchors | newer), len(approved), documents, tuple(lacking))
+
+
+def _approved(entry: Snapshot) -> str:
+    """The batch of changes that an entry says was approved; "" for any other entry, however it was tampered with."""
+    batch, what = str(entry.fields.get("batch")), str(entry.fields.get("what"))
+    return batch if what.endswith(" → APPROVED") and layout.is_batch(batch) and layout.kind_of(batch) != "hold" else ""
 
 
 def _anchors(ctx: Context) -> list[str]:
