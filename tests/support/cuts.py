@@ -66,7 +66,7 @@ class Cutter:
 
 
 class PortCut:
-    """Stores whose source streams go through a cutter."""
+    """Stores whose source streams go through a cutter; a sample of so many documents is no stream that anything is told by."""
 
     def __init__(self, stores: Stores, cutter: Cutter) -> None:
         self._stores, self._cutter = stores, cutter
@@ -86,7 +86,8 @@ class _Cut:
     def scan(self, query: Query, read_time: Timestamp | None = None) -> Iterator[Snapshot]:
         broken = Incomplete("broke off in the middle", subject=query.collection, remedy="Read again.")
         refused = Unavailable("could not be read", subject=query.collection, remedy="Try again.")
-        return self._cutter.pass_on(self._store.scan(query, read_time), broken, refused)
+        found = self._store.scan(query, read_time)
+        return found if query.limit is not None else self._cutter.pass_on(found, broken, refused)
 
 
 class Gone(grpc.RpcError):  # type: ignore[misc]
@@ -118,6 +119,8 @@ class ChannelCut:
         if self._cutter.struck and self._cutter.kind == "breaks":
             return _Call(_raise(Gone()), None)
         call = self._run_query(request, **given)
+        if not request.structured_query.HasField("select"):
+            return call  # the sample of field names
         documents = (answer for answer in call if answer.document.name)
         return _Call(self._cutter.pass_on(documents, Gone(), Gone()), call)
 

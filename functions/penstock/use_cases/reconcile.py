@@ -41,7 +41,7 @@ def recount(ctx: Context, look: Look, at: Timestamp, known: Manifest) -> Iterato
         return
     elsewhere = (*found.empty, *(part for part, _ in found.unequal))
     missed = {id for part in elsewhere for _, id in placed[before[part.first] : before[part.last]]}
-    streamed = before[-1] - len(missed) + len(read)
+    streamed = before[-1] - len(missed) + len({record.id for record in read})  # one that came twice stands for no other
     short = found.counted < ctx.pipeline.brakes.minimum_source
     why = f"fewer than the {ctx.pipeline.brakes.minimum_source} that it must hold" if short else ""
     reading.certificate = Certificate(plan.source.name, at, "ranges", found.counted, streamed, why)
