@@ -354,6 +354,25 @@ def test_one_field_is_rolled_back(type_: Terminal, world: World, batch: str) -> 
     assert "ponNumber" in world.documents("drops")["DR1700031"]
 
 
+def test_what_was_taken_back_is_listed_and_forgotten(type_: Terminal, world: World, batch: str) -> None:
+    assert "Nothing is declined" in type_("declined", "fibreflow").out
+    approved(type_, batch)
+    before = type_.json("status").answer["targets"][0]["declined"]
+    back = type_.json("rollback", batch, "--key", "drops/DR1700030", "--field", "ponNumber").answer["batch"]
+    type_("decide", back, "approve", "--yes", user=APPROVER)
+    assert type_.json("status").answer["targets"][0]["declined"] == before + 1
+    records = type_.json("declined", "fibreflow").answer["records"]
+    (line,) = [r for r in records if r["key"] == "drops/DR1700030"]
+    assert (line["fields"], line["batch"]) == (["ponNumber"], back)
+    assert "ponNumber" in type_("declined", "fibreflow").out
+    told = type_.json("forget", "fibreflow", "drops/DR1700030")
+    assert (told.code, told.answer["seen"], told.answer["unseen"]) == (0, ["drops/DR1700030"], [])
+    again = type_.json(*told.answer["next_steps"][0].split()[1:]).answer["runs"][0]["batch"]
+    assert [c["key"] for c in type_.json("show", again).answer["changes"]] == ["drops/DR1700030"]
+    wrong = type_.json("forget", "fibreflow", "drops/none")
+    assert (wrong.code, wrong.answer["error"]["subject"]) == (2, "drops/none")
+
+
 def test_what_was_not_promoted_cannot_be_rolled_back(type_: Terminal, batch: str) -> None:
     told = type_.json("rollback", batch)
     assert (told.code, told.answer["error"]["what"]) == (1, "is UNDER_REVIEW")

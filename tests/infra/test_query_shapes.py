@@ -17,7 +17,9 @@ from penstock.core.audit import Head
 from penstock.core.records import Query
 from penstock.use_cases import listing, reviewing
 from penstock.use_cases.context import chain_end
+from penstock.use_cases.decide import Said
 from penstock.use_cases.exporting import export
+from penstock.use_cases.forgetting import forget
 from penstock.use_cases.sweep import sweep
 from support.world import World
 
@@ -91,6 +93,8 @@ def fibre() -> World:
     chain_end(world.ctx, Head())
     world.clock.forward(1_000)
     sweep(world.ctx)
+    world.decide(Said("reject"))
+    forget(world.ctx, ["poles/LAW.P.A006"], "ops@example.org")
     world.run("reconcile")
     export(world.ctx, MemoryBlobs())
     return world

@@ -355,6 +355,7 @@ class TargetStatus:
     last_run_mode: str
     last_run_batch: str
     rechecks: int  # batches of which something is to be planned again
+    declined: int  # records that differ from their source because a person decided so; `penstock declined` lists them
     owed: int
     owed_failing: tuple[OwedLine, ...]
 
@@ -441,6 +442,35 @@ class Verified:
     batches: tuple[ApprovalLine, ...]
     edited: tuple[EditLine, ...]
     faults: tuple[FaultLine, ...]
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class DeclinedRecord:
+    """`fields` are dotted, "" for the whole record; `batch` is the one in which that was decided last."""
+
+    key: str
+    fields: tuple[str, ...]
+    batch: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeclinedList:
+    """`penstock declined`: what production does not say although its source does, for a person rejected it or took it back."""
+
+    target: str
+    records: tuple[DeclinedRecord, ...]
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """`penstock forget`. Of `seen` the next run proposes again what its source has; of `unseen` only a full run does."""
+
+    target: str
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
     next_steps: Steps
 
 

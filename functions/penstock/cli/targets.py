@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from penstock.cli import answers, output
 from penstock.cli.app import App, as_option, pass_app
 from penstock.cli.command import DONE, FOUND, Command
 from penstock.cli.lines import batch_line, moment, steps_of
-from penstock.use_cases import listing, pausing
+from penstock.use_cases import forgetting, listing, pausing
 from penstock.use_cases.context import Context
 from penstock.use_cases.listing import Standing
 from penstock.use_cases.sweep import sweep as sweep_target
-from penstock.web.text import plain
+from penstock.web.text import plain, plural
 
 
 @click.command(cls=Command)
@@ -46,6 +48,7 @@ def _status(ctx: Context, s: Standing) -> answers.TargetStatus:
         last_run_mode=last.get("mode", ""),
         last_run_batch=last.get("batch", ""),
         rechecks=len(state.recheck),
+        declined=s.declined,
         owed=len(s.owed),
         owed_failing=owed,
     )
@@ -71,8 +74,9 @@ def _show(found: tuple[answers.TargetStatus, ...]) -> None:
             doing.append(f"{batch.batch} {batch.status}{left}")
         marks = "; ".join(f"{s.source} {plain(s.watermark)}" for s in t.sources if s.watermark is not None)
         last = f"{t.last_run_at[:19]} {t.last_run_mode}".strip() or "never"
-        rows.append((t.target, "; ".join(doing) or "at rest", marks, last, t.owed, len(t.owed_failing), len(t.failed)))
-    output.table(("target", "now", "read up to", "last run (UTC)", "owed", "failing", "failed batches"), rows)
+        counts = (t.declined, t.owed, len(t.owed_failing), len(t.failed))
+        rows.append((t.target, "; ".join(doing) or "at rest", marks, last, *counts))
+    output.table(("target", "now", "read up to", "last run (UTC)", "declined", "owed", "failing", "failed batches"), rows)
     for t in found:
         for failed in t.failed:
             output.say(f"\n{failed.batch} FAILED: {failed.error}")
@@ -129,4 +133,45 @@ def _set(app: App, target: str, by: str, *, paused: bool) -> None:
     app.answer(answer, lambda: output.say(f"{ctx.id} is {word}{'' if changed else ' already'}."))
 
 
-COMMANDS = (status, sweep, pause, resume)
+@click.command(cls=Command)
+@click.argument("target")
+@pass_app
+def declined(app: App, target: str) -> None:
+    """List what TARGET does not say although its source does, because a person rejected it or took it back."""
+    ctx = app.find_target(target)
+    found = forgetting.intended(ctx)
+    records = tuple(answers.DeclinedRecord(r.key, r.fields, r.batch, moment(r.since)) for r in found)
+    step = f"penstock forget {ctx.id} {shlex.quote(found[0].key)}" if found else "penstock status"
+
+    def people() -> None:
+        if not found:
+            output.say(f"Nothing is declined on {ctx.id}.")
+            return
+        rows = [(r.key, ", ".join(name or "the whole record" for name in r.fields), r.batch, r.since[:19]) for r in records]
+        output.table(("change", "fields", "decided in", "since (UTC)"), rows)
+
+    app.answer(answers.DeclinedList(ctx.id, records, (step,)), people)
+
+
+@click.command(cls=Command)
+@click.argument("target")
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@click.option("--field", "fields", multiple=True, metavar="FIELD", help="Of them this field alone; as often as you like.")
+@as_option
+@pass_app
+def forget(app: App, target: str, keys: tuple[str, ...], fields: tuple[str, ...], by: str) -> None:
+    """Let these records of TARGET be proposed again as their source has them, though it was declined before."""
+    ctx = app.find_target(target)
+    seen = forgetting.forget(ctx, dict.fromkeys(keys), by, fields)
+    unseen = tuple(key for key in dict.fromkeys(keys) if key not in seen)
+    step = f"penstock run {ctx.pipeline.name} --target {ctx.id}" + (" --full" if unseen else "")
+
+    def people() -> None:
+        output.say(f"{plural(len(seen) + len(unseen), 'record')} of {ctx.id} may be proposed again.")
+        if unseen:
+            output.say(f"Only a full run sees {plural(len(unseen), 'of them', 'of them')}: {', '.join(unseen[:8])}.")
+
+    app.answer(answers.Forgotten(ctx.id, seen, unseen, (step,)), people)
+
+
+COMMANDS = (status, sweep, pause, resume, declined, forget)

@@ -77,10 +77,12 @@ class SourceState:
 
 @dataclass(frozen=True, slots=True)
 class Recheck:
-    """Groups of a batch that must be planned again although their source did not change. `keys` None: all of its groups."""
+    """Groups of a batch that must be planned again although their source did not change. `keys` None: all of its groups; else
+    what fell out of its promotion, or what a person `asked` for."""
 
     batch: str
     keys: tuple[str, ...] | None = None
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

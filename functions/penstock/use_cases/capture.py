@@ -176,7 +176,7 @@ class Run:
                 if recheck.keys is None or change.key in recheck.keys:
                     source = self.ctx.pipeline.entity(change.entity).source
                     found.setdefault(source, set()).add(change.group)
-                    self._note_drift(change, fell_out=recheck.keys is not None)
+                    self._note_drift(change, fell_out=recheck.keys is not None and not recheck.asked)
         return found
 
     def _note_drift(self, change: Change, *, fell_out: bool) -> None:

@@ -205,6 +205,16 @@ def chain_behind(ctx: Context, sequence: int, *fields: str) -> Query:
     return Query(layout.AUDIT, (Where(NAME, ">=", first), Where(NAME, "<=", last)), select=select)
 
 
+def note(ctx: Context, target: HeldTarget, what: str, who: str, detail: Data, *writes: Write, **fields: Any) -> None:
+    """A step of the target itself, with one audit entry, in one commit. Raises `Conflict` where others wrote the target or grew
+    its chain at the same time, `OutcomeUnknown` where the answer was lost: look again, and try again."""
+    head = chain_end(ctx, target.state.audit)
+    entry = audit.entry(head, target=ctx.id, batch="", what=what, who=who, at=ctx.ports.now(), detail=detail)
+    grown = audit.head_of(entry)
+    own = [target.write(**fields, audit=grown), Set(layout.audit(ctx.id, grown.sequence), entry, ABSENT)]
+    ctx.store.commit([*own, *writes])
+
+
 def chain_end(ctx: Context, known: Head) -> Head:
     """The last entry of the target's audit chain, from a hint that may be old."""
     for entry in ctx.store.scan(chain_behind(ctx, known.sequence, "sequence", "hash")):

@@ -43,6 +43,7 @@ class Standing:
     packs_left: int
     failed: tuple[Batch, ...]
     owed: tuple[Owed, ...]
+    declined: int  # records that differ from their source because a person decided so
 
 
 def batches(ctx: Context, status: Status | None = None, limit: int = 20) -> list[Batch]:
@@ -64,7 +65,8 @@ def standing(ctx: Context) -> Standing:
     known = {batch.id: batch for batch in _all(ctx)}
     current, applying = known.get(state.open), known.get(state.applying)
     failed = tuple(batch for batch in known.values() if batch.status is Status.FAILED)
-    return Standing(state, current, applying, packs_left(ctx, applying or current), failed, owed(ctx))
+    left = packs_left(ctx, applying or current)
+    return Standing(state, current, applying, left, failed, owed(ctx), len(staging.words(ctx)))
 
 
 def owed(ctx: Context) -> tuple[Owed, ...]:

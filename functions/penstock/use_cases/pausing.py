@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from penstock.core import audit, layout
 from penstock.core.errors import Conflict, OutcomeUnknown, Unavailable
-from penstock.core.records import ABSENT, Set
-from penstock.use_cases.context import TRIES, Context, chain_end, load_target
+from penstock.use_cases.context import TRIES, Context, load_target, note
 
 
 def pause(ctx: Context, by: str) -> bool:
@@ -24,12 +22,8 @@ def _set(ctx: Context, by: str, *, paused: bool) -> bool:
         target = load_target(ctx)
         if target.state.paused is paused:
             return lost
-        head = chain_end(ctx, target.state.audit)
-        what = "paused" if paused else "resumed"
-        entry = audit.entry(head, target=ctx.id, batch="", what=what, who=by, at=ctx.ports.now(), detail={})
-        grown = audit.head_of(entry)
         try:
-            ctx.store.commit([target.write(paused=paused, audit=grown), Set(layout.audit(ctx.id, grown.sequence), entry, ABSENT)])
+            note(ctx, target, "paused" if paused else "resumed", by, {}, paused=paused)
         except Conflict:
             continue
         except OutcomeUnknown:

@@ -8,7 +8,7 @@ import json
 import zlib
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from penstock.core import layout
 from penstock.core.changes import Action, Change, Finding
@@ -45,6 +45,14 @@ _LIGHT = (
     "batch number keys counts digest payload_digest ready_digest findings_digest state findings gathered carried ledger error"
 )
 WITHOUT_PAYLOAD: tuple[FieldPath, ...] = tuple((name,) for name in _LIGHT.split())
+
+
+class Word(NamedTuple):
+    """What is remembered of a field: the fingerprint of the value that was refused, in which batch, and when."""
+
+    said: str
+    batch: str
+    at: Timestamp
 
 
 class Tampered(PenstockError):
@@ -291,14 +299,21 @@ def remember(ctx: Context, batch: str, number: int, refused: Mapping[str, Mappin
     return Set(layout.rejections(batch, number), data)
 
 
-def declined(ctx: Context) -> DeclinedMap:
-    """Everything refused on this target: the latest word on each field, where that is not that it lapsed ("")."""
-    found: dict[str, dict[str, str]] = {}
+def words(ctx: Context) -> dict[str, dict[str, Word]]:
+    """Everything refused on this target, by change key and dotted field ("" for the whole record): the latest word on each, where
+    that is not that it lapsed or was lifted."""
+    found: dict[str, dict[str, Word]] = {}
     query = Query(layout.REJECTIONS, (Where(("target",), "==", ctx.id),))
     for remembered in sorted(ctx.store.scan(query), key=_said_at):
+        batch, at = remembered.fields["batch"], _said_at(remembered)
         for key, fields in json.loads(remembered.fields["refused"]).items():
-            found.setdefault(key, {}).update(fields)
-    return {key: left for key, fields in found.items() if (left := {name: said for name, said in fields.items() if said})}
+            found.setdefault(key, {}).update({name: Word(said, batch, at) for name, said in fields.items()})
+    return {key: left for key, fields in found.items() if (left := {name: word for name, word in fields.items() if word.said})}
+
+
+def declined(ctx: Context) -> DeclinedMap:
+    """`words`, without where they come from."""
+    return {key: {name: word.said for name, word in fields.items()} for key, fields in words(ctx).items()}
 
 
 def _said_at(snapshot: Snapshot) -> Timestamp:
