@@ -35,9 +35,7 @@ def change(n: int, action: Action = Action.CREATE, group: str = "g", text: str =
     else:
         diff = (FieldDiff(("n",), n, n + 1), FieldDiff(("dotted.name", "x"), None, [1.0, None], passive=True))
     planned = None if before is None else AT
-    return Change(
-        f"e/{n}", "e", group, f"c/{n}", action, before, planned, after, diff, f"{n:016x}", {"rows": 2}, action is Action.UPDATE
-    )
+    return Change(f"e/{n}", "e", group, f"c/{n}", action, before, planned, after, diff, f"{n:016x}", {"rows": 2})
 
 
 def packed(*groups: list[Change]) -> list[Draft]:
@@ -106,7 +104,7 @@ def test_findings_come_back_as_they_were() -> None:
 def test_what_is_ready_comes_back_as_it_was() -> None:
     prepared = [Prepared(b"\x00\n{", b"mask", b"\n\n"), None, Prepared(b"", b"\n")]
     made = [
-        Ready(f"e/{n}", "e", "g\nä", f"c/{n}", action, ("a.b",), AT if n else None, bool(n), body)
+        Ready(f"e/{n}", "e", "g\nä", f"c/{n}", action, ("a.b",), AT if n else None, body)
         for n, (action, body) in enumerate(zip(Action, prepared, strict=True))
     ]
     assert decode_ready(encode_ready(made)) == made

@@ -8,15 +8,15 @@ from typing import Any
 from fibre_records import DROPS, POLES, planned, pole, record
 from hypothesis import given
 from hypothesis import strategies as st
-from penstock.core.changes import Action, Change
+from penstock.core.changes import Action, Change, FieldDiff
 from penstock.core.comparison import identical
-from penstock.core.diff import content_fingerprint, value_fingerprint
+from penstock.core.diff import content_fingerprint, result_of, value_fingerprint
 from penstock.core.later_edits import findings
 from penstock.core.layout import STAMP
 from penstock.core.promotion import promoted, refusal
 from penstock.core.records import Snapshot
-from penstock.core.reversal import Choice, Reversal, reverse
-from penstock.core.values import Data, FieldPath, Timestamp, Value, dumps, get_in
+from penstock.core.reversal import NOTHING, Choice, Reversal, differences, reverse
+from penstock.core.values import Data, FieldPath, Timestamp, Value, dumps, get_in, set_in
 from test_values import scalars
 
 THEN, LATER = Timestamp(1_750_000_100), Timestamp(1_750_000_200)
@@ -48,17 +48,21 @@ def back(change: Change, now: Data | None, *fields: str, overwrite: bool = False
 
 def restored(found: Reversal) -> Data:
     assert found.change is not None
-    assert found.change.replace
-    return found.change.after or {}
+    return result_of(found.change, None)
 
 
 def whole(was: Data | None, made: Data | None) -> Change:
     """A change that makes one document of another: as a rollback does it, whole and unstamped."""
     action = Action.DELETE if made is None else Action.CREATE if was is None else Action.UPDATE
     facts = {"undoes": "b0", "declines": {"a": "x"}}
-    return Change(
-        "poles/x", "poles", "g", PATH, action, was, None if was is None else THEN, made, (), "f", facts, made is not None
-    )
+    after: Data = {}
+    changed = [] if made is None else list(differences((), was or {}, made))
+    for path, _, new in changed:
+        if new is not NOTHING:
+            set_in(after, path, new)
+    diff = tuple(FieldDiff(path, None, None) for path, _, _ in changed)
+    then = None if made is None else made if was is None else after
+    return Change("poles/x", "poles", "g", PATH, action, was, None if was is None else THEN, then, diff, "f", facts)
 
 
 def test_a_record_that_nobody_touched_gets_exactly_its_prior_image() -> None:
@@ -209,7 +213,7 @@ def test_any_document_goes_back_to_any_other_in_every_bit_and_forth_again(was: D
         found = reverse("b1", change, {}, POLES, _snapshot(images[(turn + 1) % 2]), Choice())
         assert found.change is not None
         assert (found.later, found.change.facts["declines"] == {"a": ""}) == ("", turn % 2 == 0)
-        after = None if found.change.action is Action.DELETE else found.change.after
+        after = None if found.change.action is Action.DELETE else restored(found)
         assert dumps(after) == dumps(images[turn % 2])
         change = found.change
 

@@ -16,6 +16,7 @@ from simulation.journal import Image, Landed, Shown, image, images, versions
 if TYPE_CHECKING:
     from simulation.simulation import Simulation
 
+GONE = object()
 DEAD_ENDS = {"REJECTED", "EXPIRED", "SUPERSEDED"}
 
 
@@ -42,18 +43,18 @@ def expected(change: Change) -> Data | None:
     """The whole document once the change is made, without a stamp of ours that it does not bring itself."""
     if change.action is Action.DELETE:
         return None
-    if change.action is Action.CREATE or change.replace:
+    if change.action is Action.CREATE:
         return change.after
     document: Data = loads(dumps(change.before))
     for d in change.diff:
-        _put(document, d.path, d.after)
+        _put(document, d.path, get_in(change.after or {}, d.path, GONE))
     return document
 
 
 def _put(data: Data, path: FieldPath, value: Value) -> None:
     for name in path[:-1]:
         data = data.setdefault(name, {})
-    if value is None:
+    if value is GONE:
         data.pop(path[-1], None)
     else:
         data[path[-1]] = value

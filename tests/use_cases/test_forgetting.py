@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+
 import pytest
 from penstock.core import layout
-from penstock.core.errors import NotFound, Refused
+from penstock.core.errors import NotFound, Refused, Unavailable
 from penstock.core.records import Delete
 from penstock.core.reversal import Choice
+from penstock.ports import Ports
 from penstock.use_cases import effects
 from penstock.use_cases.context import load_target
 from penstock.use_cases.decide import Said
@@ -15,7 +19,7 @@ from penstock.use_cases.listing import standing
 from penstock.use_cases.rollback import plan_rollback
 from penstock.use_cases.sweep import sweep
 from support import network as net
-from support.faults import PlainPages
+from support.faults import MODES, Faults, Killed, Mode, PlainPages
 from support.rest import assert_sound, changes, entries
 from support.world import World
 
@@ -23,9 +27,9 @@ OPERATOR = "operator@example.org"
 KEY, OTHER = f"poles/{net.name(1)}", f"poles/{net.name(2)}"
 
 
-def world_of(*choices: Choice) -> World:
+def world_of(*choices: Choice, wrap: Callable[[Ports], Ports] = lambda ports: ports) -> World:
     """Three poles promoted, and taken back as chosen."""
-    world = World(pages=PlainPages())
+    world = World(pages=PlainPages(), wrap=wrap)
     net.feed(world, net.network(range(1, 4)))
     promoted = world.run().batch
     world.approve()
@@ -95,6 +99,23 @@ def test_who_let_it_be_proposed_again_is_in_the_audit_chain() -> None:
     last = entries(world)[-1]
     assert (last["what"], last["who"], last["detail"]["keys"]) == ("forgot what was declined", OPERATOR, [KEY])
     world.run()
+    assert_sound(world)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_whatever_goes_wrong_it_is_forgotten_once_and_told_once(mode: Mode) -> None:
+    faults = Faults()
+    world = world_of(of(KEY), wrap=faults.wrap)
+    faults.arm(1, mode)
+    try:
+        forget(world.ctx, [KEY], OPERATOR)
+    except (Killed, Unavailable):
+        with suppress(NotFound):  # it was done, and who asks again is told that nothing is left
+            forget(world.ctx, [KEY], OPERATOR)
+    assert faults.struck
+    assert intended(world.ctx) == []
+    assert [e["who"] for e in entries(world) if e["what"] == "forgot what was declined"] == [OPERATOR]
+    assert [c.key for c in changes(world, world.run().batch)] == [KEY]
     assert_sound(world)
 
 

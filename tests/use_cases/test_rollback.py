@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection
 from typing import Any
 
@@ -335,6 +336,40 @@ def test_a_rollback_can_be_rolled_back_again_and_again_and_each_batch_says_how_i
         stands = [world.batch(id).status is Status.APPLIED for id in reversed(chain)]
         assert stands == [place % 2 == 0 for place in range(len(chain))]
     assert_sound(world)
+
+
+def test_a_batch_that_landed_in_part_goes_back_exactly_in_that_part() -> None:
+    world = World(pages=PlainPages())
+    net.feed(world, net.network(range(1, 6)))
+    world.put(world.production, "planned-poles", [net.standing(n, zoneNumber=None) for n in (1, 2, 3)])
+    before = everything(world)
+    world.run()
+    edit(world, f"planned-poles/{net.name(1)}", ponNumber="moved meanwhile")
+    edit(world, f"planned-poles/{net.name(4)}", note="made meanwhile")
+    world.patient = True
+    world.approve("approve")
+    done = world.batch(synced(world))
+    assert (done.status, done.drifted) == (Status.PARTIALLY_APPLIED, 2)
+    world.decide(Said("reject"))  # the follow-up
+    plan(world, synced(world))
+    world.approve()
+    moved = {f"planned-poles/{net.name(n)}": everything(world)[f"planned-poles/{net.name(n)}"] for n in (1, 4)}
+    assert everything(world) == before | moved
+    assert "moved meanwhile" in moved[f"planned-poles/{net.name(1)}"]
+    assert world.batch(synced(world)).status is Status.ROLLED_BACK
+
+
+def test_a_record_as_large_as_could_be_promoted_can_be_taken_back() -> None:
+    world = World(pages=PlainPages())
+    net.feed(world, net.network([1], drops=0))
+    world.put(world.production, "planned-poles", [net.standing(1, scan=random.Random(7).randbytes(600_000))])
+    before = everything(world)
+    world.run()
+    world.approve("approve")
+    assert everything(world) != before
+    plan(world, synced(world))
+    world.approve()
+    assert everything(world) == before
 
 
 def test_a_batch_whose_packs_were_purged_is_refused_and_not_rolled_back_in_part() -> None:

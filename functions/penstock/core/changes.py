@@ -46,7 +46,8 @@ class Change:
     `key` is `entity/business key` and unique in a batch, but for rivals: two groups of the source that claim one record;
     the later ones carry `#2`, `#3` behind it. `before` is the whole document as planned against, with its `update_time` in
     `planned_against` (both None: absent). `after` holds the whole new document of a CREATE, and of an UPDATE the
-    changed fields alone. `facts` is what the projection saw; keys are listed in `projection.Facts`."""
+    changed fields alone: one that `diff` names and `after` lacks is removed. `facts` is what the projection saw; keys are listed
+    in `projection.Facts`."""
 
     key: str
     entity: str
@@ -59,7 +60,6 @@ class Change:
     diff: tuple[FieldDiff, ...]
     fingerprint: str  # of the allowed, normalised source fields
     facts: Mapping[str, Any] = field(default_factory=dict)
-    replace: bool = False  # an UPDATE whose `after` is the whole document: a rollback restores it exactly
 
     @property
     def mask(self) -> tuple[FieldPath, ...]:

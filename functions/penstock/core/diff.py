@@ -17,6 +17,8 @@ from penstock.core.records import Snapshot
 from penstock.core.values import Data, FieldPath, Timestamp, Value, dotted, dumps, get_in, set_in
 from penstock.core.watermark import AHEAD_SECONDS
 
+_GONE: Any = object()  # null is a value
+
 
 @dataclass(frozen=True, slots=True)
 class Declined:
@@ -184,24 +186,22 @@ def result_of(change: Change, stamp: Data | None) -> Data:
     own). {} after a DELETE. It shares the maps that do not change with `before`; neither is to be changed in place."""
     if change.action is Action.DELETE:
         return {}
-    if change.replace:
-        return change.after or {}
     result: Data = (change.after if change.action is Action.CREATE else change.before) or {}
     for d in change.diff if change.action is Action.UPDATE else ():
-        result = _with(result, d.path, d.after)
+        result = _with(result, d.path, get_in(change.after or {}, d.path, _GONE))
     return result if stamp is None else {**result, STAMP: stamp}
 
 
 def _with(data: Data, path: FieldPath, value: Value) -> Data:
-    """The map with one value put in, or with None taken out; only the maps on the way are copied."""
+    """The map with one value put in, or taken out; only the maps on the way are copied."""
     changed, name = dict(data), path[0]
     if len(path) == 1:
-        if value is None:
+        if value is _GONE:
             changed.pop(name, None)
         else:
             changed[name] = value
         return changed
     inner = data.get(name)
-    if isinstance(inner, dict) or value is not None:
+    if isinstance(inner, dict) or value is not _GONE:
         changed[name] = _with(inner if isinstance(inner, dict) else {}, path[1:], value)
     return changed

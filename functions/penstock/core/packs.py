@@ -39,8 +39,6 @@ def encode_change(change: Change) -> dict[str, Any]:
         data["diff"] = [[list(d.path), d.before, d.after, d.passive] for d in change.diff]
     if change.facts:
         data["facts"] = dict(change.facts)
-    if change.replace:
-        data["replace"] = True
     return data
 
 
@@ -63,7 +61,7 @@ def decode_change(data: dict[str, Any]) -> Change:
         diff = tuple(FieldDiff(tuple(path), before, new, passive) for path, before, new, passive in data["diff"])
     return Change(
         data["key"], data["entity"], data["group"], data["path"], action, data.get("before"), data.get("update_time"), after,
-        diff, data["fingerprint"], data.get("facts", {}), data.get("replace", False),
+        diff, data["fingerprint"], data.get("facts", {}),
     )  # fmt: skip
 
 
@@ -90,7 +88,6 @@ class Ready(NamedTuple):
     action: Action
     replaced: tuple[str, ...]
     planned_against: Timestamp | None
-    replace: bool
     prepared: Prepared | None
 
 
@@ -110,7 +107,6 @@ def encode_ready(changes: Sequence[Ready]) -> bytes:
         [c.replaced for c in changes],
         [c.planned_against and c.planned_against.seconds for c in changes],
         [c.planned_against and c.planned_against.nanos for c in changes],
-        [c.replace for c in changes],
         [c.prepared is not None for c in changes],
         [len(body.fields) for body in bodies],
         [len(body.mask) for body in bodies],
@@ -124,13 +120,13 @@ def decode_ready(content: bytes) -> list[Ready]:
     line, _, rest = content.partition(b"\n")
     found, here = [], 0
     for row in zip(*json.loads(line), strict=True):
-        key, entity, group, path, action, replaced, seconds, nanos, replace, prepared, fields, mask, entries = row
+        key, entity, group, path, action, replaced, seconds, nanos, prepared, fields, mask, entries = row
         middle = here + fields
         last = middle + mask
         end = last + entries
         body = Prepared(rest[here:middle], rest[middle:last], rest[last:end]) if prepared else None
         at = None if seconds is None else Timestamp(seconds, nanos)
-        found.append(Ready(key, entity, group, path, _ACTIONS[action], tuple(replaced), at, replace, body))
+        found.append(Ready(key, entity, group, path, _ACTIONS[action], tuple(replaced), at, body))
         here = end
     return found
 

@@ -35,14 +35,14 @@ def own_stamp(change: Change, entity: Entity) -> Data | None:
 def ready_of(change: Change, entity: Entity, prepare: Callable[[Set | Update, Data | None], Prepared]) -> Ready:
     """All that promotion will need of a change, with its fields encoded by the store that will write them."""
     after, own, prepared = change.after or {}, own_stamp(change, entity), None
-    if change.action is Action.CREATE or change.replace:
+    if change.action is Action.CREATE:
         prepared = prepare(Set(change.path, after), own)
     elif change.action is Action.UPDATE:
         prepared = prepare(Update(change.path, after, (*change.mask, (STAMP,)) if own else change.mask), own)
     replaced = tuple(dotted(d.path) for d in change.diff if d.before is not None)
     return Ready(
         change.key, change.entity, change.group, change.path, change.action, replaced, change.planned_against,
-        change.replace, prepared,
+        prepared,
     )  # fmt: skip
 
 
@@ -54,8 +54,6 @@ def write_of(change: Ready, added: Data) -> Write:
     as_planned = unchanged_since(change.planned_against)
     if change.action is Action.DELETE:
         return Delete(change.path, as_planned)
-    if change.replace:
-        return Set(change.path, added, as_planned, change.prepared)
     return Update(change.path, added, (), as_planned, change.prepared)
 
 

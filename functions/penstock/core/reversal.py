@@ -15,7 +15,7 @@ from penstock.core.later_edits import told
 from penstock.core.layout import STAMP
 from penstock.core.promotion import promoted, refusal
 from penstock.core.records import Snapshot
-from penstock.core.values import Data, FieldPath, Value, dotted, dumps, get_in
+from penstock.core.values import Data, FieldPath, Value, dotted, dumps, get_in, set_in
 
 NOTHING: Final = object()  # the absence of a field, which null is not
 
@@ -121,8 +121,12 @@ def _with_change(
         facts["later"] = found.later
         facts |= {"lost" if choice.overwrite else "kept": edits} if edits else {}
         facts |= {"others": list(found.others)} if found.others else {}
-    standing, then = now.fields if now.exists else {}, after or {}
-    diff = tuple(_differences((), standing if action is not Action.DELETE else _unstamped(standing), then))
+    standing = _unstamped(now.fields) if action is Action.DELETE else now.fields
+    changed = list(differences((), standing, after or {}))
+    written: Data = {}
+    for path, _, new in changed:
+        if new is not NOTHING:
+            set_in(written, path, new)
     change = Change(
         key=undone.key,
         entity=undone.entity,
@@ -131,11 +135,10 @@ def _with_change(
         action=action,
         before=now.data if now.exists else None,
         planned_against=now.update_time,
-        after=after,
-        diff=diff,
+        after={Action.CREATE: after, Action.UPDATE: written}.get(action),
+        diff=tuple(FieldDiff(path, _shown(old), _shown(new), passive=path == (STAMP,)) for path, old, new in changed),
         fingerprint=undone.fingerprint,
         facts=facts,
-        replace=action is not Action.DELETE,
     )
     return replace(found, change=change)
 
@@ -244,22 +247,24 @@ def _leaves(path: FieldPath, was: Value, made: Value, now: Value, *, edited: boo
 
 
 def _state(path: FieldPath, was: Value, made: Value, now: Value, *, edited: bool, taken: bool) -> FieldState:
-    before, left, stands = (None if value is NOTHING else value for value in (was, made, now))
-    return FieldState(path, stands, left, before, edited, taken)
+    return FieldState(path, _shown(now), _shown(made), _shown(was), edited, taken)
 
 
-def _differences(path: FieldPath, now: Data, then: Data) -> Iterator[FieldDiff]:
-    """The single fields that would change; the stamp is one and rides along."""
+def differences(path: FieldPath, now: Data, then: Data) -> Iterator[tuple[FieldPath, Value, Value]]:
+    """The single fields that would change, with their values now and then. A map that goes is one, so that no empty one is left
+    behind; the stamp is one."""
     for name in sorted({*now, *then}):
-        at, both = (*path, name), [data.get(name, NOTHING) for data in (now, then)]
-        if _exact(*both):
+        at, old, new = (*path, name), now.get(name, NOTHING), then.get(name, NOTHING)
+        if _exact(old, new):
             continue
-        maps = any(isinstance(v, dict) and v for v in both) and all(isinstance(v, dict) or v is NOTHING for v in both)
-        if maps and at != (STAMP,):
-            yield from _differences(at, *(v if isinstance(v, dict) else {} for v in both))
+        if at != (STAMP,) and isinstance(new, dict) and (isinstance(old, dict) or (old is NOTHING and new)):
+            yield from differences(at, old if isinstance(old, dict) else {}, new)
         else:
-            old, new = (None if v is NOTHING else v for v in both)
-            yield FieldDiff(at, old, new, passive=at == (STAMP,))
+            yield at, old, new
+
+
+def _shown(value: Value) -> Value:
+    return None if value is NOTHING else value
 
 
 def _unstamped(data: Data) -> Data:
