@@ -26,7 +26,7 @@ from proofs.proof import Proof
 DEFAULT = 40
 LANES = 2
 ENOUGH = 1.3  # so many kills for each place, and every place has to be reached
-MOMENTS, SWEEPS, AT_SWEEP = 0.08, 0.15, 24  # share of kills at random moments; of sweeps that are killed; calls of a sweep
+MOMENTS, SWEEPS, AT_SWEEP = 0.05, 0.1, 24  # share of kills at random moments; of sweeps that are killed; calls of a sweep
 AT_MOST = 2  # kills of one act in one life
 
 Boundary = tuple[str, int, Strike]  # life, number in its course, where
@@ -85,7 +85,7 @@ class Lane:
             return None
         if drawn < (MOMENTS if any(self.todo.values()) else 0.7):
             return Strike(seconds=round(self.random.uniform(0.01, self.calm[life].seconds[number]), 4))
-        if not self.todo[life, number]:
+        if kills[number] > 1 or not self.todo[life, number]:  # what is left of an act that was killed takes another way
             return None
         self.given.append((life, number, self.todo[life, number].pop()))
         return self.given[-1][2]
