@@ -136,7 +136,7 @@ class Player:
 
     def play(self, life: str, choose: Callable[[int], Strike | None]) -> Played:
         self.number += 1
-        place = Place(self.folder / f"{self.folder.name}-{self.number}", self.emulator)
+        place = Place(self.folder / f"{self.folder.name}-{self.number}", self.emulator, on_delete=LIVES[life].on_delete)
         prepare(life, self.bug if self.number == 1 else "")
         world, played = LastingWorld(place), Played(life)
         try:

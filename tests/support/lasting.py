@@ -12,6 +12,7 @@ from pathlib import Path
 
 from penstock import wiring
 from penstock.adapters.firestore import FirestoreStores
+from penstock.core.declaration import DeletePolicy
 from penstock.core.errors import InvalidInput, NotFound, PenstockError, Refused
 from penstock.core.values import Timestamp
 from penstock.local.embedded import FolderBlobs
@@ -31,6 +32,7 @@ class Place:
     emulator: str  # host:port
     people: tuple[str, ...] = ()  # the approvers; none: the one that every world has
     late: float = 0
+    on_delete: DeletePolicy = "ignore"  # of every entity
 
     def project(self, name: str) -> str:
         return f"demo-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]}-{name}"
@@ -58,7 +60,10 @@ class LastingWorld(World):
             new_id=wiring.new_id,
             project_ids={name: place.project(name) for name in self.ports.project_ids},
         )
-        loaded = self.contexts.pipelines
+        loaded = {
+            name: replace(p, entities=tuple(replace(e, on_delete=place.on_delete) for e in p.entities))
+            for name, p in self.contexts.pipelines.items()
+        }
         self.contexts = wiring.Contexts(wrap(self.ports), loaded)
         self.ctx = self.contexts.all()[0]
         self.outside = wiring.Contexts(self.ports, loaded).all()[0]

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from penstock.core.batch import Status
+from penstock.core.codec import Mode
+from penstock.core.declaration import DeletePolicy
+from penstock.core.records import Delete
 from penstock.use_cases import effects
 from penstock.use_cases.capture import capture
 from penstock.use_cases.context import load_target
@@ -35,6 +38,7 @@ class Life:
 
     inline: int
     course: tuple[Act | Callable[[LastingWorld], None], ...]
+    on_delete: DeletePolicy = "ignore"
 
 
 def _open(world: LastingWorld) -> bool:
@@ -43,12 +47,12 @@ def _open(world: LastingWorld) -> bool:
 
 
 def _standing(world: LastingWorld) -> str:
-    """A promoted batch that can be taken back now."""
+    """The newest promoted batch, where it can be taken back now."""
     state = load_target(world.outside).state
     if state.open or state.applying:
         return ""
     batches = world.documents("penstock_batches").items()
-    return next((id for id, b in batches if b["kind"] == "sync" and b["status"] in ("APPLIED", "PARTIALLY_APPLIED")), "")
+    return max((id for id, b in batches if b["kind"] == "sync" and b["status"] in ("APPLIED", "PARTIALLY_APPLIED")), default="")
 
 
 def _take_back(world: LastingWorld) -> None:
@@ -72,6 +76,7 @@ def _listen(world: LastingWorld) -> None:
 
 
 CAPTURE = Act("capture", lambda world: _captured(world))
+CAPTURE_ALL = Act("capture all", lambda world: _captured(world, "full"))
 DELIVER = Act("deliver", _listen, lambda world: bool(world.publisher.messages))
 APPROVE = Act("approve", lambda world: _nothing(world.approve("approve")), _open)
 REFUSE = Act("refuse", lambda world: _nothing(world.decide(Said("reject"))), _open)
@@ -85,8 +90,8 @@ def _nothing(_: object) -> None:
     return
 
 
-def _captured(world: LastingWorld) -> None:
-    world.pay(capture(world.ctx, "changes").owed)
+def _captured(world: LastingWorld, mode: Mode = "changes") -> None:
+    world.pay(capture(world.ctx, mode).owed)
 
 
 def begin(world: LastingWorld) -> None:
@@ -116,6 +121,11 @@ def _news(pon: str, day: str) -> Callable[[LastingWorld], None]:
     return lambda world: net.feed(world, net.network(range(2, 7), PONs=pon, day=day))
 
 
+def _gone(world: LastingWorld) -> None:
+    """Two poles and their drops vanish from the source."""
+    world.source.commit([Delete(f"{net.SOURCE}/{n}-0") for n in (2, 5)])
+
+
 _BEGUN = (CAPTURE, DELIVER)
 LIVES = {
     "at once": Life(
@@ -129,5 +139,10 @@ LIVES = {
     ),
     "left to the sweep": Life(
         0, (CAPTURE_UNPAID, _later, SWEEP, _lost, SWEEP, DELIVER, APPROVE_UNPAID, _later, SWEEP, _lost, SWEEP, DELIVER)
+    ),
+    "gone from the source": Life(
+        0,
+        (*_BEGUN, APPROVE, DELIVER, _gone, CAPTURE_ALL, DELIVER, APPROVE, DELIVER, TAKE_BACK, DELIVER, APPROVE, DELIVER),
+        on_delete="remove",
     ),
 }  # fmt: skip
