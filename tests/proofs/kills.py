@@ -33,12 +33,13 @@ Boundary = tuple[str, int, Strike]  # life, number in its course, where
 
 
 def boundaries(played: Played, only: str = "") -> list[Boundary]:
-    """Every place at which the processes of a life can be killed. What only looks changes nothing: before and after are one."""
+    """Every place at which the processes of a life can be killed. What only looks changes nothing: to be killed there leaves the
+    same as behind the change before it, so that only an act's very first call counts too."""
     calls = ((number, at, what) for number, made in played.made.items() for at, what in enumerate(made, 1))
     return [
         (played.life, number, Strike(at, side))
         for number, at, what in calls
-        for side in (SIDES[:1] if what.startswith("?") else SIDES)
+        for side in (SIDES if not what.startswith("?") else SIDES[:1] if at == 1 else ())
         if only in f"{side} {what}"
     ]
 

@@ -27,10 +27,10 @@ from proofs.proof import Proof
 
 DEFAULT = 10
 INSTANCES, DECISIONS, BY_PAGE = 2, 100, 10
-PEOPLE = tuple(f"{name}@example.org" for name in ("thandi", "sipho", "lerato", "johan"))
+PEOPLE = tuple(f"approver-{n}@example.org" for n in range(1, 21))  # five words by each link
 LOSERS: dict[str, str] = {  # what they are told: how it is counted
-    r"is (APPROVED|REJECTED|APPLYING|APPLIED) and takes no decision": "told that it is decided",
-    r"is (APPROVED|REJECTED|APPLYING|APPLIED) already, by \S+@": "told at the same moment, by whom it is",
+    r"is (APPROVED|REJECTED|APPLYING|APPLIED) and takes no decision: it was decided by \S+@": "told by whom it is decided",
+    r"is (APPROVED|REJECTED|APPLYING|APPLIED) already, by \S+@": "told so at the same moment",
     r"This link is used": "told that their link is used",
     r"The code was not checked, because (another try|other tries) went on": "told to try again",
 }

@@ -118,7 +118,8 @@ def admit(batch: Batch, decision: Decision, approvers: Sequence[str]) -> None:
     """May this person decide this batch now? `Refused` says why not."""
     who = person(decision.by)
     if batch.status != "UNDER_REVIEW":
-        raise Refused(f"is {batch.status} and takes no decision", subject=batch.id, remedy="Nothing was changed.")
+        first = f": it was decided by {', '.join(person(d.by) for d in batch.decisions)}" if batch.decided_at else ""
+        raise Refused(f"is {batch.status} and takes no decision{first}", subject=batch.id, remedy="Nothing was changed.")
     if who not in {person(a) for a in approvers}:
         raise Refused("is not an approver here", subject=decision.by, remedy="Ask one of the approvers to decide.")
     if who == person(batch.started_by):
