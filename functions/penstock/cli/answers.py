@@ -114,11 +114,12 @@ class TargetRun:
     notes: tuple[str, ...]
     failures: tuple[str, ...]  # effects that are owed and could not be paid; the sweep tries again
     error: Error | None  # why this target was not run
+    held: str = ""  # why brakes stopped the run, and what there is to do: nothing was read then; `batch` asks about it, if new
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """`penstock run`; exit code 1 where a target refused, 3 where one failed."""
+    """`penstock run`; exit code 1 where a target refused or is held by a brake, 3 where one failed."""
 
     runs: tuple[TargetRun, ...]
     next_steps: Steps
@@ -128,7 +129,7 @@ class Ran:
 class BatchLine:
     batch: str
     target: str
-    kind: str  # sync, followup, rollback
+    kind: str  # sync, followup, rollback, hold
     status: str
     created_at: str
     started_by: str
@@ -339,7 +340,8 @@ class SourceLine:
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
-    """`leased_until` is "" while nothing runs. `packs_left` of the open or applying batch are still to be dealt with."""
+    """`leased_until` is "" while nothing runs. `packs_left` of the open or applying batch are still to be dealt with. `held` says
+    why brakes hold its runs and what there is to do, "" where none does; `frozen_until` when a freeze ends that holds now."""
 
     target: str
     pipeline: str
@@ -358,11 +360,13 @@ class TargetStatus:
     declined: int  # records that differ from their source because a person decided so; `penstock declined` lists them
     owed: int
     owed_failing: tuple[OwedLine, ...]
+    held: str = ""
+    frozen_until: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StatusAnswer:
-    """`penstock status`; exit code 1 where a batch FAILED or something owed cannot be paid."""
+    """`penstock status`; exit code 1 where a batch FAILED, something owed cannot be paid, or a brake holds a target."""
 
     targets: tuple[TargetStatus, ...]
     next_steps: Steps

@@ -74,9 +74,10 @@ def _run(app: App, ctx: Context, mode: Mode, by: str, wait: bool) -> tuple[answe
         notes=outcome.notes,
         failures=tuple(failures),
         error=None,
+        held=outcome.held,
     )
     steps = steps_of(batch) if batch else (f"penstock show {open}",) if open else ("penstock status",)
-    code = FAILURE if batch and batch.status is Status.FAILED else FOUND if failures else DONE
+    code = FAILURE if batch and batch.status is Status.FAILED else FOUND if failures or outcome.held else DONE
     return done, steps, code
 
 
@@ -84,7 +85,9 @@ def _told(run: answers.TargetRun) -> str:
     if run.error:
         return f"{run.target}: {run.error.what} {run.error.remedy}"
     lines = [f"{run.target}: nothing to propose" + (f"; {run.open} is still open" if run.open else "")]
-    if run.batch:
+    if run.held:
+        lines = [f"{run.target}: held. {run.held}"]
+    elif run.batch:
         lines = [f"{run.target}: batch {run.batch} is {run.status}"]
     for t in run.tallies:
         skipped = "".join(f", {count:,} skipped ({reason})" for reason, count in t.skipped.items())

@@ -22,7 +22,7 @@ from penstock.use_cases.decide import decide as commit_decision
 from penstock.use_cases.rollback import plan_rollback, preview
 from penstock.use_cases.sweep import resume_promotion
 from penstock.use_cases.sweep import retry as retry_batch
-from penstock.web.summary import recommendation, sentence
+from penstock.web.summary import recommendation, sentence, status_words
 from penstock.web.text import plural
 
 PROMOTED = frozenset({Status.APPLIED, Status.PARTIALLY_APPLIED, Status.ROLLED_BACK})
@@ -67,7 +67,8 @@ def decide(
     except InvalidInput as error:
         raise _with_hint(error, seen, said) from None
     app.say(f"{seen.id}: {sentence(seen)}. {recommendation(seen)}")
-    app.say(f"As {by}: {plural(would['approve'], 'change')} approved, {would['reject']:,} kept as production has them.")
+    if seen.kind != "hold":
+        app.say(f"As {by}: {plural(would['approve'], 'change')} approved, {would['reject']:,} kept as production has them.")
     if not yes:
         if app.json or not output.can_ask():
             raise click.UsageError("Nobody is there to be asked. Say --yes.")
@@ -123,6 +124,8 @@ def _with_hint(error: InvalidInput, batch: Batch, said: Said) -> InvalidInput:
 
 
 def _numbers(batch: Batch) -> str:
+    if batch.kind == "hold":
+        return status_words(batch)
     if batch.finished_at:
         return f"{batch.applied:,} applied, {batch.rejected:,} rejected, {batch.drifted:,} drifted, {batch.verified:,} read back"
     return f"{batch.approved:,} approved, {batch.rejected:,} rejected"

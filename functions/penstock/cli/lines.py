@@ -97,6 +97,8 @@ def shown(batch: Batch, rows: tuple[Row, ...], page: int, pages: int, steps: tup
 def steps_of(batch: Batch) -> tuple[str, ...]:
     """What makes sense next with a batch, by where it stands."""
     id = batch.id
+    if batch.kind == "hold":
+        return _steps_of_hold(batch)
     match batch.status.value:
         case "UNDER_REVIEW":
             return (f"penstock show {id} --findings", f"penstock decide {id} approve", f"penstock decide {id} reject")
@@ -114,3 +116,15 @@ def steps_of(batch: Batch) -> tuple[str, ...]:
             return (f"penstock run {batch.pipeline} --target {batch.target}",)
         case _:
             return (f"penstock show {id}",)
+
+
+def _steps_of_hold(batch: Batch) -> tuple[str, ...]:
+    match batch.status.value:
+        case "UNDER_REVIEW":
+            return (f"penstock decide {batch.id} approve --rule brake=approve", f"penstock decide {batch.id} reject")
+        case "STAGED":
+            return ("penstock sweep",)
+        case "SUPERSEDED" if batch.superseded_by:
+            return (f"penstock show {batch.superseded_by}",)
+        case _:
+            return (f"penstock run {batch.pipeline} --target {batch.target}",)

@@ -10,7 +10,9 @@ from penstock.cli import answers, output
 from penstock.cli.app import App, as_option, pass_app
 from penstock.cli.command import DONE, FOUND, Command
 from penstock.cli.lines import batch_line, moment, steps_of
+from penstock.core import freeze
 from penstock.use_cases import forgetting, listing, pausing
+from penstock.use_cases.braking import held_for
 from penstock.use_cases.context import Context
 from penstock.use_cases.listing import Standing
 from penstock.use_cases.sweep import sweep as sweep_target
@@ -27,11 +29,12 @@ def status(app: App, pipeline: str | None) -> int:
     found = tuple(_status(ctx, standing) for ctx, standing in zip(contexts, standings, strict=True))
     steps = tuple(dict.fromkeys(step for standing in standings for step in _steps(standing)))
     app.answer(answers.StatusAnswer(found, steps), lambda: _show(found))
-    return FOUND if any(t.failed or t.owed_failing for t in found) else DONE
+    return FOUND if any(t.failed or t.owed_failing or t.held for t in found) else DONE
 
 
 def _status(ctx: Context, s: Standing) -> answers.TargetStatus:
     state, last = s.state, s.state.last_run
+    until = freeze.frozen_until(ctx.pipeline.brakes.freeze, ctx.pipeline.time_zone, ctx.ports.now())
     owed = tuple(answers.OwedLine(o.fact, o.kind, o.batch, o.attempts, moment(o.due), o.error) for o in s.owed if o.error)
     return answers.TargetStatus(
         target=ctx.id,
@@ -51,6 +54,8 @@ def _status(ctx: Context, s: Standing) -> answers.TargetStatus:
         declined=s.declined,
         owed=len(s.owed),
         owed_failing=owed,
+        held=held_for(state.hold) if state.hold else "",
+        frozen_until=until.isoformat(timespec="minutes") if until else "",
     )
 
 
@@ -69,6 +74,8 @@ def _show(found: tuple[answers.TargetStatus, ...]) -> None:
     for t in found:
         doing = [f"running until {t.leased_until} by {t.leased_by}"] if t.leased_until else []
         doing += ["paused"] if t.paused else []
+        doing += ["held by a brake"] if t.held else []
+        doing += [f"no promotion begins before {t.frozen_until}"] if t.frozen_until else []
         for batch in filter(None, (t.applying, t.open)):
             left = f", {t.packs_left} packs left" if t.packs_left else ""
             doing.append(f"{batch.batch} {batch.status}{left}")
@@ -78,6 +85,8 @@ def _show(found: tuple[answers.TargetStatus, ...]) -> None:
         rows.append((t.target, "; ".join(doing) or "at rest", marks, last, *counts))
     output.table(("target", "now", "read up to", "last run (UTC)", "declined", "owed", "failing", "failed batches"), rows)
     for t in found:
+        if t.held:
+            output.say(f"\n{t.target} is held: {t.held}")
         for failed in t.failed:
             output.say(f"\n{failed.batch} FAILED: {failed.error}")
         for o in t.owed_failing:

@@ -43,8 +43,10 @@ def _capture(body: dict[str, Any]) -> list[dict[str, str]]:
             last_error = error
             continue
         log(logging.INFO, "captured", target=ctx.id, batch=outcome.batch, mode=outcome.mode)
+        if outcome.held:
+            log(logging.WARNING, outcome.held, target=ctx.id, batch=outcome.batch)
         told(ctx, effects.pay(ctx, outcome.owed))
-        results.append({"target": ctx.id, "batch": outcome.batch})
+        results.append({"target": ctx.id, "batch": outcome.batch} | ({"held": outcome.held} if outcome.held else {}))
     if last_error is not None and all("error" in result for result in results):
         raise last_error
     return results

@@ -88,6 +88,9 @@ def review(ctx: Context, batch: Batch, recipient: str, page: int = 1, why_closed
 
 def _why_closed(ctx: Context, link: Link, batch: Batch) -> str:
     now, state = ctx.ports.now(), link.snapshot.fields["state"]
+    if batch.status is Status.SUPERSEDED and batch.kind == "hold":
+        found = "A newer run found it otherwise" if batch.superseded_by else "A newer run found it within its bands again"
+        return f"The source is not what it was. {found}; nothing is left to decide here."
     if batch.status is Status.SUPERSEDED:
         return "A newer run replaced this batch. Its undecided changes are in the newer one, which was mailed to you."
     if batch.status is not Status.UNDER_REVIEW:

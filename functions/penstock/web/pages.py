@@ -60,7 +60,7 @@ def _review_mail(kind: str, facts: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def _done_mail(facts: Mapping[str, Any]) -> tuple[str, str, str]:
     batch: Batch = facts["batch"]
-    headline = summary.STATUS_WORDS[batch.status]
+    headline = summary.status_words(batch)
     given = {
         "subject": _subject(f"{facts['title']}: {headline}, {outcome(batch)} ({batch.target})"),
         "batch": batch,

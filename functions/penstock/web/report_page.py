@@ -112,7 +112,7 @@ def report_page(kind: str, title: str, batch: Batch, seen: Gathered) -> str:
         seen=seen,
         headline=outcome(batch) if after else summary.recommendation(batch),
         sentence=summary.sentence(batch),
-        status_words=summary.STATUS_WORDS[batch.status],
+        status_words=summary.status_words(batch),
         severities=summary.severities(batch),
         masses=summary.masses(batch),
         brakes=summary.brakes(batch),

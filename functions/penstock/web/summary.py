@@ -27,6 +27,21 @@ STATUS_WORDS: Mapping[Status, str] = {
 }
 
 
+_HOLD_WORDS: Mapping[Status, str] = {
+    **STATUS_WORDS,
+    Status.STAGED: "about to be put to a decision",
+    Status.APPROVED: "approved, the next run goes on",
+    Status.APPLIED: "approved, runs go on with the source as it was",
+    Status.REJECTED: "rejected, runs are held until the source changes",
+    Status.SUPERSEDED: "over",
+}
+
+
+def status_words(batch: Batch) -> str:
+    """`This batch is …`"""
+    return (_HOLD_WORDS if batch.kind == "hold" else STATUS_WORDS)[batch.status]
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
     """How many changes of an entity, by action."""
@@ -78,6 +93,11 @@ def rules(batch: Batch) -> list[tuple[str, dict[str, int]]]:
 
 def recommendation(batch: Batch) -> str:
     """What the numbers ask of the person who decides."""
+    if batch.kind == "hold":
+        return (
+            "Look at the source first. Approve, and the next run goes on with it as it is now; what that finds comes to you as a "
+            "batch of its own. Reject, and every run is held until the source changes. Production stays as it is either way."
+        )
     counts = severities(batch)
     parts = []
     if counts["blocker"]:
@@ -94,6 +114,8 @@ def recommendation(batch: Batch) -> str:
 
 def sentence(batch: Batch) -> str:
     """`120 changes: 100 poles created, 20 drops updated`."""
+    if batch.kind == "hold":
+        return "a run was stopped by a brake; nothing was staged"
     done = {"create": "to create", "update": "to update", "delete": "to delete"}
     found = [(getattr(c, action), c.entity, word) for c in counted(batch) for action, word in done.items()]
     parts = [f"{count:,} {words(entity)} {word}" for count, entity, word in found if count]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock.core.batch import OPEN, Status
+from penstock.core.changes import Finding
 from penstock.core.errors import Conflict, InvalidInput, NotFound, PenstockError, Refused, Unavailable
 from penstock.core.plan import Batch, Review, Row
 from penstock.web import summary
@@ -39,7 +40,10 @@ def review_page(review: Review, post_url: str) -> str:
     `change.<key>` (approve, reject, or empty)."""
     batch, form = review.batch, review.form
     groups = _blocker_groups(review)
-    held = [f for f in summary.decided_brakes(batch) if f.rule not in {g.rule for g in groups}]
+    held: dict[str, list[Finding]] = {}  # by rule: one answer for all that it found
+    for found in summary.decided_brakes(batch):
+        if found.rule not in {g.rule for g in groups}:
+            held.setdefault(found.rule, []).append(found)
     masses = summary.masses(batch)
     anchors = _anchors(review)
 
@@ -53,15 +57,15 @@ def review_page(review: Review, post_url: str) -> str:
         sentence=_upper(summary.sentence(batch)),
         recommendation=summary.recommendation(batch),
         severities=summary.severities(batch),
-        status_words=summary.STATUS_WORDS[batch.status],
+        status_words=summary.status_words(batch),
         tone=_TONES.get(batch.status, "info"),
         masses=masses,
-        brakes=[f for f in summary.brakes(batch) if f not in held],
+        brakes=[f for f in summary.brakes(batch) if f.severity != "blocker" or f.rule not in held],
         held_rules=held,
         blocker_groups=groups,
         blocker_keys={row.change.key for row in review.blockers},
         anchors=anchors,
-        missing=_missing(review, groups, [f.rule for f in held], [f.field for f in masses]),
+        missing=_missing(review, groups, list(held), [f.field for f in masses]),
         example_key=shown[0].change.key if shown else "poles/LAW.P.A001",
         page_url=lambda page: f"{post_url}{joint}page={page}",
         **_HELPERS,
@@ -73,7 +77,7 @@ def progress_page(
 ) -> str:
     """While a promotion runs: the browser alone asks for `url` every few seconds. `done` of `total` changes, applied or set
     aside."""
-    headline = summary.STATUS_WORDS[batch.status]
+    headline = summary.status_words(batch)
     return render(
         "progress.html", batch=batch, title=title, headline=headline, done=done, total=total, left=seconds_left,
         refresh=refresh_seconds, url=url, link_text="", **_HELPERS,
@@ -83,13 +87,15 @@ def progress_page(
 def done_page(batch: Batch, title: str, url: str = "", link_text: str = "") -> str:
     """After a decision, when nothing is running any more: what came of it, with the reports."""
     return render(
-        "progress.html", batch=batch, title=title, headline=summary.STATUS_WORDS[batch.status], refresh=0,
+        "progress.html", batch=batch, title=title, headline=summary.status_words(batch), refresh=0,
         tone=_TONES.get(batch.status, "info"), sentence=outcome(batch), url=url, link_text=link_text, **_HELPERS,
     )  # fmt: skip
 
 
 def outcome(batch: Batch) -> str:
     """One sentence on what came of a batch."""
+    if batch.kind == "hold" and batch.status is not Status.UNDER_REVIEW:
+        return f"{_upper(summary.status_words(batch))}. Production was not changed."
     match batch.status:
         case Status.APPLIED | Status.PARTIALLY_APPLIED:
             took = summary.seconds(batch)
