@@ -30,6 +30,7 @@ OWED = {  # what a batch owes when it comes to be so
     "APPLIED": {"report", "done"},
     "PARTIALLY_APPLIED": {"report", "done"},
 }
+OWED_BY_A_HOLD = {"STAGED": {"check"}, "APPROVED": {"proceed"}}
 
 
 def approval(sim: Simulation, event: object) -> Found:
@@ -219,7 +220,8 @@ def effects(sim: Simulation, event: object) -> Found:
             status, id = now.fields["status"], path.partition("/")[2]
             if status == was.fields.get("status") or (was.fields.get("status") == "ROLLED_BACK"):
                 continue
-            wanted = OWED.get(status, set()) | ({"review"} if status == "UNDER_REVIEW" else set())
+            owes = OWED_BY_A_HOLD if now.fields["kind"] == "hold" else OWED
+            wanted = owes.get(status, set()) | ({"review"} if status == "UNDER_REVIEW" else set())
             if was.fields.get("status") == "FAILED" and not now.fields["applied"]:
                 wanted = set()
             if not wanted <= owed.get(id, set()):

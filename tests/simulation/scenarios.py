@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from penstock.core.records import Delete, Query
 from penstock.use_cases.effects import CHECK, PROMOTE
 
 from simulation.acts import (
@@ -57,6 +58,7 @@ REVIEWED = (STOCK, run())
 APPLIED = (*REVIEWED, approve())
 NEWS = (feed(1, 1, "green"), feed(4, 4, "new"))
 EVERYTHING_NEW = tuple(feed(n, n, f"other {n}") for n in (1, 2, 3))
+EMPTIED = once(lambda sim: sim.registry.commit([Delete(s.path) for s in sim.registry.scan(Query(sim.SOURCE))]))
 EDITED = edit("pipes/P1", colour="by hand")
 
 SCENARIOS: Mapping[str, Scenario] = {
@@ -64,6 +66,10 @@ SCENARIOS: Mapping[str, Scenario] = {
     "approve, promote, finish": Scenario(REVIEWED, (approve(),)),
     "big batch": Scenario(REVIEWED, (approve(),), inline=0),
     "incremental": Scenario(APPLIED, (*NEWS, run(), approve())),
+    "hold, approved": Scenario(APPLIED, (EMPTIED, run(), approve(), run("full"))),
+    "hold, rejected": Scenario(APPLIED, (EMPTIED, run(), reject(), run("full"))),
+    "hold, over by itself": Scenario(APPLIED, (EMPTIED, run(), *NEWS, run(), approve()), one_end=False),
+    "hold in the place of an open batch": Scenario(REVIEWED, (EMPTIED, run(), STOCK, run("full"), approve())),
     "late commit": Scenario(APPLIED, (feed(4, 4, "late", -300), run(), approve())),
     "supersede": Scenario(REVIEWED, (*NEWS, run(), approve())),
     "partial approval": Scenario(REVIEWED, (approve(changes={"taps/T1": "reject", "pipes/P2": "reject"}), run("full"))),
