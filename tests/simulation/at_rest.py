@@ -118,7 +118,7 @@ def reported(sim: Simulation) -> Found:
     """Every batch that ended has its report, and the files are there."""
     for path, there in images(sim.database, layout.BATCHES).items():
         batch = from_data(there.fields, Batch)
-        if batch.finished_at is None or (batch.error and not batch.applied):
+        if batch.kind == "hold" or batch.finished_at is None or (batch.error and not batch.applied):
             continue
         kind = "rollback" if batch.kind == "rollback" else "post-sync"
         for name in (f"{k}.{e}" for k in ("pre-sync", kind) for e in ("html", "csv", "json")):

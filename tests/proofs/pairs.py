@@ -1,0 +1,61 @@
+"""Two faults at once where two can meet: promoting, resuming, rolling back. The second strikes what the first one left behind.
+
+Each pair is a fault at any call that changes something, in any mode, and another at any later such call, those of the recovery
+included. `scripts/prove pairs` takes as many as a build server has time for, at equal distances; with a count as large as the
+printed number of pairs, all. See one again with
+`PYTHONPATH=tests .venv/bin/python -m simulation SCENARIO CHANNEL AT MODE CHANNEL AT MODE`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from simulation.play import calm, strike
+from simulation.scenarios import SCENARIOS
+from support.faults import BY_CHANNEL, Fault
+from support.spread import evenly, spread
+
+from proofs.proof import Proof
+
+DEFAULT = 1_000
+CORE = ("first sync", "approve, promote, finish", "big batch", "drift, big batch", "rollback", "rollback, big batch")
+BEYOND = 12  # calls that a recovery makes more than a calm life
+
+
+class Job(NamedTuple):
+    scenario: str
+    first: Fault
+    second: Fault
+
+
+def pairs(name: str) -> Iterator[Job]:
+    calls = len(calm(name)[1]["change"])
+    for i in range(1, calls + 1):
+        for j in range(i + 1, calls + BEYOND + 1):
+            for one in BY_CHANNEL["change"]:
+                for other in BY_CHANNEL["change"]:
+                    yield Job(name, Fault("change", i, one), Fault("change", j, other))
+
+
+def struck(job: Job) -> tuple[Job, int, str]:
+    there, broken = strike(job.scenario, job.first, job.second)
+    return job, len(there), broken
+
+
+def prove(count: int = DEFAULT) -> Proof:
+    jobs = [job for name in CORE if name in SCENARIOS for job in pairs(name)]
+    both, runs, violations = 0, 0, []
+    met: set[tuple[str, str]] = set()
+    for job, many, broken in spread(struck, evenly(jobs, count)):
+        runs += 1
+        both += many == 2
+        if many == 2:
+            met.add((job.first.mode, job.second.mode))
+        if broken:
+            (_, one, a), (_, other, b) = job.first, job.second
+            violations.append(f"`{job.scenario}` change {one} `{a}` change {other} `{b}`: {broken}")
+    modes = BY_CHANNEL["change"]
+    unreached = [f"{a}, then {b}" for a in modes for b in modes if (a, b) not in met]
+    return Proof(
+        {"scenarios": len(CORE), "pairs": len(jobs), "runs": runs, "runs that two faults struck": both}, violations, unreached
+    )
