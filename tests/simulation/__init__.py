@@ -9,4 +9,4 @@
     lives.py       random lives from a seed, and how one that fails is shrunk and replayed
     planted.py     a bug for each law, switched on in a test alone
 
-`scripts/prove exhaustive`, `pairs` and `seeds` run them; bounded: `tests/proofs/test_*.py`, `tests/simulation/test_planted.py`."""
+`scripts/prove exhaustive`, `pairs`, `seeds` run them; bounded, `tests/proofs/test_*.py`, `tests/simulation/test_planted.py`."""
