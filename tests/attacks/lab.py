@@ -7,9 +7,10 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -106,11 +107,18 @@ class Lab:
             self._twin[function] = self._serve(function)
         return self._twin[function]
 
+    def logs(self) -> str:
+        """What the functions have said so far."""
+        if self._twin is not None:
+            return self._said.getvalue()
+        return "".join(path.read_text(errors="replace") for path in sorted((self.stack.folder / "logs").glob("*.log")))
+
     @contextmanager
     def twin(self, patch: pytest.MonkeyPatch) -> Iterator[None]:
         """Until the end, functions are served by this process: what `patch` changes, changes them."""
         with ExitStack() as ends:
             self._twin, self._patch, self._twin_ends = {}, patch, ends
+            self._said = ends.enter_context(redirect_stdout(StringIO()))
             self._seen.clear()
             ends.callback(self._back)
             patch.setattr(wiring, "settings", lambda: self.settings)
@@ -162,13 +170,15 @@ class Lab:
     def ctx(self) -> Context:
         return self.world.ctx
 
-    def review(self, to: str = FIRST, *, fresh: bool = False, started_by: str = "schedule") -> Invitation:
+    def review(
+        self, to: str = FIRST, *, fresh: bool = False, started_by: str = "schedule", records: list[Any] | None = None
+    ) -> Invitation:
         """An open review of a few new poles that nobody has touched: the same again, or a new one."""
         if not fresh and (seen := self._seen.get(to)) and self._is_untouched(seen):
             return seen
         self._seen.clear()
         self._let_go()
-        net.feed(self.world, self.records(3))
+        net.feed(self.world, records or self.records(3))
         batch = self.world.run(started_by=started_by).batch
         for person in (FIRST, SECOND):
             token, code = self.world.link(person)

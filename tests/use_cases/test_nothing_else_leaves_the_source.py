@@ -3,75 +3,31 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import logging
-import zlib
 from typing import Any
 
 import pytest
 from penstock.adapters.memory import MemoryStore
 from penstock.core.errors import PenstockError
-from penstock.core.records import Query, Update
-from penstock.core.values import GeoPoint, Reference, Timestamp, Vector
+from penstock.core.records import Update
 from penstock.use_cases import effects
 from penstock.use_cases.decide import Said, decide_by_link
 from penstock.use_cases.reviewing import review_by_link
 from penstock.use_cases.rollback import plan_rollback
 from penstock.use_cases.sweep import sweep
 from support import network as net
+from support.canary import CANARY, UNNAMED, UNREADABLE, in_documents, in_objects
 from support.world import World
-
-CANARY = "KANARIE"
-UNNAMED: dict[str, Any] = {
-    "Owner Name": f"{CANARY} Owner",
-    "ID Number": f"{CANARY}8001015009087",
-    "Contact": {"phone": [CANARY, {CANARY: CANARY}]},
-    CANARY: 1,
-    "Photo": CANARY.encode(),
-    "Survey": [{"answer": CANARY}],
-    "Agent": Reference(f"projects/p/databases/d/documents/people/{CANARY}"),
-    "Where": GeoPoint(1.25, 2.5),
-    "When": Timestamp(1_790_000_001),
-    "Embedding": Vector((1.5, 2.5)),
-    "status": CANARY,  # a mapped name in another spelling is another column
-    "Latitude ": CANARY,
-    "Sales/Notes": f"<script>{CANARY}</script>",
-}
-UNREADABLE = {
-    "Latitude": f"{CANARY} south",
-    "Longitude": f"28.80{CANARY}",
-    "date_status_changed": f"{CANARY} 2026",
-    "lst_mod_dt": f"{CANARY} yesterday",
-    "Drop Number": f"DR{CANARY}",
-}
 
 
 def told(world: World) -> str:
     """Everything that Penstock wrote anywhere, unpacked."""
-    found: list[str] = []
     store = world.production
     assert isinstance(store, MemoryStore)
-    for collection in list(store._paths):
-        for document in store.scan(Query(collection)):
-            found += [document.path, text_of(document.data)]
-    for name, content in world.blobs.objects.items():
-        found += [name, gzip.decompress(content).decode() if name.endswith(".gz") else content.decode()]
+    found = in_documents(store, list(store._paths)) + in_objects(world.blobs)
     found += [repr(mail) for mail in world.mailer.sent]
     found += [repr(message) for message in world.publisher.messages]
     return "\n".join(found)
-
-
-def text_of(value: Any) -> str:
-    if isinstance(value, bytes):
-        try:
-            return zlib.decompress(value).decode()
-        except zlib.error:
-            return base64.b64encode(value).decode() + value.decode(errors="replace")
-    if isinstance(value, dict):
-        return " ".join(f"{name} {text_of(inner)}" for name, inner in value.items())
-    if isinstance(value, list):
-        return " ".join(map(text_of, value))
-    return repr(value)
 
 
 def life(world: World) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -46,9 +47,13 @@ def subject_of(
 
 @lru_cache(maxsize=1_024)
 def person(address: str) -> str:
-    """One person whatever the spelling of the address: case and +tags do not make another."""
-    name, _, domain = address.strip().casefold().rpartition("@")
-    return f"{name.partition('+')[0]}@{domain}" if name else domain
+    """One person whatever the spelling of the address: case, +tags and letters of another width do not make another, nor at
+    Google Mail do dots."""
+    name, _, domain = unicodedata.normalize("NFKC", address).strip().casefold().rpartition("@")
+    name = name.partition("+")[0]
+    if domain in ("gmail.com", "googlemail.com"):
+        name, domain = name.replace(".", ""), "gmail.com"
+    return f"{name}@{domain}" if name else domain
 
 
 def verdict(subject: Subject, decision: Decision) -> Verdict | None:

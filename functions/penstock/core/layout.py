@@ -22,7 +22,7 @@ STAMP = "penstock"  # the field of a production document that says where its con
 
 KINDS = ("sync", "followup", "rollback", "hold")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_BATCH_ID = re.compile(r"([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)\.\d{8}t\d{6}-[0-9a-z]{6}")
+_BATCH_ID = re.compile(r"([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)\.[0-9]{8}t[0-9]{6}-[0-9a-z]{6}")
 
 
 def target_id(pipeline: str, target: str) -> str:
