@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +17,8 @@ from flask import Flask, Response
 from penstock.core.batch import Status
 from penstock.core.errors import PenstockError
 from penstock.core.records import Query
-from penstock.use_cases import capture
+from penstock.use_cases import capture, staging
+from penstock.use_cases.context import held_of
 from penstock.use_cases.decide import Said, decide
 from penstock.use_cases.rollback import plan_rollback
 from penstock.web.headers import SECURITY_HEADERS
@@ -159,7 +162,13 @@ def a_form_that_says_two_things_decides(lab: Lab) -> object:
 
 
 def promotes_all(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("penstock.use_cases.promote.DECIDED", frozenset(Status))
+    """Nobody asks how the batch stands, nor what was said of each change."""
+
+    def as_if_decided(found: Any) -> Any:
+        held = held_of(found)
+        return held and replace(held, batch=replace(held.batch, status=Status.APPLYING))
+
+    patch.setattr("penstock.use_cases.promote.held_of", as_if_decided)
     patch.setattr("penstock.use_cases.promote.resolve", lambda batch, pack: (list(pack.ready), []))
 
 
@@ -203,7 +212,11 @@ def a_batch_is_decided_before_it_was_checked(lab: Lab) -> object:
 
 def anything_goes_back(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("penstock.use_cases.rollback._admit", lambda *_: None)
-    patch.setattr("penstock.use_cases.rollback._reversed", lambda ctx, undone, pack, keys: iter(pack.changes))
+
+    def of_each(ctx: Any, undone: Any, _: Any) -> Iterator[Any]:
+        return (SimpleNamespace(undone=change, change=change, kept=()) for change in staging.changes_of(ctx, undone.id))
+
+    patch.setattr("penstock.use_cases.rollback._reversals", of_each)
 
 
 @attack(SECTION, guard="only what was applied is rolled back", without=anything_goes_back)

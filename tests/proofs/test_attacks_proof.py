@@ -40,3 +40,11 @@ def test_an_attack_that_gains_nothing_without_its_guard_is_a_violation_too() -> 
 
     (told,) = violations([Case("s", "the guard", out, a_wall)], LAB)
     assert "a_wall gains nothing without the guard either" in told
+
+
+def test_an_attack_that_cannot_be_tried_is_a_violation_and_the_next_is_tried_all_the_same() -> None:
+    def a_broken_tool(lab: Any) -> str:
+        raise KeyError("tool")
+
+    told = violations([Case("s", "the guard", out, a_broken_tool), Case("s", "the guard", out, lambda lab: "gold")], LAB)
+    assert ["could not be tried" in told[0], "got through" in told[1]] == [True, True]
