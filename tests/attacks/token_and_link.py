@@ -251,7 +251,12 @@ def never_decided(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("penstock.use_cases.context.move", lambda id, now, to: to)
 
 
-@attack(SECTION, guard="the batch's status, and the link's", without=never_decided)
+def without_preconditions(patch: pytest.MonkeyPatch) -> None:
+    real = FirestoreStore.commit
+    patch.setattr(FirestoreStore, "commit", lambda self, writes: real(self, [replace(w, precondition=None) for w in writes]))
+
+
+@attack(SECTION, guard="the batch's status, and the link's", without=both(never_decided, without_preconditions))
 def a_used_link_decides_again(lab: Lab) -> object:
     seen = lab.review(fresh=True)
     with lab.browser() as browser:
@@ -260,11 +265,6 @@ def a_used_link_decides_again(lab: Lab) -> object:
         for verdict in ("approve", "reject"):
             browser.post(seen.path, data={**form, "verdict": verdict})
     return lab.batch(seen).decisions[1:]
-
-
-def without_preconditions(patch: pytest.MonkeyPatch) -> None:
-    real = FirestoreStore.commit
-    patch.setattr(FirestoreStore, "commit", lambda self, writes: real(self, [replace(w, precondition=None) for w in writes]))
 
 
 @attack(SECTION, guard="the deciding commit's preconditions", without=without_preconditions)
