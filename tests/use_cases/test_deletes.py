@@ -12,9 +12,11 @@ from penstock.core.changes import Action
 from penstock.core.errors import InvalidInput
 from penstock.core.manifest import LOST, decode
 from penstock.core.records import Delete, Set, Update
+from penstock.core.reversal import Choice
 from penstock.pipelines.schema import FOLDER
 from penstock.use_cases.context import load_target
 from penstock.use_cases.decide import Said
+from penstock.use_cases.forgetting import forget
 from penstock.use_cases.rollback import plan_rollback
 from support import network as net
 from support.faults import PlainPages
@@ -23,6 +25,8 @@ from support.world import World
 
 OFF = "deactivate: {field: active, value: false, again: true}"
 POLES = tuple(net.network(range(1, 31)))  # 30 poles, a drop on each
+
+POLE = f"poles/{net.name(7)}"
 
 Make = Callable[..., World]
 
@@ -320,6 +324,23 @@ def test_a_rolled_back_removal_puts_back_exactly_what_stood_there_and_is_not_pro
     assert {c: world.documents(c) for c in before} == before
     assert world.run("reconcile").batch == ""
     assert world.run("full").batch == ""
+
+
+@pytest.mark.parametrize("policy", ["remove", "deactivate"])
+def test_a_removal_that_was_taken_back_is_proposed_again_when_it_is_forgotten(follow: Make, policy: str) -> None:
+    world = follow(policy, more=f"    {OFF}\n" if policy == "deactivate" else "")
+    drop(world, "7-0")
+    batch = world.run("reconcile").batch
+    world.approve()
+    choice = Choice(frozenset({POLE}), (("active",),) if policy == "deactivate" else ())
+    _, owed = plan_rollback(world.ctx, batch, "ops@example.org", choice)
+    world.pay(owed)
+    world.pump()
+    world.approve()
+    assert "active" not in world.documents("planned-poles")[net.name(7)]
+    assert world.run("full").batch == ""
+    assert forget(world.ctx, [POLE], "ops@example.org") == ()  # only a full run tells what is gone
+    assert [key for key, _ in proposed(world, world.run("full").batch)] == [POLE]
 
 
 def test_flagged_deletions_are_told_with_every_batch_and_write_nothing(follow: Make) -> None:

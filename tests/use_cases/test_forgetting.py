@@ -24,7 +24,7 @@ from support.rest import assert_sound, changes, entries
 from support.world import World
 
 OPERATOR = "operator@example.org"
-KEY, OTHER = f"poles/{net.name(1)}", f"poles/{net.name(2)}"
+KEY, OTHER = f"drops/{net.drop_name(10)}", f"drops/{net.drop_name(20)}"
 
 
 def world_of(*choices: Choice, wrap: Callable[[Ports], Ports] = lambda ports: ports) -> World:
@@ -65,7 +65,7 @@ def test_what_is_forgotten_is_proposed_by_the_next_run_and_nothing_else_is() -> 
     assert [c.key for c in changes(world, again)] == [KEY]
     assert "drift" not in changes(world, again)[0].facts
     world.approve()
-    assert net.name(1) in world.documents("planned-poles")
+    assert net.drop_name(10) in world.documents("drops")
     assert_sound(world)
 
 

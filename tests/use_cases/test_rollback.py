@@ -18,7 +18,7 @@ from penstock.core.values import dotted, dumps
 from penstock.use_cases import effects
 from penstock.use_cases.context import load_target
 from penstock.use_cases.decide import Said
-from penstock.use_cases.reviewing import find_row
+from penstock.use_cases.reviewing import find_row, review
 from penstock.use_cases.rollback import plan_rollback, preview
 from penstock.use_cases.staging import Tampered, declined
 from penstock.use_cases.sweep import sweep
@@ -336,6 +336,21 @@ def test_a_rollback_can_be_rolled_back_again_and_again_and_each_batch_says_how_i
         stands = [world.batch(id).status is Status.APPLIED for id in reversed(chain)]
         assert stands == [place % 2 == 0 for place in range(len(chain))]
     assert_sound(world)
+
+
+def test_a_created_record_to_which_others_belong_by_now_is_not_removed_without_a_word() -> None:
+    world, before = applied()
+    net.feed(world, [net.record("1-9", 1, drop=19, day="2026-06-05")])
+    world.run()
+    world.approve()
+    back = plan(world, synced(world), [f"poles/{net.name(1)}", f"poles/{net.name(3)}", f"drops/{net.drop_name(30)}"])
+    (row,) = [r for r in review(world.outside, back, "").rows if r.findings]
+    assert (row.change.key, row.findings[0].rule, row.findings[0].severity) == (f"poles/{net.name(1)}", "removal", "blocker")
+    assert "2 drops in production would still name it" in row.findings[0].text
+    world.approve("reject")
+    assert net.name(1) in world.documents("planned-poles")
+    assert net.name(3) not in world.documents("planned-poles")
+    assert len(world.documents("drops")) == len(before) + 2
 
 
 def test_a_batch_that_landed_in_part_goes_back_exactly_in_that_part() -> None:

@@ -148,6 +148,8 @@ def _remembered(undone: Change, entity: Entity, choice: Choice) -> dict[str, Map
     be again ("") where a rollback is taken back, whose own word then stands in `lifts`."""
     if "undoes" not in undone.facts:
         word = refusal(undone)
+        if undone.facts.get("gone"):
+            return {"declines": word}  # it holds of the record as such, and one field is all that was written, or the whole
         if choice.fields and "" in word:
             made = {dotted(f.target): get_in(undone.after or {}, f.target) for f in entity.fields}
             word = {name: value_fingerprint(value) for name, value in made.items() if value is not None}

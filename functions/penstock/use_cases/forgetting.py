@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from penstock.core import layout
 from penstock.core.codec import Recheck
 from penstock.core.errors import Conflict, NotFound, OutcomeUnknown, Refused, Unavailable
+from penstock.core.manifest import GONE
 from penstock.core.records import Query, Where
 from penstock.core.values import Timestamp
 from penstock.use_cases import staging
@@ -41,8 +42,8 @@ def _intended(key: str, fields: Mapping[str, Word]) -> Intended:
 
 def forget(ctx: Context, keys: Collection[str], by: str, fields: Collection[str] = ()) -> tuple[str, ...]:
     """Let these records (of them these fields alone) be proposed again as their source has them. Gives the keys that the next
-    run sees by itself; the others only a full run does, because what was staged of them is gone. `NotFound` for a key of which
-    nothing is remembered."""
+    run sees by itself; the others only a full run does: what was staged of them is purged, or they are gone from the source.
+    `NotFound` for a key of which nothing is remembered."""
     done: tuple[str, ...] | None = None  # by a try whose answer was lost: then finding nothing may be our own doing
     for _ in range(TRIES):
         target = load_target(ctx)
@@ -55,7 +56,8 @@ def forget(ctx: Context, keys: Collection[str], by: str, fields: Collection[str]
                 return done
             what = "nothing that was declined is remembered" + (" of these fields" if fields else "")
             raise NotFound(what, subject=unknown[0], remedy=f"`penstock declined {ctx.id}` lists what is.")
-        again = list(_again(ctx, {key: {words[key][name].batch for name in lifted[key]} for key in lifted}))
+        of_source = {key: [words[key][name] for name in names] for key, names in lifted.items()}
+        again = list(_again(ctx, {key: {word.batch for word in said if word.said != GONE} for key, said in of_source.items()}))
         seen = tuple(sorted({key for recheck in again for key in recheck.keys or ()}))
         detail = {"keys": sorted(lifted)[:100], "count": len(lifted), "fields": sorted(fields)}
         write = staging.remember(ctx, f"{ctx.id}.forgotten-{ctx.ports.new_id()}", 0, lifted)

@@ -104,6 +104,7 @@ def _admit(ctx: Context, batch: Batch, choice: Choice) -> None:
     if ends < ctx.ports.now():
         raise Refused(f"could be rolled back until {ends}", subject=batch.id, remedy=_images(ctx, batch))
     mapped = {f.target for entity in ctx.pipeline.entities for f in entity.fields}
+    mapped |= {entity.deactivate.field for entity in ctx.pipeline.entities if entity.deactivate}
     for field in choice.fields:
         if not any(path[: len(field)] == field for path in mapped):
             remedy = f"Nothing was proposed. There are: {', '.join(sorted(map(dotted, mapped)))}."
