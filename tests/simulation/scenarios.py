@@ -68,7 +68,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "incremental": Scenario(APPLIED, (*NEWS, run(), approve())),
     "hold, approved": Scenario(APPLIED, (EMPTIED, run(), approve(), run("full"))),
     "hold, rejected": Scenario(APPLIED, (EMPTIED, run(), reject(), run("full"))),
-    "hold, over by itself": Scenario(APPLIED, (EMPTIED, run(), *NEWS, run(), approve()), one_end=False),
+    "hold, over by itself": Scenario(APPLIED, (EMPTIED, run(), *NEWS, run(), approve())),
     "hold in the place of an open batch": Scenario(REVIEWED, (EMPTIED, run(), STOCK, run("full"), approve())),
     "late commit": Scenario(APPLIED, (feed(4, 4, "late", -300), run(), approve())),
     "supersede": Scenario(REVIEWED, (*NEWS, run(), approve())),

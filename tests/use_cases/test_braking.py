@@ -17,6 +17,8 @@ from penstock.use_cases.context import load_target
 from penstock.use_cases.decide import Said
 from penstock.use_cases.rollback import plan_rollback
 from penstock.use_cases.sweep import sweep
+from penstock.use_cases.verifying import verify
+from support import logs
 from support import network as net
 from support.faults import FailingMailer, PlainPages
 from support.rest import assert_sound, changes, entries, quiet, settle
@@ -310,6 +312,15 @@ def test_a_hold_takes_the_same_decision_as_any_batch_and_leaves_the_same_trail()
     ]  # fmt: skip
     with pytest.raises(Refused, match="changed nothing in production"):
         plan_rollback(world.ctx, batch.id, "thandi@example.org")
+
+
+def test_an_export_with_a_hold_is_proved_like_any_other() -> None:
+    for said in (Said("approve", {"rule:brake": "approve"}), Said("reject")):
+        world = synced()
+        emptied(world)
+        held(world)
+        world.decide(said)
+        assert verify(logs.exported(world)).holds
 
 
 def test_a_hold_needs_as_many_people_as_any_batch() -> None:

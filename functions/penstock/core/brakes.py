@@ -99,7 +99,11 @@ def outside(brakes: Brakes, measured: Measured, before: Seen | None, lost: Lost 
     if before is not None:
         told.append(_shrunken(brakes, measured, before))
         if now.documents or not any(told):  # else it is empty, and that says it all
-            told += [_replaced(brakes, measured, before, lost), _older(measured, before), _header(brakes, measured, before)]
+            told += [
+                _replaced(brakes, measured, before, lost),
+                _older(brakes, measured, before),
+                _header(brakes, measured, before),
+            ]
     return [text for text in told if text]
 
 
@@ -127,8 +131,8 @@ def _replaced(brakes: Brakes, m: Measured, before: Seen, lost: Lost) -> str:
     return f"{lost.documents} of {lost.asked} documents of {m.source} that were there before are gone ({band})."
 
 
-def _older(m: Measured, before: Seen) -> str:
-    if not m.now.older or before.older:
+def _older(brakes: Brakes, m: Measured, before: Seen) -> str:
+    if brakes.older is None or not m.now.older or before.older:
         return ""
     read = f"it was read up to {m.read_to} before"
     return f"Nothing in {m.source} was changed since {m.now.older}, and {read}: this is an older state of it."
