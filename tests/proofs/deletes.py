@@ -5,6 +5,7 @@ arithmetic alone with a thousand million, and in whole lives of a small network.
 from __future__ import annotations
 
 import random
+import re
 import tempfile
 import uuid
 from bisect import bisect_left
@@ -244,5 +245,5 @@ def _following(folder: Path) -> Path:
     """The fibre network, with deletions followed and no brakes."""
     text = FIBRE.read_text().replace("    source: onemap\n", "    source: onemap\n    on_delete: remove\n")
     path = folder / "fibre_network.yaml"
-    path.write_text(text.replace("brakes: {", "brakes: {deleted_share: 1.0, "))
+    path.write_text(re.sub(r"(?m)^brakes: .*$", "brakes: {deleted_share: 1.0, shrunken: null, replaced: null}", text))
     return path
