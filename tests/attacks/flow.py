@@ -13,7 +13,7 @@ import pytest
 from attacks.lab import COOKIE, FIRST, SECOND, Everything, Invitation, Lab, tab
 from attacks.registry import attack, both, replaced
 from attacks.token_and_link import decided, never_decided, without_preconditions
-from flask import Flask, Response
+from flask import Flask, Response, request
 from penstock.core.batch import Status
 from penstock.core.errors import PenstockError
 from penstock.core.records import Query
@@ -76,10 +76,14 @@ def a_form_without_the_cookie_decides(lab: Lab) -> object:
 
 
 @contextmanager
-def site(pages: dict[str, str]) -> Iterator[str]:
-    """Somebody else's site: of another host name than the review's."""
+def site(pages: dict[str, str], arrived: list[str] | None = None) -> Iterator[str]:
+    """Somebody else's site: of another host name than the review's. `arrived` is given the paths that were asked for."""
     app = Flask("elsewhere")
-    app.add_url_rule("/<page>", view_func=lambda page: Response(pages.get(page, ""), mimetype="text/html"))
+    if arrived is not None:
+        app.before_request(lambda: arrived.append(request.path))
+    app.add_url_rule(
+        "/<page>", methods=["GET", "POST"], view_func=lambda page: Response(pages.get(page, ""), mimetype="text/html")
+    )
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -126,7 +130,6 @@ def another_site_shows_the_page_in_a_frame(lab: Lab) -> object:
     def framed(chromium: Any) -> list[str]:
         with tab(chromium) as page, site({"frame": f'<iframe src="{lab.url()}{seen.path}"></iframe>'}) as elsewhere:
             page.goto(f"{elsewhere}/frame", wait_until="load")
-            page.wait_for_timeout(300)
             return [frame.url for frame in page.frames[1:] if "LAW.P." in frame.content()]
 
     return lab.in_chromium(framed)

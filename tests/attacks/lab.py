@@ -225,7 +225,7 @@ class Lab:
     def state(self) -> dict[str, str]:
         """Every document of the target's database with the moment of its last write: equal where nothing was written."""
         collections = (*OURS, *(self.ctx.collection(e) for e in self.ctx.pipeline.entities))
-        return {s.path: str(s.update_time) for name in collections for s in self.ctx.store.scan(Query(name))}
+        return {s.path: str(s.update_time) for name in collections for s in self.ctx.store.scan(Query(name, select=()))}
 
     # -- what people do
 

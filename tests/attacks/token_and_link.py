@@ -251,6 +251,17 @@ def never_decided(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("penstock.use_cases.context.move", lambda id, now, to: to)
 
 
+@attack(SECTION, guard="the batch's status", without=never_decided)
+def the_link_of_an_older_run_decides(lab: Lab) -> object:
+    """On its own batch, or on the one that took its place."""
+    old, new = lab.review(fresh=True), lab.review(fresh=True)
+    assert old.batch != new.batch
+    lab.send(old)
+    lab.send(replace(new, token=old.token), code=old.code)
+    lab.send(new, code=old.code)
+    return lab.batch(old).decisions or lab.batch(new).decisions
+
+
 def without_preconditions(patch: pytest.MonkeyPatch) -> None:
     real = FirestoreStore.commit
     patch.setattr(FirestoreStore, "commit", lambda self, writes: real(self, [replace(w, precondition=None) for w in writes]))
