@@ -168,3 +168,12 @@ def test_the_bundle_deployed_is_the_bundle_tested(local: Locals) -> None:
 def test_locals_name_no_resource() -> None:
     for place, block in blocks("locals").items():
         assert not re.search(r"\b(google_\w+|data)\.", block), place
+
+
+def test_every_bucket_is_closed_to_the_public() -> None:
+    text = (INFRA / "buckets.tf").read_text()
+    buckets = re.findall(r'^resource "google_storage_bucket" .*?^}', text, re.M | re.S)
+    assert len(buckets) == text.count('"google_storage_bucket"') > 0
+    for bucket in buckets:
+        assert re.search(r'public_access_prevention\s*= "enforced"', bucket)
+        assert re.search(r"uniform_bucket_level_access\s*= true", bucket)
