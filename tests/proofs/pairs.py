@@ -52,8 +52,8 @@ def prove(count: int = DEFAULT) -> Proof:
         if many == 2:
             met.add((job.first.mode, job.second.mode))
         if broken:
-            (_, one, a), (_, other, b) = job.first, job.second
-            violations.append(f"`{job.scenario}` change {one} `{a}` change {other} `{b}`: {broken}")
+            told = " ".join(f"{fault.channel} {fault.at} `{fault.mode}`" for fault in (job.first, job.second))
+            violations.append(f"`{job.scenario}` {told}: {broken}")
     modes = BY_CHANNEL["change"]
     unreached = [f"{a}, then {b}" for a in modes for b in modes if (a, b) not in met]
     return Proof(

@@ -19,3 +19,4 @@ def test_it_turns_red_when_a_guard_is_taken_out(monkeypatch: pytest.MonkeyPatch)
     with planted(BUGS["a write has no precondition"]):
         proof = pairs.prove(20)
     assert not proof.holds
+    assert "drift:" in proof.violations[0]
