@@ -48,6 +48,14 @@ def test_a_second_run_proposes_nothing_and_names_the_batch_that_is_open(type_: T
     assert f"nothing to propose; {batch} is still open" in told.out
 
 
+def test_a_run_that_reconciles_says_that_the_whole_source_was_accounted_for(type_: Terminal, batch: str) -> None:
+    approved(type_, batch)
+    (run,) = type_.json("run", "fibre_network", "--reconcile").answer["runs"]
+    assert (run["mode"], run["batch"]) == ("reconcile", "")
+    assert {t["gone"] for t in run["tallies"]} == {0}
+    assert any("accounted for by key ranges" in note and "the read was complete" in note for note in run["notes"])
+
+
 def test_a_run_of_a_paused_target_is_refused(type_: Terminal) -> None:
     type_("pause", "fibreflow")
     told = type_.json("run", "fibre_network")
