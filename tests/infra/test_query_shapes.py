@@ -20,6 +20,7 @@ from penstock.use_cases.context import chain_end
 from penstock.use_cases.decide import Said
 from penstock.use_cases.exporting import export
 from penstock.use_cases.forgetting import forget
+from penstock.use_cases.rollback import plan_rollback
 from penstock.use_cases.sweep import sweep
 from support.world import World
 
@@ -93,6 +94,13 @@ def fibre() -> World:
     chain_end(world.ctx, Head())
     world.clock.forward(1_000)
     sweep(world.ctx)
+    world.decide(Said("reject"))
+    plan_rollback(world.ctx, first.batch, "ops@example.org")
+    world.pump()
+    sweep(world.ctx)
+    world.clock.forward(1_000)
+    sweep(world.ctx)
+    world.pump()
     world.decide(Said("reject"))
     forget(world.ctx, ["poles/LAW.P.A006"], "ops@example.org")
     world.run("reconcile")

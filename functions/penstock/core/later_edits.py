@@ -8,7 +8,7 @@ from typing import Any
 from penstock.core.changes import Action, Change, Finding
 from penstock.core.declaration import Entity
 from penstock.core.diff import changed_by_hand
-from penstock.core.findings import listed, show
+from penstock.core.findings import about, listed, show, title
 from penstock.core.layout import STAMP
 from penstock.core.records import Snapshot
 from penstock.core.values import get_in
@@ -34,7 +34,15 @@ def told(now: Snapshot, entity: Entity, *, later_batch: bool) -> str:
 def findings(changes: Sequence[Change]) -> list[Finding]:
     """Of the changes of a rollback: each later edit by its field, with what stands now, what was promoted and what was before.
     One that would be lost is a blocker; one that is kept is told."""
-    return [found for change in changes if "later" in change.facts for found in _findings(change)]
+    edits = [found for change in changes if "later" in change.facts for found in _findings(change)]
+    return edits + [found for change in changes for found in _left(change)]
+
+
+def _left(change: Change) -> Iterator[Finding]:
+    for entity, many in change.facts.get("left", {}).items():
+        text = f"{title(change)} would be removed, and {many} {entity} in production would still name it."
+        remedy = f"Keep it, or take back the {entity} too."
+        yield about(change, "removal", "blocker", text, remedy)
 
 
 def _findings(change: Change) -> Iterator[Finding]:

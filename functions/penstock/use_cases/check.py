@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from penstock.core import later_edits, layout
 from penstock.core.batch import DECIDED, OPEN, Status
-from penstock.core.changes import Action, Change, Finding
+from penstock.core.changes import Action
 from penstock.core.errors import Conflict, OutcomeUnknown
 from penstock.core.records import Query, Set, Snapshot, Update, Where, unchanged_since
-from penstock.core.rules import Count, Lookup, check, gather, lookups, removal
-from penstock.core.rules.base import View
+from penstock.core.rules import Count, Lookup, check, gather, lookups
 from penstock.use_cases import staging
 from penstock.use_cases.context import Context, Move, advance, load_batch
 from penstock.use_cases.opening import open_review
@@ -37,7 +35,6 @@ def _judge(ctx: Context, pack: Pack) -> None:
     while asked := lookups(ctx.pipeline, ctx.target.prefix, proposed, found):  # a rule may ask further, once it knows more
         found |= _look_up(ctx, pack.fields["batch"], asked)
     findings = check(ctx.pipeline, ctx.target.prefix, proposed, found) + later_edits.findings(changes)
-    findings += _left_behind(ctx, pack.fields["batch"], changes)
     fields = staging.findings_fields(findings, gather(ctx.pipeline, proposed)) | {"state": "CHECKED", "error": ""}
     assert pack.snapshot.update_time is not None
     mask = tuple((name,) for name in fields)
@@ -46,27 +43,6 @@ def _judge(ctx: Context, pack: Pack) -> None:
     except (Conflict, OutcomeUnknown):
         if staging.load_pack(ctx, pack.fields["batch"], pack.number).state == "STAGED":
             raise  # nobody wrote it, ourselves included: the message comes again
-
-
-def _left_behind(ctx: Context, batch: str, changes: Sequence[Change]) -> list[Finding]:
-    """Of a rollback: the created records that it would remove although others, which came later, name them as their parent. They
-    are counted together, and one by one only where there are more than the rollback removes too."""
-    removed = [c for c in changes if c.action is Action.DELETE and "undoes" in c.facts]
-    view = View(ctx.pipeline, ctx.target.prefix, {}, {c.path: c for c in changes})
-    suspects: list[Count] = []
-    for child in ctx.pipeline.entities:
-        parents = [c for c in removed if child.parent and c.entity == child.parent.entity]
-        for some in chunks(parents, IN):
-            alone = [removal.children_of(view, child, c) for c in some]
-            together = replace(alone[0], value=tuple(count.value for count in alone))
-            held = _look_up(ctx, batch, [together])[together]
-            assert isinstance(held, int)
-            if held > sum(removal.leaving(view, child, c) for c in some):
-                suspects += alone
-    if not suspects:
-        return []
-    view = replace(view, found=_look_up(ctx, batch, list(dict.fromkeys(suspects))))
-    return [found for c in removed for found in removal.left_behind(view, c)]
 
 
 def _look_up(ctx: Context, batch: str, asked: Sequence[Lookup]) -> dict[Lookup, Snapshot | int]:

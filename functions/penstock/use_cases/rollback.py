@@ -5,20 +5,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from penstock.core import later_edits, layout
 from penstock.core.batch import OPEN, Status
-from penstock.core.changes import Change
+from penstock.core.changes import Action, Change
 from penstock.core.codec import Recheck
+from penstock.core.declaration import Entity
 from penstock.core.errors import InvalidInput, NotFound, Refused
 from penstock.core.packs import Draft, Packer
 from penstock.core.plan import Batch
 from penstock.core.promotion import stamp_of
-from penstock.core.records import Set
+from penstock.core.records import Query, Set, Where
 from penstock.core.reversal import Choice, Reversal, reverse
-from penstock.core.values import dotted
+from penstock.core.values import FieldPath, dotted, get_in
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, Move, advance, find_batch, load_batch, load_target
+from penstock.use_cases.production import IN, chunks
 from penstock.use_cases.promote import resolve, verify
 from penstock.use_cases.staging import Pack
 
@@ -58,7 +61,7 @@ def plan_rollback(ctx: Context, batch: str, by: str, choice: Choice = WHOLE) -> 
         rolls_back=batch,
     )
     found = list(_reversals(ctx, undone.batch, choice))
-    drafts = list(_drafts([r.change for r in found if r.change is not None]))
+    drafts = list(_drafts(_bereft(ctx, [r.change for r in found if r.change is not None])))
     untouched = [r.undone.key for r in found if r.change is None and r.kept]
     if not drafts:
         raise _nothing_left(batch, untouched)
@@ -141,6 +144,35 @@ def _of_pack(ctx: Context, undone: Batch, pack: Pack, choice: Choice) -> Iterato
     applied, stamp = pack.some(wanted), stamp_of(undone, ledger.at)
     for change, now in zip(applied, ctx.store.get([c.path for c in applied]), strict=True):
         yield reverse(undone.id, change, stamp, ctx.pipeline.entity(change.entity), now, choice)
+
+
+def _bereft(ctx: Context, changes: Sequence[Change]) -> list[Change]:
+    """The changes, and with those that would remove a record the number of others that would still name it as their parent: such
+    as came later. They are counted thirty at a time, and one by one only where there are more than go with it."""
+    left: dict[str, dict[str, int]] = {}
+    for child in (e for e in ctx.pipeline.entities if e.parent):
+        assert child.parent is not None
+        parent, field = ctx.pipeline.entity(child.parent.entity), child.parent.field
+        going = Counter(_named(c, field) for c in changes if c.entity == child.name and c.action is Action.DELETE)
+        removed = {_named(c, parent.key): c.key for c in changes if c.entity == parent.name and c.action is Action.DELETE}
+        for some in chunks([key for key in removed if key is not None], IN):
+            held = _naming(ctx, child, some)
+            if held > sum(going[key] for key in some):
+                for key in some:
+                    if (more := _naming(ctx, child, [key]) - going[key]) > 0:
+                        left.setdefault(removed[key], {})[child.name] = more
+    return [replace(c, facts={**c.facts, "left": left[c.key]}) if c.key in left else c for c in changes]
+
+
+def _named(change: Change, field: FieldPath) -> str | None:
+    """What a record says in a field as production holds it, where that is a text."""
+    value = get_in(change.before or {}, field)
+    return value if isinstance(value, str) else None
+
+
+def _naming(ctx: Context, child: Entity, keys: list[str]) -> int:
+    assert child.parent is not None
+    return ctx.store.count(Query(ctx.collection(child), (Where(child.parent.field, "in", keys),)))
 
 
 def _drafts(changes: Sequence[Change]) -> Iterator[Draft]:

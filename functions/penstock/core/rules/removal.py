@@ -26,8 +26,7 @@ def _children(pipeline: Pipeline, change: Change) -> list[Entity]:
     return [e for e in pipeline.entities if e.parent and e.parent.entity == change.entity]
 
 
-def children_of(view: View, child: Entity, change: Change) -> Count:
-    """The question how many records of an entity name the one that a change is about as their parent."""
+def _count(view: View, child: Entity, change: Change) -> Count:
     assert child.parent is not None
     key = get_in(change.before or {}, view.pipeline.entity(change.entity).key)
     return Count(view.collection(child), child.parent.field, business_key(change) if key is None else key)
@@ -35,13 +34,13 @@ def children_of(view: View, child: Entity, change: Change) -> Count:
 
 def lookups(view: View, _settings: Settings, changes: Sequence[Change]) -> Iterable[Lookup]:
     for change in changes:
-        yield from (children_of(view, child, change) for child in _children(view.pipeline, change))
+        yield from (_count(view, child, change) for child in _children(view.pipeline, change))
 
 
-def leaving(view: View, child: Entity, change: Change) -> int:
+def _leaving(view: View, child: Entity, change: Change) -> int:
     """How many of a record's children this pack removes, or gives to another parent."""
     assert child.parent is not None
-    named, field = children_of(view, child, change).value, child.parent.field
+    named, field = _count(view, child, change).value, child.parent.field
     of_it = [c for c in view.by_path.values() if c.entity == child.name and get_in(c.before or {}, field) == named]
     return sum(1 for c in of_it if c.action is Action.DELETE or proposed(c, field) != named)
 
@@ -55,14 +54,9 @@ def check(view: View, _settings: Settings, change: Change) -> Iterable[Finding]:
     if change.facts.get("edited_by_hand"):
         text = f"{title(change)} is gone from the source, and was edited in production since the last sync."
         yield about(change, NAME, "blocker", text, "Remove it only if the edit may be lost; keep production otherwise.")
-    yield from left_behind(view, change)
-
-
-def left_behind(view: View, change: Change) -> Iterable[Finding]:
-    """What would still name a record that is removed, as far as `children_of` of it was looked up."""
     for child in _children(view.pipeline, change):
-        held = (view.found or {}).get(children_of(view, child, change))
-        left = held - leaving(view, child, change) if isinstance(held, int) else 0
+        held = (view.found or {}).get(_count(view, child, change))
+        left = held - _leaving(view, child, change) if isinstance(held, int) else 0
         if left > 0:
             text = f"{title(change)} would be removed, and {left} {child.name} in production would still name it."
             yield about(change, NAME, "blocker", text, f"Keep it until its {child.name} are removed or belong elsewhere.")
