@@ -49,7 +49,7 @@ def prove(count: int = DEFAULT, emulator: bool = True) -> Proof:
     _documents(found, "sorted", count, IndexedStores(clock), "demo-sorted", ROUNDS)
     if emulator:
         _on_the_emulator(found, min(count, ON_EMULATOR))
-    _simulated(found, [n for n in SIMULATED if n <= 1_000 * max(count, 10_000)])
+    _simulated(found, [n for n in SIMULATED if n <= 5_000 * max(count, 2_000)])
     for seed in range(max(4, count // 2_000)):
         _lived(found, seed)
     return Proof(found.counted, found.violations)
