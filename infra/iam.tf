@@ -1,12 +1,13 @@
-# One account per function, each with what its function does and no more. Firestore grants by database, not by collection: so
-# that capture never writes production rests on the code alone.
+# One account per function, each with what its function does and no more. Firestore grants by database, not by collection: that
+# capture never writes production rests on the code, where each function's grant says so (entrypoints/privileges.py). A test holds
+# these grants to those.
 
 locals {
   # `source`: reads the sources. `publish`: topics. `write`: beginnings of object names in the bucket.
   # `anchor`: adds to the audit bucket, and reads what it added.
   # The sweep resumes whatever another function left behind, so it may do all that they may.
   grants = {
-    capture     = { source = true, publish = ["penstock-check"], write = ["manifests/"], anchor = false }
+    capture     = { source = true, publish = ["penstock-check"], write = ["manifests/", "backups/", "reports/"], anchor = true }
     check       = { source = false, publish = [], write = ["reports/"], anchor = false }
     promote     = { source = false, publish = ["penstock-capture"], write = ["backups/", "reports/"], anchor = true }
     dead_letter = { source = false, publish = [], write = [], anchor = false }

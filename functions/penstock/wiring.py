@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
 
+from penstock.adapters.confined import Grant, confined
 from penstock.core import layout
 from penstock.core.declaration import Pipeline
 from penstock.core.errors import InvalidInput, NotFound
@@ -29,6 +30,13 @@ class Contexts:
         self.ports, self.pipelines = ports, pipelines
         all_of_them = (Context(ports, p, target) for p in pipelines.values() for target in p.targets)
         self._by_id = {ctx.id: ctx for ctx in all_of_them}
+        self._confined: dict[str, Contexts] = {}
+
+    def confined(self, grant: Grant) -> Contexts:
+        """The same, through ports that refuse all that the grant does not name."""
+        if grant.name not in self._confined:
+            self._confined[grant.name] = Contexts(confined(self.ports, self.pipelines.values(), grant), self.pipelines)
+        return self._confined[grant.name]
 
     def all(self) -> list[Context]:
         return list(self._by_id.values())
@@ -60,9 +68,10 @@ def use(known: Contexts | None) -> None:
     _given[:] = [known] if known else []
 
 
-def contexts() -> Contexts:
-    """What this process works on."""
-    return _given[0] if _given else _from_environment()
+def contexts(grant: Grant | None = None) -> Contexts:
+    """What this process works on, as far as an entry point's grant goes. None: an operator's command, with their rights."""
+    known = _given[0] if _given else _from_environment()
+    return known.confined(grant) if grant else known
 
 
 @cache

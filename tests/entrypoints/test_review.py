@@ -286,7 +286,7 @@ def test_a_service_that_is_not_set_up_says_so_to_its_operator_alone(
     world: World, batch: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wiring.use(None)
-    monkeypatch.setattr(wiring, "contexts", lambda: wiring.Contexts(wiring.ports(wiring.settings()), {}))
+    monkeypatch.setattr(wiring, "contexts", lambda _: wiring.Contexts(wiring.ports(wiring.settings()), {}))
     answer = served("review").get(f"/{world.ctx.id}/{world.link()[0]}")
     assert answer.status_code == 500
     is_calm(answer)

@@ -195,7 +195,7 @@ def test_a_worker_that_is_not_set_up_keeps_its_messages(
     world: World, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = world.run().batch
-    monkeypatch.setattr(wiring, "contexts", lambda: wiring.Contexts(wiring.ports(wiring.settings()), {}))
+    monkeypatch.setattr(wiring, "contexts", lambda _: wiring.Contexts(wiring.ports(wiring.settings()), {}))
     assert call("check", push({"batch": batch, "pack": "0"})).status_code == 422
 
 

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 from penstock import settings, wiring
+from penstock.adapters.confined import SOURCE, Grant
+from penstock.core import layout
 from penstock.core.declaration import Pipeline
+from penstock.entrypoints.privileges import GRANTS
 from penstock.pipelines.schema import load_all
 from penstock.use_cases import effects
 from terraform_locals import INFRA, ROOT, VARIABLES, Infra, blocks
@@ -119,6 +122,16 @@ def test_only_what_reads_a_source_may_read_it(local: Locals) -> None:
     roles = [block for block in blocks("resource").values() if "datastore.viewer" in block or "datastore.user" in block]
     assert len(roles) == 2
     assert all("databases/${each.value.database}" in block for block in roles)
+
+
+@pytest.mark.parametrize("grant", GRANTS.values(), ids=lambda grant: grant.name)
+def test_an_account_may_do_what_the_code_lets_its_function_do(local: Locals, grant: Grant) -> None:
+    granted = local["grants"][grant.name]
+    assert granted["source"] == (SOURCE in grant.read)
+    assert set(granted["publish"]) == grant.publish
+    assert set(granted["write"]) == grant.store - {layout.ANCHORS}
+    assert granted["anchor"] == (layout.ANCHORS in grant.store)
+    assert grant.fetch <= grant.store
 
 
 def test_anchors_lie_in_a_bucket_of_their_own_that_functions_can_add_to_and_nobody_can_change(local: Locals) -> None:

@@ -21,7 +21,6 @@ from penstock.use_cases.decide import Said
 from penstock.use_cases.exporting import export
 from penstock.use_cases.forgetting import forget
 from penstock.use_cases.rollback import plan_rollback
-from penstock.use_cases.sweep import sweep
 from support.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,13 +92,13 @@ def fibre() -> World:
     world.run("full")
     chain_end(world.ctx, Head())
     world.clock.forward(1_000)
-    sweep(world.ctx)
+    world.sweep()
     world.decide(Said("reject"))
     plan_rollback(world.ctx, first.batch, "ops@example.org")
     world.pump()
-    sweep(world.ctx)
+    world.sweep()
     world.clock.forward(1_000)
-    sweep(world.ctx)
+    world.sweep()
     world.pump()
     world.decide(Said("reject"))
     forget(world.ctx, ["poles/LAW.P.A006"], "ops@example.org")

@@ -14,6 +14,7 @@ from penstock.core.codec import Mode
 from penstock.core.errors import Incomplete, Refused
 from penstock.core.plan import Verdict
 from penstock.core.reversal import Choice
+from penstock.entrypoints import privileges
 from penstock.use_cases.capture import capture
 from penstock.use_cases.decide import Said
 from penstock.use_cases.rollback import plan_rollback
@@ -80,8 +81,8 @@ def run(mode: Mode = "changes") -> Act:
         before = note.setdefault("before", last)
         if last != before and last["mode"] != "recheck":
             return
-        outcome = capture(sim.ctx, mode)
-        sim.pay(outcome.owed)
+        outcome = capture(sim.serving(privileges.CAPTURE), mode)
+        sim.pay(outcome.owed, privileges.CAPTURE)
         if any("NOT complete" in told for told in outcome.notes):
             note["before"] = sim.state.last_run
             raise Incomplete("was read in part", subject=outcome.target, remedy="The schedule fires again.")
@@ -92,7 +93,7 @@ def run(mode: Mode = "changes") -> Act:
 def fire_twice(sim: Simulation, note: Note) -> None:
     """The schedule fires twice for one time."""
     run()(sim, note)
-    capture(sim.ctx, "changes")
+    capture(sim.serving(privileges.CAPTURE), "changes")
 
 
 def _open(sim: Simulation, note: Note) -> str:

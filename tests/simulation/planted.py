@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
+from penstock.adapters import confined
 from penstock.core import certificate, packs
 from penstock.core.records import Snapshot
 from penstock.use_cases import (
@@ -161,6 +162,7 @@ BUGS: Mapping[str, Bug] = {
             (decide, "unchanged_since", nothing),
             (context, "ABSENT", None),
             (outbox, "ABSENT", None),
+            (confined.Grant, "demand", nothing),  # no entry point is granted a write without one
         ),
         "late zombie",
         "penstock_tokens",

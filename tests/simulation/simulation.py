@@ -21,10 +21,10 @@ from penstock.core.packs import decode_changes, expand
 from penstock.core.plan import Batch
 from penstock.core.records import Delete, Set
 from penstock.core.values import Data, Timestamp
+from penstock.entrypoints import privileges
 from penstock.use_cases import check, effects
 from penstock.use_cases.decide import Said, decide_by_link
 from penstock.use_cases.lease import LEASE_SECONDS
-from penstock.use_cases.sweep import sweep
 from support.faults import Faults, Killed, PlainPages
 from support.world import World
 
@@ -37,6 +37,7 @@ PEOPLE = ("ama@example.org", "ben@example.org")
 SETTLED = {Status.UNDER_REVIEW, Status.APPLIED, Status.PARTIALLY_APPLIED, Status.REJECTED, Status.SUPERSEDED, Status.EXPIRED,
            Status.ROLLED_BACK, Status.FAILED}  # fmt: skip
 OVERLAP = 600  # seconds, as the pipeline says
+_WORKER = {effects.CHECK: privileges.CHECK, effects.PROMOTE: privileges.PROMOTE}
 TRIES = 5  # deliveries of a message before it goes to the dead letters
 
 
@@ -65,7 +66,6 @@ class Simulation(World):
 
     SOURCE, DEAD = "registry-records", "dead-letters"
     MAPPED = frozenset({"pipe", "tap", "colour", "changed"})
-    open_stores = MemoryStores  # a history is recorded here
 
     def __init__(self, people: int = 1, approvals: int = 1) -> None:
         self.faults, self.journal = Faults(), Journal()
@@ -74,7 +74,7 @@ class Simulation(World):
         self.people = PEOPLE[:people]
         super().__init__(
             PIPELINE,
-            stores=self.open_stores(self._server_time),
+            stores=MemoryStores(self._server_time),
             people={"board": self.people},
             approvals=approvals,
             pages=PlainPages(),
@@ -193,8 +193,8 @@ class Simulation(World):
             return
         link, code, _ = mails[-1].text.splitlines()
         self.said.add((batch, who, said.verdict))
-        _, owed = decide_by_link(self.ctx, link.rpartition("/")[2], code.rpartition(" ")[2], said)
-        self.pay(owed)
+        _, owed = decide_by_link(self.serving(privileges.REVIEW), link.rpartition("/")[2], code.rpartition(" ")[2], said)
+        self.pay(owed, privileges.REVIEW)
 
     def approve_as(self, batch: str, who: str, blockers: str = "approve", changes: Mapping[str, Any] | None = None) -> None:
         there = self.batches()[batch]
@@ -227,10 +227,10 @@ class Simulation(World):
 
     def _deliver(self, topic: str, message: Mapping[str, str]) -> None:
         if topic == self.DEAD:
-            check.fail(self.ctx, message["batch"], int(message["pack"]))
+            check.fail(self.serving(privileges.DEAD_LETTER), message["batch"], int(message["pack"]))
             return
         if (topic, int(message.get("pack", -1))) in self.poison | (self.curse if self._asleep else set()):
-            check.note_failure(self.ctx, message["batch"], int(message["pack"]), "it is poison")
+            check.note_failure(self.serving(_WORKER[topic]), message["batch"], int(message["pack"]), "it is poison")
             raise Unavailable("cannot be handled", subject=str(message), remedy="Mend what it meets.")
         try:
             self.deliver(topic, message)
@@ -277,7 +277,7 @@ class Simulation(World):
                 return
             self.clock.forward(1_000)
             try:
-                self.errors += sweep(self.ctx)
+                self.errors += self.sweep()
             except Killed:
                 continue
         owed = [
@@ -310,7 +310,7 @@ class Simulation(World):
             self.publisher.messages += self._in_flight
             self.clock.forward(LEASE_SECONDS + 100)
             with suppress(Killed):
-                self.errors += sweep(self.ctx)
+                self.errors += self.sweep()
             self.settle()
             if late:
                 self.later()

@@ -10,12 +10,12 @@ from penstock.core.batch import Status
 from penstock.core.codec import Mode
 from penstock.core.declaration import DeletePolicy
 from penstock.core.records import Delete
+from penstock.entrypoints import privileges
 from penstock.use_cases import effects
 from penstock.use_cases.capture import capture
 from penstock.use_cases.context import load_target
 from penstock.use_cases.decide import Said
 from penstock.use_cases.rollback import plan_rollback
-from penstock.use_cases.sweep import sweep
 
 from support import network as net
 from support.lasting import LastingWorld
@@ -64,7 +64,7 @@ def _dying_words(pay: Callable[[LastingWorld], None]) -> Callable[[LastingWorld]
     """What was committed stays owed: the process ends before it pays."""
 
     def do(world: LastingWorld) -> None:
-        world.pay = lambda _: None  # type: ignore[method-assign]
+        world.pay = lambda *_: None  # type: ignore[method-assign]
         pay(world)
 
     return do
@@ -81,7 +81,7 @@ DELIVER = Act("deliver", _listen, lambda world: bool(world.publisher.messages))
 APPROVE = Act("approve", lambda world: _nothing(world.approve("approve")), _open)
 REFUSE = Act("refuse", lambda world: _nothing(world.decide(Said("reject"))), _open)
 TAKE_BACK = Act("take back", _take_back, lambda world: bool(_standing(world)))
-SWEEP = Act("sweep", lambda world: _nothing(sweep(world.ctx)))
+SWEEP = Act("sweep", lambda world: _nothing(world.sweep()))
 CAPTURE_UNPAID = Act("capture, nothing paid", _dying_words(CAPTURE.do))
 APPROVE_UNPAID = Act("approve, nothing paid", _dying_words(APPROVE.do), _open)
 
@@ -91,7 +91,7 @@ def _nothing(_: object) -> None:
 
 
 def _captured(world: LastingWorld, mode: Mode = "changes") -> None:
-    world.pay(capture(world.ctx, mode).owed)
+    world.pay(capture(world.serving(privileges.CAPTURE), mode).owed, privileges.CAPTURE)
 
 
 def begin(world: LastingWorld) -> None:

@@ -11,7 +11,6 @@ from penstock.use_cases.decide import Said
 from penstock.use_cases.exporting import export
 from penstock.use_cases.pausing import pause, resume
 from penstock.use_cases.rollback import plan_rollback
-from penstock.use_cases.sweep import sweep
 
 from support import network as net
 from support.faults import PlainPages
@@ -76,7 +75,7 @@ def long(entries: int) -> World:
             resume(world.ctx, OPERATOR)
         if day % 3 == 0:
             world.clock.forward(DAY)
-            sweep(world.ctx)
+            world.sweep()
         world.approve("approve")
         done = world.production.count(_CHAIN)
         if done >= entries:
@@ -85,5 +84,5 @@ def long(entries: int) -> World:
 
 def _next(world: World) -> None:
     world.clock.forward(DAY)
-    sweep(world.ctx)
+    world.sweep()
     world.pump()

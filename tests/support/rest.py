@@ -16,7 +16,6 @@ from penstock.core.values import Data, dumps, loads
 from penstock.use_cases import effects, finish, staging
 from penstock.use_cases.context import load_batch, load_target
 from penstock.use_cases.promote import resolve
-from penstock.use_cases.sweep import sweep
 
 from support.faults import Killed
 from support.world import World
@@ -42,7 +41,7 @@ def settle(world: World) -> None:
             return
         world.clock.forward(1_000)
         try:
-            sweep(world.ctx)
+            world.sweep()
         except Killed:
             continue
     raise AssertionError(f"no rest: {load_target(world.outside).state}, {world.documents(layout.OUTBOX)}")

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from penstock.adapters.confined import Grant, confined
 from penstock.adapters.memory import MemoryStores
 from penstock.adapters.memory_services import MemoryBlobs, MemoryMailer, MemoryPublisher
 from penstock.core.codec import Mode
@@ -18,6 +19,7 @@ from penstock.core.errors import InvalidInput, NotFound, PenstockError, Refused
 from penstock.core.plan import Batch
 from penstock.core.records import Query, Set
 from penstock.core.values import Data, Timestamp
+from penstock.entrypoints import privileges
 from penstock.pipelines.schema import FOLDER, load
 from penstock.ports import Message, Pages, Ports, Store, Stores
 from penstock.use_cases import check, effects
@@ -27,6 +29,7 @@ from penstock.use_cases.decide import Said, decide_by_link, find_link
 from penstock.use_cases.finish import finish_after
 from penstock.use_cases.promote import promote_asked
 from penstock.use_cases.proposing import Outcome
+from penstock.use_cases.sweep import sweep
 from penstock.web.pages import WebPages
 from penstock.wiring import Contexts
 
@@ -94,6 +97,14 @@ class World:
         self.delivered = 0
         self.refused: list[PenstockError] = []  # messages that were acknowledged and not followed
 
+    def serving(self, grant: Grant, ctx: Context | None = None) -> Context:
+        """The target (or that of `ctx`) as an entry point with this grant sees it."""
+        ctx = ctx or self.ctx
+        return replace(ctx, ports=confined(ctx.ports, [ctx.pipeline], grant))
+
+    def sweep(self) -> list[str]:
+        return sweep(self.serving(privileges.SWEEP))
+
     @property
     def production(self) -> Store:
         return self.outside.store
@@ -111,13 +122,13 @@ class World:
         return {s.id: s.data for s in self.production.scan(Query(collection))}
 
     def run(self, mode: Mode = "changes", started_by: str = "schedule") -> Outcome:
-        outcome = capture(self.ctx, mode, started_by)
-        self.pay(outcome.owed)
+        outcome = capture(self.serving(privileges.CAPTURE), mode, started_by)
+        self.pay(outcome.owed, privileges.CAPTURE)
         self.pump()
         return outcome
 
-    def pay(self, owed: Iterable[Set]) -> None:
-        failures = effects.pay(self.ctx, owed)
+    def pay(self, owed: Iterable[Set], grant: Grant | None = None) -> None:
+        failures = effects.pay(self.serving(grant) if grant else self.ctx, owed)
         assert self.patient or failures == []
 
     def pump(self) -> None:
@@ -136,11 +147,12 @@ class World:
 
     def deliver(self, topic: str, message: Mapping[str, str]) -> None:
         if topic == effects.CAPTURE:
-            ctx = self.contexts.target(message["target"])
+            ctx = self.serving(privileges.CAPTURE, self.contexts.target(message["target"]))
             outcome = capture(ctx, message["mode"])  # type: ignore[arg-type]
             effects.pay(ctx, outcome.owed)
             return
-        ctx, number = self.contexts.of_batch(message["batch"]), int(message["pack"])
+        grant = privileges.CHECK if topic == effects.CHECK else privileges.PROMOTE
+        ctx, number = self.serving(grant, self.contexts.of_batch(message["batch"])), int(message["pack"])
         try:
             if topic == effects.CHECK:
                 owed = check.check_pack(ctx, message["batch"], number)
@@ -171,8 +183,8 @@ class World:
 
     def decide(self, said: Said, to: str = APPROVER) -> Batch:
         token, code = self.link(to)
-        batch, owed = decide_by_link(self.ctx, token, code, said)
-        self.pay(owed)
+        batch, owed = decide_by_link(self.serving(privileges.REVIEW), token, code, said)
+        self.pay(owed, privileges.REVIEW)
         self.pump()
         return self.batch(batch.id)
 

@@ -16,7 +16,6 @@ from penstock.use_cases.context import load_target
 from penstock.use_cases.decide import Said
 from penstock.use_cases.exporting import export
 from penstock.use_cases.promote import promote_pack, start
-from penstock.use_cases.sweep import sweep
 from penstock.use_cases.verifying import Verdict, verify
 from support import logs
 from support import network as net
@@ -72,14 +71,14 @@ def test_a_batch_costs_one_fact_more_whatever_it_holds() -> None:
 
 def test_the_sweep_anchors_what_waits_once_a_day_and_the_chain_names_it() -> None:
     world = proposed()
-    sweep(world.ctx)
+    world.sweep()
     assert anchors(world) == []
     world.clock.forward(DAY)
-    sweep(world.ctx)
+    world.sweep()
     waiting = entries(world)[-1]["sequence"]
     assert anchors(world) == [waiting]
     world.clock.forward(DAY)
-    assert sweep(world.ctx) == []  # the chain has not grown
+    assert world.sweep() == []  # the chain has not grown
     world.approve("approve")
     assert waiting in [e["detail"].get("anchored") for e in entries(world)]
     told = verified(world)
@@ -126,7 +125,7 @@ def test_an_anchor_that_is_owed_is_paid_by_the_sweep_when_storage_is_back() -> N
     assert any("has no anchor" in f.what for f in verified(world).faults)
     world.blobs.write = write  # type: ignore[method-assign]
     world.clock.forward(4_000)
-    sweep(world.ctx)
+    world.sweep()
     assert len(anchors(world)) == 1
     assert verified(world).holds
 

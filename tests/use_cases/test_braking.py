@@ -16,7 +16,6 @@ from penstock.use_cases import effects
 from penstock.use_cases.context import load_target
 from penstock.use_cases.decide import Said
 from penstock.use_cases.rollback import plan_rollback
-from penstock.use_cases.sweep import sweep
 from penstock.use_cases.verifying import verify
 from support import logs
 from support import network as net
@@ -337,7 +336,7 @@ def test_an_undecided_hold_expires_and_the_next_run_asks_again() -> None:
     emptied(world)
     batch = held(world)
     world.clock.forward(8 * 86_400)
-    assert any("expired" in line for line in sweep(world.ctx))
+    assert any("expired" in line for line in world.sweep())
     assert (state(world).open, state(world).hold) == ("", None)
     assert held(world).id != batch.id
     assert_sound(world)
@@ -367,7 +366,7 @@ def test_the_sweep_plans_nothing_of_a_source_that_was_rejected() -> None:
     world.decide(Said("reject"))
     before = state(world).last_run
     world.clock.forward(10_000)
-    sweep(world.ctx)
+    world.sweep()
     assert state(world).last_run == before
 
 

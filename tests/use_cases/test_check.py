@@ -12,7 +12,7 @@ from penstock.core.records import Delete
 from penstock.use_cases import check, effects, staging
 from penstock.use_cases.capture import capture
 from penstock.use_cases.opening import open_review
-from penstock.use_cases.sweep import retry, sweep
+from penstock.use_cases.sweep import retry
 from support import network as net
 from support.faults import PlainPages
 from support.rest import assert_sound, entries, facts, settle
@@ -110,9 +110,9 @@ def test_a_lost_message_is_sent_again_by_the_sweep() -> None:
     world.publisher.messages.pop()
     world.pump()
     assert status(world, batch) is Status.CHECKING
-    assert not [line for line in sweep(world.ctx) if "checked again" in line]  # not at once: it may be on its way
+    assert not [line for line in world.sweep() if "checked again" in line]  # not at once: it may be on its way
     world.clock.forward(200)
-    assert [line for line in sweep(world.ctx) if "1 packs were sent to be checked again" in line]
+    assert [line for line in world.sweep() if "1 packs were sent to be checked again" in line]
     world.pump()
     assert status(world, batch) is Status.UNDER_REVIEW
     assert_sound(world)
@@ -222,7 +222,7 @@ def test_an_approver_without_an_address_is_named_with_the_setting_to_set() -> No
     assert not [f for f in facts(world).values() if f["kind"] == "review"]
     assert status(world, batch) is Status.CHECKING
     world.clock.forward(200)
-    assert "PENSTOCK_PEOPLE_FIBRE_APPROVERS" in " ".join(sweep(world.ctx))
+    assert "PENSTOCK_PEOPLE_FIBRE_APPROVERS" in " ".join(world.sweep())
     world.ctx.ports.people.update(people)  # type: ignore[attr-defined]
     settle(world)
     assert status(world, batch) is Status.UNDER_REVIEW

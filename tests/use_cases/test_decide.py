@@ -408,7 +408,7 @@ def test_an_expired_batch_is_proposed_again_by_the_next_run() -> None:
     world.clock.forward(7 * 86_400 + 10)
     settle(world)
 
-    sweep(world.ctx)
+    world.sweep()
     assert world.batch(first).status is Status.EXPIRED
     second = world.run().batch
     assert content(world, second) == content(world, first)
@@ -465,5 +465,5 @@ def test_a_mail_whose_key_is_gone_is_told_and_stops_no_other_work(monkeypatch: p
     assert any("not among the token keys" in line for line in sweep(gone))
     assert not world.mailer.sent
     world.clock.forward(10_000)
-    sweep(world.ctx)
+    world.sweep()
     assert world.mailer.sent

@@ -17,7 +17,6 @@ from penstock.use_cases.decide import Said
 from penstock.use_cases.forgetting import forget, intended
 from penstock.use_cases.listing import standing
 from penstock.use_cases.rollback import plan_rollback
-from penstock.use_cases.sweep import sweep
 from support import network as net
 from support.faults import MODES, Faults, Killed, Mode, PlainPages
 from support.rest import assert_sound, changes, entries
@@ -80,7 +79,7 @@ def test_nobody_need_start_a_run_for_it() -> None:
     world = world_of(of(KEY))
     forget(world.ctx, [KEY], OPERATOR)
     world.clock.forward(1_000)
-    assert any("planned again" in line for line in sweep(world.ctx))
+    assert any("planned again" in line for line in world.sweep())
 
 
 def test_what_is_staged_no_more_is_proposed_by_a_full_run() -> None:

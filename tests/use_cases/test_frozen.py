@@ -16,7 +16,7 @@ from penstock.use_cases import effects
 from penstock.use_cases.context import Context
 from penstock.use_cases.decide import Said
 from penstock.use_cases.rollback import plan_rollback
-from penstock.use_cases.sweep import resume_promotion, sweep
+from penstock.use_cases.sweep import resume_promotion
 from support import network as net
 from support.faults import PlainPages
 from support.rest import assert_sound
@@ -73,12 +73,12 @@ def test_what_was_opened_before_a_freeze_and_approved_in_it_waits_for_its_end_an
     assert world.decide(Said("approve")).status is Status.APPROVED
     for _ in range(3):
         world.clock.forward(0.9 * DAY)
-        assert sweep(world.ctx) == []
+        assert world.sweep() == []
         with pytest.raises(Refused, match=r"waits for the end of a freeze, 19 December 2026, 00:00"):
             resume_promotion(world.ctx, only(world))
         assert world.documents("planned-poles") == {}
     world.clock.forward(DAY)
-    sweep(world.ctx)
+    world.sweep()
     world.pump()
     assert only(world).status is Status.APPLIED
     assert len(world.documents("planned-poles")) == 3

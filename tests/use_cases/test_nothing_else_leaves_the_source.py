@@ -14,7 +14,6 @@ from penstock.use_cases import effects
 from penstock.use_cases.decide import Said, decide_by_link
 from penstock.use_cases.reviewing import review_by_link
 from penstock.use_cases.rollback import plan_rollback
-from penstock.use_cases.sweep import sweep
 from support import network as net
 from support.canary import CANARY, UNNAMED, UNREADABLE, in_documents, in_objects
 from support.world import World
@@ -50,7 +49,7 @@ def life(world: World) -> list[str]:
     world.pump()
     world.approve("approve")
     world.clock.forward(10_000)
-    errors += sweep(world.ctx)
+    errors += world.sweep()
     return errors
 
 

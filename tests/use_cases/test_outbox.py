@@ -11,7 +11,6 @@ from penstock.core.errors import Unavailable
 from penstock.use_cases import effects, outbox
 from penstock.use_cases.decide import Said, decide
 from penstock.use_cases.outbox import BACKOFF_SECONDS
-from penstock.use_cases.sweep import sweep
 from support import network as net
 from support.faults import FailingMailer, Faults, PlainPages
 from support.rest import assert_sound, facts, settle
@@ -53,11 +52,11 @@ def test_it_is_tried_again_with_growing_waits_and_goes_out_once_when_the_server_
     for _ in range(len(BACKOFF_SECONDS) + 1):
         fact = review_mail(world)
         before = fact["attempts"]
-        assert sweep(world.ctx) == []  # not due yet
+        assert world.sweep() == []  # not due yet
         assert review_mail(world)["attempts"] == before
         waits.append(fact["due"].seconds - world.clock.time.seconds)
         world.clock.forward(waits[-1] + 2)
-        assert [line for line in sweep(world.ctx) if "owed and not paid" in line]
+        assert [line for line in world.sweep() if "owed and not paid" in line]
     assert [round(wait, -1) for wait in waits] == [*BACKOFF_SECONDS, BACKOFF_SECONDS[-1]]
     server.down = False
     settle(world)
@@ -113,7 +112,7 @@ def test_a_mail_about_a_batch_that_was_decided_meanwhile_is_not_sent() -> None:
     effects.pay(world.ctx, owed)
     server.down = False
     world.clock.forward(4_000)
-    sweep(world.ctx)
+    world.sweep()
     assert world.mailer.sent == []
     assert review_mail(world)["state"] == "paid"
 

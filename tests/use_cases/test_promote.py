@@ -21,7 +21,7 @@ from penstock.use_cases.promote import promote_pack, start
 from penstock.use_cases.reviewing import review_by_link
 from penstock.use_cases.rollback import plan_rollback
 from penstock.use_cases.staging import Tampered
-from penstock.use_cases.sweep import retry, sweep
+from penstock.use_cases.sweep import retry
 from support import network as net
 from support.faults import PlainPages
 from support.rest import assert_sound, changes, production, settle
@@ -200,7 +200,7 @@ def test_after_the_dead_letter_the_next_run_plans_a_tampered_batch_anew(how: Any
 def settle_failed(world: World) -> None:
     for _ in range(3):
         world.clock.forward(1_000)
-        sweep(world.ctx)
+        world.sweep()
 
 
 @pytest.mark.parametrize("how", [findings_gone, other_values, lambda _: {"payload": b"junk"}])
@@ -318,9 +318,9 @@ def test_a_follow_up_whose_message_was_lost_is_planned_by_the_sweep(monkeypatch:
     edit(world, ponNumber="11")
     world.approve("approve")
     assert load_target(world.outside).state.open == ""
-    assert not any("planned again" in line for line in sweep(world.ctx))  # the message may still be on its way
+    assert not any("planned again" in line for line in world.sweep())  # the message may still be on its way
     world.clock.forward(1_000)
-    assert any("planned again" in line for line in sweep(world.ctx))
+    assert any("planned again" in line for line in world.sweep())
     world.pump()
     follow_up = world.batch(load_target(world.outside).state.open)
     assert (follow_up.kind, follow_up.status) == ("followup", Status.UNDER_REVIEW)

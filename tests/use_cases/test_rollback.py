@@ -21,7 +21,6 @@ from penstock.use_cases.decide import Said
 from penstock.use_cases.reviewing import find_row, review
 from penstock.use_cases.rollback import plan_rollback, preview
 from penstock.use_cases.staging import Tampered, declined
-from penstock.use_cases.sweep import sweep
 from support import network as net
 from support.faults import PlainPages
 from support.rest import assert_sound, changes
@@ -480,7 +479,7 @@ def test_a_rollback_that_nobody_decides_expires_and_runs_go_on() -> None:
     world, _ = applied()
     back = plan(world, synced(world))
     world.clock.forward(7 * 86_400 + 60)
-    sweep(world.ctx)
+    world.sweep()
     assert world.batch(back.id).status is Status.EXPIRED
     assert load_target(world.outside).state.recheck == ()
     assert world.run().batch == ""

@@ -13,7 +13,7 @@ from penstock.use_cases.decide import Said, decide
 from penstock.use_cases.lease import LEASE_SECONDS, RESUMABLE_SECONDS
 from penstock.use_cases.pausing import pause, resume
 from penstock.use_cases.promote import promote_pack
-from penstock.use_cases.sweep import retry, sweep
+from penstock.use_cases.sweep import retry
 from support import network as net
 from support.faults import Faults, Killed, PlainPages
 from support.rest import assert_sound, entries, settle
@@ -43,28 +43,28 @@ def test_at_rest_it_does_nothing_and_writes_nothing() -> None:
     world = fed()
     world.run()
     before = world.production.bill.writes
-    assert sweep(world.ctx) == []
+    assert world.sweep() == []
     world.approve("approve")
     after = world.production.bill.writes
     assert after > before
     world.clock.forward(86_400)
-    assert "was anchored" in sweep(world.ctx)[0]  # once a day, where the audit chain has grown
+    assert "was anchored" in world.sweep()[0]  # once a day, where the audit chain has grown
     assert world.production.bill.writes == after + 1
     world.clock.forward(86_400)
-    assert sweep(world.ctx) == []
+    assert world.sweep() == []
     assert world.production.bill.writes == after + 1
 
 
 def test_a_run_that_is_still_at_it_is_left_alone() -> None:
     world = killed(2)
-    assert sweep(world.ctx) == []
+    assert world.sweep() == []
     assert state(world).lease is not None
 
 
 def test_a_run_that_died_is_gone_on_with_once_its_lease_has_ended() -> None:
     world = killed(2)
     world.clock.forward(LEASE_SECONDS + 1)
-    (line,) = [line for line in sweep(world.ctx) if "resumed" in line]
+    (line,) = [line for line in world.sweep() if "resumed" in line]
     assert state(world).open in line
     world.pump()
     assert world.batch(state(world).open).status is Status.UNDER_REVIEW
@@ -74,7 +74,7 @@ def test_a_run_that_died_too_long_ago_begins_anew_and_what_it_left_is_dropped() 
     world = killed(3)
     (old,) = world.documents("penstock_batches")
     world.clock.forward(RESUMABLE_SECONDS + LEASE_SECONDS)
-    sweep(world.ctx)
+    world.sweep()
     world.pump()
     new = state(world).open
     assert new != old
@@ -88,10 +88,10 @@ def test_a_paused_target_is_not_read_by_the_sweep_either() -> None:
     world = killed(2)
     pause(world.ctx, "operator@example.org")
     world.clock.forward(LEASE_SECONDS + 1)
-    sweep(world.ctx)
+    world.sweep()
     assert state(world).lease is not None
     resume(world.ctx, "operator@example.org")
-    sweep(world.ctx)
+    world.sweep()
     assert state(world).lease is None
 
 
@@ -113,7 +113,7 @@ def test_a_promotion_whose_messages_were_lost_is_gone_on_with(monkeypatch: pytes
     world.delivered = 0
     assert world.batch(batch.id).status is Status.APPLYING
     world.clock.forward(200)
-    assert [line for line in sweep(world.ctx) if "sent to be promoted" in line]
+    assert [line for line in world.sweep() if "sent to be promoted" in line]
     world.pump()
     assert world.batch(batch.id).status is Status.APPLIED
     assert_sound(world)
@@ -129,7 +129,7 @@ def test_a_promotion_that_only_lacks_its_end_gets_it(monkeypatch: pytest.MonkeyP
     world.delivered = 0
     promote_pack(world.ctx, world.batch(batch.id), 0)
     world.clock.forward(200)
-    assert [line for line in sweep(world.ctx) if "brought to its end" in line]
+    assert [line for line in world.sweep() if "brought to its end" in line]
     assert world.batch(batch.id).status is Status.APPLIED
 
 
@@ -175,11 +175,11 @@ def test_two_sweeps_at_once_resume_one_run() -> None:
         def commit(self, writes: Any) -> Any:
             if writes[0].path.startswith("penstock_targets") and not nested:
                 nested.append(1)
-                nested.append(sweep(world.ctx))
+                nested.append(world.sweep())
             return self._store.commit(writes)
 
     stores.open = lambda project, database: Hooked(opened(project, database))  # type: ignore[method-assign]
-    told = sweep(world.ctx)
+    told = world.sweep()
     assert len(nested) == 2
     settle(world)
     assert len([b for b in world.documents("penstock_batches").values() if b["status"] == "UNDER_REVIEW"]) == 1

@@ -19,6 +19,10 @@ class Refused(PenstockError):
     """Understood, and not allowed now: a policy, a state or a brake stands against it."""
 
 
+class Denied(PenstockError):
+    """The code reached for what its entry point was not granted: a fault, or an attack that found one."""
+
+
 class NotFound(PenstockError):
     """No such batch, target, change or file."""
 

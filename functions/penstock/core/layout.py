@@ -15,6 +15,7 @@ REJECTIONS = "penstock_rejections"
 OUTBOX = "penstock_outbox"
 AUDIT = "penstock_audit"
 TOKENS = "penstock_tokens"
+OURS = (TARGETS, BATCHES, STAGING, REJECTIONS, OUTBOX, AUDIT, TOKENS)
 
 ANCHORS = "audit/"  # in Storage: in production a bucket of its own, in which nothing can be changed
 

@@ -13,6 +13,7 @@ from penstock import wiring
 from penstock.core import tokens
 from penstock.core.errors import InvalidInput, NotFound, PenstockError, Refused
 from penstock.core.plan import Review, Verdict
+from penstock.entrypoints import privileges
 from penstock.entrypoints.http import status_of
 from penstock.entrypoints.logs import log
 from penstock.use_cases import effects
@@ -33,7 +34,7 @@ MAX_CHOICES = 2_000
 
 def review(request: Request) -> Response:
     """`GET /{target}/{token}` shows, `POST` decides. Nothing else is served."""
-    known = wiring.contexts()
+    known = wiring.contexts(privileges.REVIEW)
     try:
         ctx, token = _address(known, request)
         if request.method in LOOKS:

@@ -8,7 +8,9 @@ from typing import Any
 from flask import Request, Response
 
 from penstock import wiring
+from penstock.adapters.confined import Grant
 from penstock.core.errors import InvalidInput, PenstockError
+from penstock.entrypoints import privileges
 from penstock.entrypoints.http import Malformed, private
 from penstock.entrypoints.logs import log
 from penstock.use_cases import check as checking
@@ -31,7 +33,7 @@ def _capture(body: dict[str, Any]) -> list[dict[str, str]]:
     mode = body.get("mode", "changes")
     if mode not in MODES:
         raise Malformed(f"is no mode: {str(mode)[:40]!r}", subject="mode", remedy=f"Modes: {', '.join(MODES)}.")
-    known = wiring.contexts()
+    known = wiring.contexts(privileges.CAPTURE)
     targets = [known.target(str(body["target"]))] if "target" in body else known.of_pipeline(str(body.get("pipeline", "")))
     results, last_error = [], None
     for ctx in targets:
@@ -58,7 +60,7 @@ def check(request: Request) -> Response:
 
 
 def _check(body: dict[str, Any]) -> str:
-    ctx, batch, number = _pack(body)
+    ctx, batch, number = _pack(body, privileges.CHECK)
     try:
         owed = checking.check_pack(ctx, batch, number)
     except PenstockError as error:
@@ -74,7 +76,7 @@ def promote(request: Request) -> Response:
 
 
 def _promote(body: dict[str, Any]) -> str:
-    ctx, batch, number = _pack(body)
+    ctx, batch, number = _pack(body, privileges.PROMOTE)
     try:
         promote_asked(ctx, batch, number)
         owed = finish_after(ctx, batch, number)
@@ -94,7 +96,7 @@ def _dead_letter(body: dict[str, Any]) -> str:
     if "pack" not in body:
         log(logging.ERROR, "a message ended in the dead letters", delivery=body.get("delivery", ""))
         return "logged"
-    ctx, batch, number = _pack(body)
+    ctx, batch, number = _pack(body, privileges.DEAD_LETTER)
     stopped = checking.fail(ctx, batch, number)
     log(logging.ERROR, "a pack ended in the dead letters", batch=batch, pack=number, stopped=stopped)
     return batch
@@ -106,11 +108,11 @@ def sweep(request: Request) -> Response:
 
 
 def _sweep(_: dict[str, Any]) -> list[str]:
-    return [line for ctx in wiring.contexts().all() for line in told(ctx, run_sweep(ctx))]
+    return [line for ctx in wiring.contexts(privileges.SWEEP).all() for line in told(ctx, run_sweep(ctx))]
 
 
-def _pack(body: dict[str, Any]) -> tuple[Context, str, int]:
-    known = wiring.contexts()
+def _pack(body: dict[str, Any], grant: Grant) -> tuple[Context, str, int]:
+    known = wiring.contexts(grant)
     try:
         batch, number = str(body["batch"]), int(body["pack"])
         return known.of_batch(batch), batch, number

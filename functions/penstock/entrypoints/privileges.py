@@ -1,0 +1,78 @@
+"""What each entry point may read, write, store, publish and send. `wiring.contexts` gives it ports that refuse everything else;
+infra/iam.tf grants the accounts what of it Google can tell apart. A test does the whole work of every entry point within its
+grant, and finds nothing granted that is not used.
+
+Capture never writes production. A pack is written once, and of it others change only what was judged and what came of it. Review
+never reads a source. An audit entry that was written is written by nobody."""
+
+from __future__ import annotations
+
+from penstock.adapters.confined import MAIL, PRODUCTION, SOURCE, Grant
+from penstock.core.layout import ANCHORS, AUDIT, BATCHES, OUTBOX, REJECTIONS, STAGING, TARGETS, TOKENS
+from penstock.use_cases import effects
+
+MANIFESTS, BACKUPS, REPORTS = "manifests/", "backups/", "reports/"
+
+
+def _new(*collections: str) -> frozenset[str]:
+    """Documents that are not there yet."""
+    return frozenset(f"new {collection}" for collection in collections)
+
+
+def _fields(collection: str, *names: str) -> frozenset[str]:
+    """These fields of documents that are there."""
+    return frozenset(f"{collection}.{name}" for name in names)
+
+
+_MOVED = frozenset({BATCHES}) | _new(AUDIT)  # a batch moves on
+_OWED = _new(OUTBOX) | _fields(OUTBOX, "state", "attempts", "due", "error", "paid_at", "purge_at")
+_JUDGED = _fields(STAGING, "state", "findings", "findings_digest", "gathered", "error")
+_PROMOTED = _fields(STAGING, "state", "ledger", "purge_at")
+_CLOSED = _fields(STAGING, "state", "ledger")  # what did not land of a batch that is given up
+_FAILED = _fields(STAGING, "error")
+
+CAPTURE = Grant(  # it also asks people where a brake holds, and ends a batch that a newer one takes the place of
+    "capture",
+    read=frozenset({SOURCE, PRODUCTION, TARGETS, BATCHES, STAGING, REJECTIONS, AUDIT, TOKENS}),
+    write=frozenset({TARGETS, REJECTIONS}) | _MOVED | _OWED | _CLOSED | _new(STAGING, TOKENS),
+    fetch=frozenset({MANIFESTS, ANCHORS}),
+    store=frozenset({MANIFESTS, BACKUPS, REPORTS, ANCHORS}),
+    publish=frozenset({effects.CHECK}),
+    send=frozenset({MAIL}),
+)
+CHECK = Grant(
+    "check",
+    read=frozenset({PRODUCTION, BATCHES, STAGING, AUDIT, TOKENS}),
+    write=_MOVED | _OWED | _JUDGED | _new(TOKENS),
+    store=frozenset({REPORTS}),
+    send=frozenset({MAIL}),
+)
+PROMOTE = Grant(
+    "promote",
+    read=frozenset({PRODUCTION, TARGETS, BATCHES, STAGING, AUDIT}),
+    write=frozenset({PRODUCTION, TARGETS, REJECTIONS}) | _MOVED | _OWED | _PROMOTED | _FAILED,
+    fetch=frozenset({ANCHORS}),
+    store=frozenset({BACKUPS, REPORTS, ANCHORS}),
+    publish=frozenset({effects.CAPTURE}),
+    send=frozenset({MAIL}),
+)
+DEAD_LETTER = Grant("dead_letter", read=frozenset({BATCHES, STAGING}), write=_MOVED)
+REVIEW = Grant(
+    "review",
+    read=frozenset({PRODUCTION, TARGETS, BATCHES, STAGING, AUDIT, TOKENS}),
+    write=frozenset({PRODUCTION, TARGETS, REJECTIONS, TOKENS}) | _MOVED | _OWED | _PROMOTED,
+    fetch=frozenset({ANCHORS}),
+    store=frozenset({BACKUPS, REPORTS, ANCHORS}),
+    publish=frozenset({effects.CAPTURE, effects.PROMOTE}),
+    send=frozenset({MAIL}),
+)
+SWEEP = Grant(  # brings to its end whatever another left behind, except what only messages ask for
+    "sweep",
+    read=frozenset({SOURCE, PRODUCTION, TARGETS, BATCHES, STAGING, REJECTIONS, AUDIT, TOKENS, OUTBOX}),
+    write=frozenset({PRODUCTION, TARGETS, REJECTIONS}) | _MOVED | _OWED | _PROMOTED | _new(STAGING, TOKENS),
+    fetch=frozenset({MANIFESTS, ANCHORS}),
+    store=frozenset({MANIFESTS, BACKUPS, REPORTS, ANCHORS}),
+    publish=frozenset({effects.CAPTURE, effects.CHECK, effects.PROMOTE}),
+    send=frozenset({MAIL}),
+)
+GRANTS = {grant.name: grant for grant in (CAPTURE, CHECK, PROMOTE, DEAD_LETTER, REVIEW, SWEEP)}
