@@ -54,3 +54,14 @@ def test_the_cost_of_a_scan_in_many_pages_is_that_of_one_look_at_each_document()
         store.commit([Set(f"c/{n:05d}", {"v": n % 7}) for n in range(start, start + 500)])
     assert sum(1 for _ in store.scan(Query("c", order_by=("v",)))) == 10_000
     assert (store.bill.reads, store.bill.rpcs) == (10_000, 21)
+
+
+def test_what_one_database_committed_has_passed_in_every_other_though_the_clock_stands_still() -> None:
+    stores = MemoryStores(Clock())
+    one, other = stores.open("p", "d"), stores.open("p", "e")
+    other.commit([Set("c/a", {"n": 1})])
+    times = [one.commit([Set("c/a", {"n": n})]) for n in range(3)]
+    assert [s.fields for s in other.get(["c/a"], times[-1])] == [{"n": 1}]
+    later = other.commit([Set("c/a", {"n": 2})])
+    assert later > times[-1]
+    assert [s.fields for s in other.get(["c/a"], times[-1])] == [{"n": 1}]

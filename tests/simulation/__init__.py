@@ -7,6 +7,8 @@
     simulation.py  a Penstock on the memory adapters with all of that around it; the way to rest; zombies
     play.py        a scenario with faults, held against the calm one; where its boundaries are
     lives.py       random lives from a seed, and how one that fails is shrunk and replayed
+    history.py     every call to the databases with its answer, written down
+    replay.py      the same calls to other stores, the answers compared
     planted.py     a bug for each law, switched on in a test alone
 
 `scripts/prove exhaustive`, `pairs`, `seeds` run them; bounded, `tests/proofs/test_*.py`, `tests/simulation/test_planted.py`."""

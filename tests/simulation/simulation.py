@@ -66,6 +66,7 @@ class Simulation(World):
 
     SOURCE, DEAD = "registry-records", "dead-letters"
     MAPPED = frozenset({"pipe", "tap", "colour", "changed"})
+    open_stores = MemoryStores  # a history is recorded here
 
     def __init__(self, people: int = 1, approvals: int = 1) -> None:
         self.faults, self.journal = Faults(), Journal()
@@ -74,7 +75,7 @@ class Simulation(World):
         self.people = PEOPLE[:people]
         super().__init__(
             PIPELINE,
-            stores=MemoryStores(self._server_time),
+            stores=self.open_stores(self._server_time),
             people={"board": self.people},
             approvals=approvals,
             pages=PlainPages(),

@@ -24,18 +24,45 @@ OLDEST = 7 * 86_400  # seconds that a read may look back
 _ABSENT = object()
 
 
+class Moments:
+    """The time of all databases, as Google's servers keep it: it never goes back, and what one of them committed has passed in
+    every other, so that a read there may name it."""
+
+    def __init__(self, now: Callable[[], Timestamp]) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._last = Timestamp(0)  # the latest moment that was committed or read at: the next commit is later
+
+    def read(self, at: Timestamp) -> None:
+        """Raises where a moment is yet to come or too long ago."""
+        with self._lock:
+            latest = max(self._now(), self._last)
+            if at > latest:
+                raise InvalidInput("is in the future", subject=f"read time {at}", remedy="Read at a time that has passed.")
+            if at < latest.plus(-OLDEST):
+                raise PenstockError("is too old", subject=f"read time {at}", remedy="Start the run again.")
+            self._last = max(self._last, at)
+
+    def commit(self) -> Timestamp:
+        """A moment of its own, in whole microseconds."""
+        with self._lock:
+            now = self._now()
+            self._last = max(Timestamp(now.seconds, now.nanos // 1_000 * 1_000), self._last.plus(1e-6))
+            return self._last
+
+
 class MemoryStores:
     """Opens stores that live as long as this object. `now` tells the time; commit times follow it and never repeat."""
 
     def __init__(self, now: Callable[[], Timestamp]) -> None:
-        self._now = now
+        self._moments = Moments(now)
         self._lock = threading.Lock()
         self._stores: dict[tuple[str, str], MemoryStore] = {}
 
     def open(self, project: str, database: str) -> MemoryStore:
         with self._lock:
             if (project, database) not in self._stores:
-                self._stores[project, database] = MemoryStore(project, database, self._now)
+                self._stores[project, database] = MemoryStore(project, database, self._moments)
             return self._stores[project, database]
 
 
@@ -141,14 +168,13 @@ def _plain(write: Write) -> Write:
 class MemoryStore:
     """One database (ports.Store)."""
 
-    def __init__(self, project: str, database: str, now: Callable[[], Timestamp]) -> None:
+    def __init__(self, project: str, database: str, moments: Moments) -> None:
         self._documents = f"projects/{project}/databases/{database}/documents"
-        self._now = now
+        self._moments = moments
         self._lock = threading.RLock()
         self._meter = Meter()
         self._versions: dict[str, list[_Version]] = {}
         self._paths: dict[str, list[str]] = {}  # by collection, in order; those of deleted documents stay for old read times
-        self._last = Timestamp(0)  # the latest moment that was committed or read at: the next commit is later
 
     @property
     def bill(self) -> Bill:
@@ -168,14 +194,8 @@ class MemoryStore:
         return found[at - 1] if at and found[at - 1].data is not None else None
 
     def _pin(self, read_time: Timestamp | None) -> None:
-        if read_time is None:
-            return
-        latest = max(self._now(), self._last)
-        if read_time > latest:
-            raise InvalidInput("is in the future", subject=f"read time {read_time}", remedy="Read at a time that has passed.")
-        if read_time < latest.plus(-OLDEST):
-            raise PenstockError("is too old", subject=f"read time {read_time}", remedy="Start the run again.")
-        self._last = max(self._last, read_time)
+        if read_time is not None:
+            self._moments.read(read_time)
 
     def get(
         self, paths: Sequence[str], read_time: Timestamp | None = None, select: tuple[FieldPath, ...] | None = None
@@ -272,9 +292,7 @@ class MemoryStore:
             for write in writes:
                 self._check(write.path, write.precondition)
             after = [(write.path, self._after(write)) for write in writes]
-            now = self._now()
-            time = max(Timestamp(now.seconds, now.nanos // 1_000 * 1_000), self._last.plus(1e-6))
-            self._last = time
+            time = self._moments.commit()
             for path, data in after:
                 self._apply(path, data, time)
         self._meter.commit(writes)
