@@ -44,3 +44,13 @@ def test_nothing_is_applied_but_through_a_review_and_an_approval() -> None:
 
 def test_every_status_is_reached_from_the_first_one() -> None:
     assert reachable(S.CREATED) == set(Status) - {S.CREATED}
+
+
+def test_what_can_fail_is_open_or_decided_and_what_is_open_can_be_replaced() -> None:
+    assert {now for now, then in MOVES.items() if S.FAILED in then} == OPEN | DECIDED
+    assert {now for now, then in MOVES.items() if S.SUPERSEDED in then} - {S.FAILED} == OPEN
+
+
+def test_at_its_end_a_batch_says_that_this_is_its_end() -> None:
+    with pytest.raises(Refused, match="From here it can become nothing: this is its end"):
+        move("b", S.REJECTED, S.APPROVED)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from penstock.core.batch import Status
 from penstock.core.changes import Finding
-from penstock.core.decisions import Subject, admit, consent, demand_complete, outcome, person, subject_of, verdict
+from penstock.core.decisions import Subject, admit, closed, consent, demand_complete, outcome, person, subject_of, verdict
 from penstock.core.errors import InvalidInput, Refused
 from penstock.core.plan import Batch, Decision
 from penstock.core.values import Timestamp
@@ -84,12 +84,20 @@ def test_one_person_has_one_voice_however_spelled(one: str, other: str, same: bo
     assert (person(one) == person(other)) is same
 
 
+def test_a_person_is_named_by_an_address_that_a_mail_would_reach() -> None:
+    assert person(" A.B+c@GoogleMail.com ") == "ab@gmail.com"
+    assert person("A.B+c@X.org") == "a.b@x.org"
+    assert person("Schedule") == "schedule"
+
+
 def test_so_many_consents_approve_and_one_refusal_refuses() -> None:
     a, b, no = said(by="a@x.org"), said(by="b@x.org"), said("reject", by="c@x.org")
     assert outcome(subject(), [a], {}, 2) is None
     assert outcome(subject(), [a, said(by="A+x@X.org")], {}, 2) is None
     assert outcome(subject(), [a, b], {}, 2) == "approve"
     assert outcome(subject(), [a, b, no], {}, 2) == "reject"
+    assert outcome(BLOCKED, [a], {}, 1) is None  # silence on a blocker is no consent
+    assert outcome(BLOCKED, [a, said(by="b@x.org", groups={"rule:moved": "approve"})], {}, 2) is None
 
 
 def test_a_consent_carried_counts_until_the_same_person_speaks_again() -> None:
@@ -163,6 +171,82 @@ def test_a_brake_needs_a_yes_and_a_mass_change_any_word() -> None:
     demand_complete([], said("reject"), [brake, mass])
 
 
+POLE, DROP = "poles/P1", "drops/1"
+
+
+def new(key: str, parent: str = "") -> Subject:
+    return subject(key, action="CREATE", parent=parent)
+
+
+def gone(key: str, parent: str = "") -> Subject:
+    return subject(key, action="DELETE", parent=parent)
+
+
+@pytest.mark.parametrize(
+    ("subjects", "said_of", "follows"),
+    [
+        ([new(POLE), new(DROP, POLE)], {POLE: "reject"}, {DROP}),
+        ([new(POLE), subject(DROP, parent=POLE)], {POLE: "reject"}, {DROP}),
+        ([new(DROP, POLE), new(POLE)], {POLE: "reject"}, {DROP}),
+        ([new("a/1"), new("b/1", "a/1"), new("c/1", "b/1")], {"a/1": "reject"}, {"b/1", "c/1"}),
+        ([new("a/1"), subject("b/1", parent="a/1"), new("c/1", "b/1")], {"a/1": "reject"}, {"b/1"}),  # b is there already
+        ([new("a/1"), new("b/1", "a/1"), new("c/1", "b/1")], {"a/1": "reject", "b/1": "approve"}, set()),
+        ([new(POLE), new(DROP, POLE)], {POLE: "approve"}, set()),
+        ([new(POLE), new(DROP, "poles/P2")], {POLE: "reject"}, set()),
+        ([subject(POLE), new(DROP, POLE)], {POLE: "reject"}, set()),
+        ([new(POLE), gone(DROP, POLE)], {POLE: "reject"}, set()),
+        ([gone(POLE), gone(DROP, POLE)], {DROP: "reject"}, {POLE}),
+        ([gone("a/1"), gone("b/1", "a/1"), gone("c/1", "b/1")], {"c/1": "reject"}, {"a/1", "b/1"}),
+        ([gone("a/1"), gone("b/1", "a/1"), gone("c/1", "b/1")], {"c/1": "reject", "b/1": "approve"}, set()),
+        ([gone("a/1"), gone("a/2"), gone("b/1", "a/1"), gone("b/2", "a/2")], {"b/1": "reject", "b/2": "reject"}, {"a/1", "a/2"}),
+        ([gone(POLE), gone(DROP, POLE)], {POLE: "reject"}, set()),
+        ([gone(POLE), subject(DROP, parent=POLE)], {DROP: "reject"}, set()),
+        ([subject(POLE), gone(DROP, POLE)], {DROP: "reject"}, set()),
+    ],
+)
+def test_what_hangs_on_a_refused_record_is_refused_with_it(subjects: Any, said_of: Any, follows: set[str]) -> None:
+    assert closed(subjects, said(changes=said_of)).changes == {**said_of, **dict.fromkeys(follows, "reject")}
+
+
+def test_a_word_on_a_group_has_its_consequences_too() -> None:
+    subjects = [new(POLE), new(DROP, POLE)]
+    word = said(groups={"entity:drops": "approve", "action:CREATE": "reject"})
+    assert closed(subjects, word).changes == {}  # both are refused by the word itself
+    parted = [subject(POLE, action="CREATE", entity="poles"), new(DROP, POLE)]
+    assert closed(parted, said(groups={"entity:poles": "reject"})).changes == {DROP: "reject"}
+
+
+def test_who_rejects_everything_needs_no_consequences() -> None:
+    decision = said("reject")
+    assert closed([new(POLE), new(DROP, POLE)], decision) is decision
+
+
+def test_a_record_is_not_removed_while_one_that_belongs_to_it_is_kept() -> None:
+    subjects = [gone(POLE), gone(DROP, POLE)]
+    demand_complete(subjects, said())
+    with pytest.raises(InvalidInput, match="poles/P1: would be removed, while drops/1, which belongs to it, was to be kept"):
+        demand_complete(subjects, said(changes={DROP: "reject", POLE: "approve"}))
+    demand_complete(subjects, said(changes={DROP: "reject", POLE: "reject"}))
+    demand_complete([subject(POLE), gone(DROP, POLE)], said(changes={DROP: "reject"}))  # it is not to be removed
+
+
+def test_what_is_removed_with_its_parent_is_no_orphan_of_it() -> None:
+    demand_complete([new(POLE), gone(DROP, POLE)], said(changes={POLE: "reject"}))
+
+
+def test_a_finding_of_one_change_or_one_that_does_not_block_holds_no_batch() -> None:
+    for finding in (found("moved", key=DROP), found("brake", "warning", key="")):
+        demand_complete([subject()], said(), [finding])
+
+
+def test_it_is_told_by_whom_a_batch_was_decided() -> None:
+    decided = batch(status=Status.APPROVED, decisions=(said(by="A+x@X.org"),), decided_at=AT)
+    with pytest.raises(Refused, match=r"is APPROVED and takes no decision: it was decided by a@x\.org Nothing"):
+        admit(decided, said(by="b@x.org"), ["b@x.org"])
+    with pytest.raises(Refused, match=r"is EXPIRED and takes no decision Nothing"):
+        admit(batch(status=Status.EXPIRED, decisions=(said(),)), said(by="b@x.org"), ["b@x.org"])
+
+
 def test_a_stranger_among_the_named_changes_is_refused_by_a_short_name() -> None:
     with pytest.raises(InvalidInput) as told:
         demand_complete([subject()], said(changes={"x" * 10_000: "approve"}))
@@ -188,6 +272,11 @@ def test_the_shortcut_for_what_is_usual_never_says_other_than_the_whole_verdict(
 
 
 def test_the_shortcut_takes_the_usual_decision() -> None:
+    assert consent([said(), said(by="b@x.org")], {}, 2) == frozenset()
+    assert consent([said(), said(by="A+x@x.org")], {}, 2) is None
+    assert consent([said()], {"c@x.org": {}}, 1) is None
+    assert consent([said(), said("reject", by="b@x.org")], {}, 1) is None
+    assert consent([said(groups={"rule:moved": "reject"}), said(by="b@x.org", groups={"group:P1": "reject"})], {}, 1) is None
     assert consent([said(groups={"rule:moved": "reject", "mass:pon": "approve"})], {}, 1) == frozenset()
     assert consent([said(changes={"drops/1": "reject"})], {}, 1) == {"drops/1"}
     assert consent([said(groups={"mass:pon": "reject"})], {}, 1) is None

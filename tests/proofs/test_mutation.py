@@ -28,14 +28,25 @@ def test_a_sample_is_the_same_every_time() -> None:
     assert len(mutation.chosen(20)) == 20
 
 
-def tried(tests: str) -> str:
-    code = (
-        "from proofs import mutation; mutation.MODULES = ['penstock.core.tokens']; "
-        f"mutation.TESTS = ['{tests}']; proof = mutation.prove(20); print(proof.line('mutation')); print(proof.violations)"
-    )
+def run(code: str) -> str:
+    """In a process of its own, which it is to change."""
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     ended = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True, timeout=120)
     return ended.stdout
+
+
+def test_each_mutant_can_be_put_in() -> None:
+    code = (
+        "from proofs import mutation; from support.mutants import put_in; print(len([put_in(m) for m in mutation.chosen(None)]))"
+    )
+    assert int(run(code)) == len(EVERY)
+
+
+def tried(tests: str) -> str:
+    return run(
+        "from proofs import mutation; mutation.MODULES = ['penstock.core.tokens']; "
+        f"mutation.TESTS = ['{tests}']; proof = mutation.prove(20); print(proof.line('mutation')); print(proof.violations)"
+    )
 
 
 @pytest.mark.parametrize(("tests", "red"), [("core/test_tokens.py", False), ("core/test_errors.py", True)])

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 OTHER: dict[type[ast.AST], tuple[type[Any], ...]] = {
@@ -100,7 +101,7 @@ def _others(node: ast.AST) -> Iterator[ast.AST]:
     if isinstance(node, ast.If | ast.While | ast.IfExp) and not isinstance(node.test, ast.Compare | ast.BoolOp | ast.UnaryOp):
         yield _with(node, test=ast.UnaryOp(ast.Not(), node.test))
     if isinstance(node, ast.Raise | ast.AugAssign | ast.Continue) or (
-        isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)
+        isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant) and "super()" not in ast.unparse(node)
     ):
         yield ast.Pass()
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
@@ -166,33 +167,36 @@ def put_in(mutant: Mutant) -> None:
     """Change the running process: functions get new code, tables are exchanged wherever they were imported."""
     live = importlib.import_module(mutant.module)
     index, way = mutant.place
-    statement: Any = ast.parse(Path(cast("str", live.__file__)).read_text()).body[index]
-    parent, (field, at) = statement, way[-1] if way else ("", None)
+    body: list[Any] = ast.parse(Path(cast("str", live.__file__)).read_text()).body
+    parent, (field, at) = body[index], way[-1]
     for name, n in way[:-1]:
         parent = getattr(parent, name) if n is None else getattr(parent, name)[n]
-    if not way:
-        statement = mutant.new
-    elif at is None:
+    if at is None:
         setattr(parent, field, mutant.new)
     else:
         getattr(parent, field)[at] = mutant.new
-    tree = ast.fix_missing_locations(ast.Module([statement], []))
-    changed = dict(vars(live))
-    exec(compile(tree, str(live.__file__), "exec", dont_inherit=True, flags=_future()), changed)
+    statement = body[index]
     if isinstance(statement, ast.FunctionDef):
-        _graft(getattr(live, statement.name), changed[statement.name])
+        _graft(getattr(live, statement.name), _run(live, statement)[statement.name])
     elif isinstance(statement, ast.ClassDef):
+        changed = _run(live, statement)[statement.name]
         for name in (item.name for item in statement.body if isinstance(item, ast.FunctionDef)):
-            _graft(vars(getattr(live, statement.name))[name], vars(changed[statement.name])[name])
+            _graft(vars(getattr(live, statement.name))[name], vars(changed)[name])
     else:
-        target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
-        _exchange(target.id, getattr(live, target.id), changed[target.id])
+        touched: set[str] = set()
+        for table in (s for s in body[index:] if isinstance(s, ast.Assign | ast.AnnAssign)):
+            if table is statement or touched & {n.id for n in ast.walk(table) if isinstance(n, ast.Name)}:
+                name = ast.unparse(table.targets[0] if isinstance(table, ast.Assign) else table.target)
+                _exchange(name, getattr(live, name), _run(live, table)[name])
+                touched.add(name)
 
 
-def _future() -> int:
-    import __future__
-
-    return __future__.annotations.compiler_flag
+def _run(live: ModuleType, statement: ast.stmt) -> dict[str, Any]:
+    """What a statement gives, run among a module's names."""
+    tree = ast.fix_missing_locations(ast.Module([statement], []))
+    names = dict(vars(live))
+    exec(compile(tree, str(live.__file__), "exec", flags=annotations.compiler_flag, dont_inherit=True), names)
+    return names
 
 
 def _graft(live: Any, changed: Any) -> None:

@@ -7,18 +7,21 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from penstock.core import layout
+from penstock.core import layout, tokens
 from penstock.core.batch import Status
-from penstock.core.errors import InvalidInput, PenstockError, Refused, Unavailable
-from penstock.core.records import Update
+from penstock.core.codec import to_data
+from penstock.core.errors import Conflict, InvalidInput, OutcomeUnknown, PenstockError, Refused, Unavailable
+from penstock.core.packs import digest_of
+from penstock.core.records import Set, Update
+from penstock.core.values import dumps
 from penstock.use_cases import effects
 from penstock.use_cases.context import load_target
-from penstock.use_cases.decide import Said, WrongCode, decide, decide_by_link, find_link
+from penstock.use_cases.decide import Said, WrongCode, decide, decide_by_link, find_link, parse_verdict
 from penstock.use_cases.reviewing import review_by_link
 from penstock.use_cases.sweep import sweep
 from support import network as net
 from support.faults import Faults, PlainPages
-from support.rest import assert_sound, changes, content, facts, settle
+from support.rest import assert_sound, changes, content, entries, facts, settle
 from support.world import APPROVER, KEYS, World
 
 LERATO = "lerato@example.org"
@@ -238,6 +241,182 @@ def test_a_decision_on_an_old_digest_is_refused() -> None:
         decide_by_link(world.ctx, token, code, Said("approve"))
 
 
+def test_a_token_that_is_too_long_or_not_ascii_is_not_even_looked_up() -> None:
+    world = opened()
+    token, _ = world.link()
+    before = world.production.bill.reads
+    for given in (token + "A" * 200, "k1." + "A" * 198, token.replace("k1", "ｋ1")):
+        with pytest.raises(Refused, match="This link: is not known"):
+            find_link(world.ctx, given)
+    assert world.production.bill.reads == before
+    with pytest.raises(Refused, match="This link: is not known"):
+        find_link(world.ctx, "k1." + "A" * 197)
+    assert world.production.bill.reads == before + 1
+
+
+def test_a_link_of_another_target_is_not_known() -> None:
+    world = opened()
+    token, _ = world.link()
+    path = find_link(world.ctx, token).snapshot.path
+    other = replace(find_link(world.ctx, token).grant, target="fibre_network.other")
+    stolen = tokens.token(KEYS, "k1", other)
+    world.production.commit(
+        [Set(layout.token(tokens.hash_of(stolen)), {**world.production.get([path])[0].fields, **tokens.stored(other)})]
+    )
+    with pytest.raises(Refused, match="This link: is not known"):
+        find_link(world.ctx, stolen)
+
+
+def test_a_link_that_is_there_under_a_hash_that_is_not_its_own_is_not_known() -> None:
+    world = opened()
+    token, _ = world.link()
+    fields = world.production.get([find_link(world.ctx, token).snapshot.path])[0].fields
+    world.production.commit([Set(layout.token(tokens.hash_of("k1.forged")), fields)])
+    with pytest.raises(Refused, match="This link: is not known"):
+        find_link(world.ctx, "k1.forged")
+
+
+def link_of(world: World, token: str) -> Any:
+    return find_link(world.outside, token).snapshot.fields
+
+
+def test_a_link_that_decided_is_used_and_says_when() -> None:
+    world = opened(people=(APPROVER, LERATO), approvals=2)
+    token, _ = world.link()
+    assert find_link(world.ctx, token).recipient == APPROVER
+    before = world.clock.time
+    post(world, Said("approve"))
+    used = link_of(world, token)
+    assert (used["state"], used["tries"]) == ("used", 0)
+    assert before < used["checked_at"] < used["used_at"] < world.clock.time
+
+
+def test_a_wrong_code_is_counted_and_the_link_stays_open_till_the_last() -> None:
+    world = opened()
+    token, _ = world.link()
+    with pytest.raises(WrongCode) as told:
+        decide_by_link(world.ctx, token, "222222", Said("approve"))
+    assert told.value.owed == ()
+    assert told.value.remedy
+    assert (link_of(world, token)["tries"], link_of(world, token)["state"]) == (1, "open")
+    for _ in range(4):
+        with pytest.raises(WrongCode) as told:
+            decide_by_link(world.ctx, token, "222222", Said("approve"))
+    assert (link_of(world, token)["tries"], link_of(world, token)["state"]) == (5, "locked")
+    assert len(told.value.owed) == 1
+    effects.pay(world.ctx, told.value.owed)
+    assert link_of(world, world.link()[0])["serial"] == link_of(world, token)["serial"] + 1
+    assert "used_at" not in link_of(world, token)
+
+
+def test_a_link_is_good_until_the_moment_that_it_names_and_not_at_it() -> None:
+    world = opened()
+    token, code = world.link()
+    grant = find_link(world.ctx, token).grant
+    world.clock.time = grant.expires_at.plus(-0.001)  # the next look is at that moment
+    ctx = replace(world.ctx, ports=replace(world.ports, now=lambda: grant.expires_at))
+    with pytest.raises(Refused, match="expired at"):
+        decide_by_link(ctx, token, code, Said("approve"))
+    ctx = replace(world.ctx, ports=replace(world.ports, now=lambda: grant.expires_at.plus(-0.001)))
+    decide_by_link(ctx, token, code, Said("approve"))
+
+
+def test_a_key_is_good_until_the_moment_at_which_it_retires_and_not_at_it() -> None:
+    world = opened()
+    token, _ = world.link()
+    until = world.clock.time.plus(3_600)
+    for now, good in ((until.plus(-0.001), True), (until, False)):
+        ctx = replace(world.ctx, ports=replace(world.ports, keys_until={"k1": until}, now=lambda now=now: now))  # type: ignore[misc]
+        if good:
+            assert find_link(ctx, token)
+        else:
+            with pytest.raises(Refused, match="retired at"):
+                find_link(ctx, token)
+
+
+def test_a_link_for_something_else_does_not_decide() -> None:
+    world = opened()
+    token, _ = world.link()
+    link = find_link(world.ctx, token)
+    looks = replace(link.grant, purpose="look")
+    other = tokens.token(KEYS, "k1", looks)
+    world.production.commit([Set(layout.token(tokens.hash_of(other)), {**link.snapshot.fields, **tokens.stored(looks)})])
+    with pytest.raises(Refused, match="is not one for deciding"):
+        decide_by_link(world.ctx, other, tokens.code(KEYS, "k1", looks), Said("approve"))
+
+
+def test_a_link_to_a_batch_as_it_was_does_not_decide_on_it_as_it_is() -> None:
+    world = opened()
+    token, _ = world.link()
+    link = find_link(world.ctx, token)
+    stale = replace(link.grant, digest="0" * 64)
+    other = tokens.token(KEYS, "k1", stale)
+    world.production.commit([Set(layout.token(tokens.hash_of(other)), {**link.snapshot.fields, **tokens.stored(stale)})])
+    with pytest.raises(Refused):
+        decide_by_link(world.ctx, other, tokens.code(KEYS, "k1", stale), Said("approve"))
+    assert world.batch(batch_of(world)).status is Status.UNDER_REVIEW
+
+
+def test_codes_tried_at_the_same_time_are_not_answered_and_not_lost() -> None:
+    world = opened()
+    token, code = world.link()
+    path = find_link(world.ctx, token).snapshot.path
+    real, tries = world.ctx.store.commit, []
+
+    def commit(writes: Any) -> Any:
+        if writes[0].path == path:
+            tries.append(1)
+            real([Update(path, {"checked_at": world.clock()}, (("checked_at",),))])  # somebody else's try is counted first
+        return real(writes)
+
+    world.ctx.store.commit = commit  # type: ignore[method-assign]
+    for typed in (code, "222222"):
+        tries.clear()
+        with pytest.raises(WrongCode, match="The code was not checked") as told:
+            decide_by_link(world.ctx, token, typed, Said("approve"))
+        assert (len(tries), told.value.owed) == (3, ())
+    world.ctx.store.commit = real  # type: ignore[method-assign]
+    assert link_of(world, token)["tries"] == 0
+    assert world.batch(batch_of(world)).decisions == ()
+
+
+@pytest.mark.parametrize("error", [Conflict, OutcomeUnknown])
+def test_a_right_code_whose_count_was_lost_once_still_decides(error: type[PenstockError]) -> None:
+    world = opened()
+    token, code = world.link()
+    path = find_link(world.ctx, token).snapshot.path
+    real, down = world.ctx.store.commit, [True]
+
+    def commit(writes: Any) -> Any:
+        if down and writes[0].path == path:
+            down.clear()
+            raise error("was lost")
+        return real(writes)
+
+    world.ctx.store.commit = commit  # type: ignore[method-assign]
+    batch, _ = decide_by_link(world.ctx, token, code, Said("approve"))
+    assert batch.status is Status.APPROVED
+
+
+def test_a_decision_that_always_meets_others_at_the_target_is_refused_after_three_tries() -> None:
+    world = opened()
+    token, code = world.link()
+    real, tries = world.ctx.store.commit, []
+
+    def commit(writes: Any) -> Any:
+        if writes[0].path.startswith(layout.BATCHES):
+            tries.append(1)
+            raise Conflict("the target was written meanwhile")
+        return real(writes)
+
+    world.ctx.store.commit = commit  # type: ignore[method-assign]
+    with pytest.raises(Refused, match="was not decided"):
+        decide_by_link(world.ctx, token, code, Said("approve"))
+    assert len(tries) == 3
+    world.ctx.store.commit = real  # type: ignore[method-assign]
+    assert world.batch(batch_of(world)).status is Status.UNDER_REVIEW
+
+
 # what -------------------------------------------------------------------------------------------------------------------
 
 
@@ -248,6 +427,61 @@ def test_a_blocker_needs_a_word_of_its_own() -> None:
     assert world.batch(batch_of(world)).status is Status.UNDER_REVIEW
     batch = post(world, Said("approve", {"rule:required": "approve"}))
     assert (batch.status, batch.applied) == (Status.APPLIED, 4)
+
+
+def test_what_was_decided_stands_in_the_batch_and_in_the_record() -> None:
+    world = blocked()
+    before = world.clock.time
+    note = "x" * 3_000
+    said = Said("approve", {"rule:required": "reject"}, {f"drops/{net.drop_name(20)}": "reject"}, note)
+    batch = post(world, said)
+    (decision,) = batch.decisions
+    assert (decision.by, decision.digest, decision.verdict) == (APPROVER, batch.digest, "approve")
+    assert (decision.groups, decision.changes) == (said.groups, {**said.changes})
+    assert decision.note == note[:2_000]
+    assert before < decision.at == batch.decided_at
+    assert (batch.approved, batch.rejected) == (2, 2)
+    (entry,) = [e for e in entries(world) if e["what"] == "UNDER_REVIEW → APPROVED"]
+    assert entry["who"] == APPROVER
+    told = dict(entry["detail"])
+    assert told.pop("decision") == digest_of(dumps(to_data(decision)))
+    told.pop("anchored", None)
+    assert told == {"digest": batch.digest, "verdict": "approve", "approved": 2, "rejected": 2}
+
+
+def test_an_operator_decides_under_their_own_name_with_their_whole_note() -> None:
+    world = opened()
+    batch = world.batch(batch_of(world))
+    decided, owed = decide(world.ctx, batch.id, batch.digest, APPROVER, Said("reject", note="x" * 3_000))
+    assert (decided.status, decided.decisions[0].by, len(decided.decisions[0].note)) == (Status.REJECTED, APPROVER, 3_000)
+    assert decided.decided_at == decided.decisions[0].at
+    assert {w.data["kind"] for w in owed} == {"remember", "archive"}
+    assert load_target(world.outside).state.open == ""
+
+
+def test_while_a_batch_is_promoted_the_target_says_so_and_none_is_open() -> None:
+    world = opened()
+    batch = world.batch(batch_of(world))
+    decided, owed = decide(world.ctx, batch.id, batch.digest, APPROVER, Said("approve"))
+    state = load_target(world.outside).state
+    assert (decided.status, state.open, state.applying) == (Status.APPROVED, "", batch.id)
+    assert [w.data["kind"] for w in owed] == ["promote"]
+
+
+def test_a_consent_that_is_not_the_last_leaves_the_batch_open_and_undated() -> None:
+    world = opened(people=(APPROVER, LERATO), approvals=2)
+    batch = world.batch(batch_of(world))
+    after, owed = decide(world.ctx, batch.id, batch.digest, APPROVER, Said("approve"))
+    assert (after.status, after.decided_at, owed) == (Status.UNDER_REVIEW, None, ())
+    assert len(world.batch(batch.id).decisions) == 1
+    assert (load_target(world.outside).state.open, load_target(world.outside).state.applying) == (batch.id, "")
+
+
+@pytest.mark.parametrize("text", ["approve", "reject"])
+def test_a_verdict_is_one_of_two_words(text: str) -> None:
+    assert parse_verdict(text) == text
+    with pytest.raises(InvalidInput, match="is neither approve nor reject"):
+        parse_verdict(text.upper())
 
 
 def test_a_word_on_the_change_itself_counts_most() -> None:

@@ -9,22 +9,22 @@ import pytest
 from penstock.core import layout, packs
 from penstock.core.batch import Status
 from penstock.core.changes import Action, Finding
-from penstock.core.errors import Unavailable
+from penstock.core.errors import Conflict, NotFound, OutcomeUnknown, PenstockError, Unavailable
 from penstock.core.packs import compress, decode_findings, encode_findings, expand
-from penstock.core.records import Delete, Update
+from penstock.core.records import Delete, Set, Update
 from penstock.use_cases import check, effects, staging
 from penstock.use_cases.capture import capture
 from penstock.use_cases.context import load_target
 from penstock.use_cases.decide import Said, decide_by_link
 from penstock.use_cases.finish import finish
-from penstock.use_cases.promote import promote_pack, start
+from penstock.use_cases.promote import promote_asked, promote_pack, start
 from penstock.use_cases.reviewing import review_by_link
 from penstock.use_cases.rollback import plan_rollback
 from penstock.use_cases.staging import Tampered
 from penstock.use_cases.sweep import retry
 from support import network as net
 from support.faults import PlainPages
-from support.rest import assert_sound, changes, production, settle
+from support.rest import assert_sound, changes, entries, production, settle
 from support.world import World
 
 POLE = f"planned-poles/{net.name(2)}"
@@ -324,3 +324,136 @@ def test_a_follow_up_whose_message_was_lost_is_planned_by_the_sweep(monkeypatch:
     world.pump()
     follow_up = world.batch(load_target(world.outside).state.open)
     assert (follow_up.kind, follow_up.status) == ("followup", Status.UNDER_REVIEW)
+
+
+def ledger_of(world: World) -> Any:
+    return pack(world).ledger
+
+
+def test_what_a_promotion_did_stands_in_the_pack_in_the_commit_that_did_it() -> None:
+    world = opened()
+    refused = f"drops/{net.drop_name(10)}"
+    edit(world, ponNumber="11")
+    before = world.clock.time
+    world.decide(Said("approve", {"rule:edited_by_hand": "approve"}, {refused: "reject"}))
+    ledger, fields = ledger_of(world), pack(world).fields
+    assert (ledger.applied, ledger.rejected, ledger.drifted) == (4, (refused,), (f"poles/{net.name(2)}",))
+    assert before < ledger.at < world.clock.time
+    assert fields["state"] == "PROMOTED"
+    assert fields["purge_at"] > ledger.at.plus(world.ctx.pipeline.staging_retention.total_seconds() - 1)
+    assert {data["penstock"]["appliedAt"] for data in world.documents("planned-poles").values() if "penstock" in data} == {
+        ledger.at
+    }
+
+
+def test_the_prior_images_lie_in_storage_as_they_were_staged_and_are_written_once() -> None:
+    world = opened()
+    world.approve("approve")
+    name = layout.backup_blob(world.ctx.id, first(world), 0)
+    assert world.blobs.objects[name] == pack(world).fields["payload"]
+    assert world.blobs.types[name] == "application/gzip"
+
+
+def test_of_a_pack_in_which_all_is_refused_nothing_is_backed_up_and_nothing_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packs, "MAX_CHANGES", 2)
+    world = opened(standing=False)
+    words = {c.key: "reject" for c in staging.load_pack(world.outside, first(world), 0).changes}
+    world.decide(Said("approve", changes=words))  # type: ignore[arg-type]
+    ledger = ledger_of(world)
+    assert (ledger.applied, set(ledger.rejected), ledger.drifted) == (0, set(words), ())
+    assert world.blobs.names(layout.backup_blob(world.ctx.id, first(world), 0)) == []
+    assert len(production(world)) == 4
+    assert set(staging.declined(world.outside)) == set(words)
+
+
+def test_what_was_approved_is_not_remembered_as_refused() -> None:
+    world = opened()
+    world.approve("approve")
+    assert world.documents(layout.REJECTIONS) == {}
+
+
+def test_a_promotion_begins_once_and_is_told_in_the_record() -> None:
+    world = decided(opened())
+    assert start(world.ctx, first(world)).status is Status.APPLYING
+    assert start(world.ctx, first(world)).status is Status.APPLYING
+    (entry,) = [e for e in entries(world) if e["what"] == "APPROVED → APPLYING"]
+    assert entry["who"] == "engine"
+    assert entry["detail"]["digest"] == world.batch(first(world)).digest
+
+
+def test_of_two_instances_that_begin_at_once_both_go_on_with_the_same_promotion() -> None:
+    world = decided(opened())
+    real, once = world.ctx.store.commit, [1]
+
+    def commit(writes: Any) -> Any:
+        if once:
+            once.clear()
+            start(world.outside, first(world))
+        return real(writes)
+
+    world.ctx.store.commit = commit  # type: ignore[method-assign]
+    assert start(world.ctx, first(world)).status is Status.APPLYING
+    assert len([e for e in entries(world) if e["what"] == "APPROVED → APPLYING"]) == 1
+
+
+def test_what_is_under_review_does_not_begin_and_is_not_promoted() -> None:
+    world = opened()
+    before = production(world)
+    assert start(world.ctx, first(world)).status is Status.UNDER_REVIEW
+    assert promote_asked(world.ctx, first(world), 0) is None
+    assert promote_pack(world.ctx, world.batch(first(world)), 0) is None
+    assert production(world) == before
+
+
+def test_a_pack_that_is_not_there_is_told_by_its_name() -> None:
+    world = decided(opened())
+    start(world.ctx, first(world))
+    for batch, number in ((first(world), 7), ("fibre_network.fibreflow.20260101t000000-000000", 0)):
+        with pytest.raises(NotFound, match="there is no such pack") as told:
+            promote_asked(world.ctx, batch, number)
+        assert layout.pack(batch, number) in str(told.value)
+
+
+def test_a_pack_that_was_promoted_gives_its_ledger_again_whatever_became_of_the_batch() -> None:
+    world = opened()
+    world.approve("approve")
+    stands = production(world)
+    assert world.batch(first(world)).status is Status.APPLIED
+    assert promote_asked(world.ctx, first(world), 0) == ledger_of(world)
+    assert production(world) == stands
+
+
+@pytest.mark.parametrize("error", [OutcomeUnknown, Conflict])
+def test_a_pack_that_the_database_never_takes_is_given_up_after_eight_tries(error: type[PenstockError]) -> None:
+    world = decided(opened())
+    batch = start(world.ctx, first(world))
+    before, tries = production(world), []
+
+    def commit(writes: Any) -> Any:
+        tries.append(len(writes))
+        raise error("no")
+
+    world.ctx.store.commit = commit  # type: ignore[method-assign]
+    with pytest.raises(Unavailable, match="could not be promoted in 8 tries"):
+        promote_pack(world.ctx, batch, 0)
+    assert tries == [7] * 8  # six changes, and the pack itself
+    assert production(world) == before
+    assert ledger_of(world) is None
+
+
+def test_what_moves_while_it_is_tried_falls_out_one_after_the_other() -> None:
+    world = decided(opened())
+    batch = start(world.ctx, first(world))
+    real, moving = world.ctx.store.commit, [f"planned-poles/{net.name(1)}", POLE]
+
+    def commit(writes: Any) -> Any:
+        if moving:
+            path = moving.pop()
+            real([Set(path, {"note": "somebody was here"})])
+        return real(writes)
+
+    world.ctx.store.commit = commit  # type: ignore[method-assign]
+    ledger = promote_pack(world.ctx, batch, 0)
+    assert ledger is not None
+    assert (ledger.applied, ledger.drifted) == (4, (f"poles/{net.name(2)}", f"poles/{net.name(1)}"))
+    assert production(world)[POLE] == {"note": "somebody was here"}

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from penstock.core import layout
+from penstock.core import layout, packs
 from penstock.core.batch import Status
 from penstock.core.diff import changed_by_hand, value_fingerprint
-from penstock.core.errors import InvalidInput, Refused
+from penstock.core.errors import InvalidInput, NotFound, Refused
 from penstock.core.plan import Batch
 from penstock.core.records import Delete, Set, Update
 from penstock.core.reversal import Choice
 from penstock.core.values import dotted, dumps
-from penstock.use_cases import effects
+from penstock.use_cases import effects, staging
 from penstock.use_cases.context import load_target
-from penstock.use_cases.decide import Said
+from penstock.use_cases.decide import Said, decide_by_link
 from penstock.use_cases.reviewing import find_row, review
 from penstock.use_cases.rollback import plan_rollback, preview
 from penstock.use_cases.staging import Tampered, declined
 from support import network as net
 from support.faults import PlainPages
-from support.rest import assert_sound, changes
-from support.world import World
+from support.rest import assert_sound, changes, entries
+from support.world import APPROVER, World
 
 OPERATOR = "operator@example.org"
 OURS = ("planned-poles", "drops", layout.BATCHES, layout.STAGING, layout.AUDIT, layout.OUTBOX, layout.REJECTIONS, layout.TARGETS)
@@ -495,3 +496,134 @@ def test_a_rejected_rollback_changes_nothing_and_can_be_asked_for_again() -> Non
     plan(world, synced(world))
     world.approve()
     assert everything(world) == before
+
+
+def test_a_rollback_is_a_batch_that_says_what_it_takes_back_and_who_asked() -> None:
+    world, _ = applied()
+    back = plan(world, synced(world))
+    assert (back.kind, back.rolls_back, back.started_by, back.part) == ("rollback", synced(world), OPERATOR, False)
+    assert (back.pipeline, back.target, back.packs) == (world.ctx.pipeline.name, world.ctx.id, 1)
+    assert back.counts == {"poles UPDATE": 1, "poles DELETE": 2, "drops DELETE": 3}
+    assert back.approvals == world.ctx.pipeline.gate.approvals
+    steps = [e for e in entries(world) if e["batch"] == back.id]
+    assert [(e["what"], e["who"]) for e in steps[:2]] == [("∅ → CREATED", OPERATOR), ("CREATED → STAGED", OPERATOR)]
+    assert steps[0]["detail"]["rolls_back"] == synced(world)
+    (packed,) = steps[1]["detail"]["packs"]
+    assert packed == staging.load_pack(world.outside, back.id, 0).fields["digest"]
+    assert load_target(world.outside).state.open == back.id
+
+
+def test_a_rollback_needs_as_many_approvals_as_the_pipeline_asks_for() -> None:
+    world = World(pages=PlainPages(), people={"fibre_approvers": (APPROVER, "lerato@example.org")}, approvals=2)
+    net.feed(world, net.network([1]))
+    world.run()
+    world.approve()
+    world.approve(to="lerato@example.org")
+    assert plan(world, synced(world)).approvals == 2
+    assert world.approve().status is Status.UNDER_REVIEW
+    assert world.approve(to="lerato@example.org").status is Status.APPLIED
+    assert everything(world) == {}
+
+
+@pytest.mark.parametrize(
+    ("keys", "fields", "edited", "part"),
+    [
+        (None, (), False, False),
+        ("all", (), False, False),
+        ("one", (), False, True),
+        (None, ("ponNumber",), False, True),
+        (None, (), True, True),
+    ],
+)
+def test_a_rollback_knows_whether_it_takes_all_of_a_batch_back(
+    keys: str | None, fields: tuple[str, ...], edited: bool, part: bool
+) -> None:
+    world, _ = applied()
+    every = {c.key for c in changes(world, synced(world))}
+    if edited:
+        edit(world, ponNumber="a later edit")
+    back = plan(world, synced(world), {"all": every, "one": {KEY}}.get(keys or ""), *fields)
+    assert back.part is part
+
+
+def test_a_key_that_the_batch_does_not_hold_is_told_and_nothing_is_planned() -> None:
+    world, _ = applied()
+    for keys in (["poles/NO.SUCH", KEY], ["poles/NO.SUCH", "poles/ZZ"]):
+        with pytest.raises(NotFound, match=r"poles/NO\.SUCH: is not in this batch"):
+            plan(world, synced(world), keys)
+        with pytest.raises(NotFound, match=r"poles/NO\.SUCH: is not in this batch"):
+            preview(world.ctx, synced(world), Choice(frozenset(keys)))
+    assert load_target(world.outside).state.open == ""
+    assert len(world.documents(layout.BATCHES)) == 1
+
+
+def test_nothing_is_taken_back_while_a_batch_is_promoted() -> None:
+    world, _ = applied()
+    net.feed(world, [net.record("7-0", 7, day="2026-06-05")])
+    other = world.run().batch
+    token, code = world.link()
+    decide_by_link(world.ctx, token, code, Said("approve"))
+    with pytest.raises(Refused, match=f"is being promoted now \\({other}\\)") as told:
+        plan(world, synced(world))
+    assert told.value.remedy
+    assert preview(world.ctx, synced(world))  # looking is free
+
+
+def test_the_window_ends_at_its_last_moment_and_not_before() -> None:
+    world, _ = applied()
+    finished = world.batch(synced(world)).finished_at
+    assert finished is not None
+    ends = finished.plus(world.ctx.pipeline.rollback_window.total_seconds())
+    at = replace(world.ctx, ports=replace(world.ports, now=lambda: ends))
+    assert preview(at, synced(world))
+    past = replace(world.ctx, ports=replace(world.ports, now=lambda: ends.plus(0.001)))
+    with pytest.raises(Refused, match=f"could be rolled back until {ends}"):
+        preview(past, synced(world))
+
+
+def test_a_batch_that_left_nothing_is_told_to_have_nothing_left() -> None:
+    world, before = applied()
+    plan(world, synced(world))
+    world.approve()
+    assert everything(world) == before
+    done = world.batch(synced(world))
+    world.production.commit([Update(layout.batch(done.id), {"status": "APPLIED"}, (("status",),))])
+    with pytest.raises(Refused, match="has nothing left to take back Production holds none"):
+        plan(world, synced(world))
+    assert all(r.change is None and r.why for r in preview(world.ctx, synced(world)))
+
+
+def test_the_open_batch_that_a_rollback_pushes_aside_leads_to_it_and_is_remembered() -> None:
+    world, _ = applied()
+    net.feed(world, [net.record("7-0", 7, day="2026-06-05")])
+    waiting = world.run().batch
+    back = plan(world, synced(world))
+    assert world.batch(waiting).superseded_by == back.id
+    assert [r.batch for r in load_target(world.outside).state.recheck] == [waiting]
+    again = plan(world, synced(world))
+    assert world.batch(back.id).superseded_by == again.id
+    assert [r.batch for r in load_target(world.outside).state.recheck] == [waiting]  # a rollback is not proposed again by itself
+
+
+def test_what_was_refused_of_a_batch_is_no_part_of_taking_it_back() -> None:
+    world = World(pages=PlainPages())
+    net.feed(world, net.network(range(1, 4)))
+    world.run()
+    refused = f"drops/{net.drop_name(10)}"
+    world.decide(Said("approve", changes={refused: "reject"}))
+    assert refused not in {r.undone.key for r in preview(world.ctx, synced(world))}
+    assert refused not in {c.key for c in changes(world, plan(world, synced(world)).id)}
+
+
+def test_a_group_is_taken_back_in_one_pack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packs, "MAX_CHANGES", 2)
+    world = World(pages=PlainPages())
+    net.feed(world, net.network(range(1, 4)))
+    world.run()
+    world.approve("approve")
+    back = plan(world, synced(world))
+    assert (back.packs, back.counts) == (3, {"poles DELETE": 3, "drops DELETE": 3})
+    for number in range(3):
+        assert len({c.group for c in staging.load_pack(world.outside, back.id, number).changes}) == 1
+    world.approve()
+    assert everything(world) == {}
