@@ -39,7 +39,7 @@ def test_objects_are_written_read_and_listed_by_googles_client(port: int) -> Non
     assert blobs.write("backups/b1/0.jsonl.gz", bytes(range(256)) * 4096, "application/gzip")
     assert blobs.read("backups/b1/0.jsonl.gz") == bytes(range(256)) * 4096
     assert blobs.names("reports/") == ["reports/b1/pre.html"]
-    blobs._bucket.client.close()
+    blobs._client.close()
 
 
 def test_a_report_opens_in_a_browser_by_its_address(port: int) -> None:
@@ -49,7 +49,7 @@ def test_a_report_opens_in_a_browser_by_its_address(port: int) -> None:
         assert response.headers.get_content_type() == "text/html"
         assert response.headers["Content-Disposition"] is None
         assert response.read() == REPORT
-    blobs._bucket.client.close()
+    blobs._client.close()
 
 
 def test_a_connection_that_says_nothing_stops_nobody(port: int) -> None:
@@ -66,5 +66,5 @@ def test_objects_outlive_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     process.stop()
     process = started(tmp_path / "storage", port)
     assert blobs.read("reports/b1/pre.html") == REPORT
-    blobs._bucket.client.close()
+    blobs._client.close()
     process.stop()
