@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import cache
 from typing import TypeVar
 
@@ -140,4 +141,5 @@ class Threads:
         if len(todo) < 2:
             return [do(item) for item in todo]
         with ThreadPoolExecutor(min(self._many, len(todo))) as pool:
-            return list(pool.map(do, todo))
+            contexts = [copy_context() for _ in todo]
+            return list(pool.map(lambda context, item: context.run(do, item), contexts, todo))

@@ -492,6 +492,6 @@ def test_a_late_newcomer_in_the_place_of_one_that_was_deleted_is_found_with_the_
 def test_a_batch_says_what_its_capture_was_billed() -> None:
     world = world_of(*NETWORK)
     batch = world.batch(world.run().batch)
-    assert batch.bill["capture_reads"] >= len(NETWORK)
-    assert batch.bill["capture_writes"] >= batch.packs
-    assert batch.bill["capture_deletes"] == 0
+    assert batch.costs["capture"].reads >= len(NETWORK)
+    assert batch.costs["capture"].writes >= batch.packs
+    assert batch.costs["capture"].deletes == 0

@@ -8,6 +8,7 @@ from typing import Any
 
 from penstock.core.batch import Status
 from penstock.core.changes import Action, Change, ChangeStatus, FieldDiff, Finding
+from penstock.core.cost import Cost
 from penstock.core.plan import Batch, Decision, Review, Row, Tally
 from penstock.core.values import Data, Timestamp, dumps
 
@@ -170,7 +171,8 @@ def batch(**fields: Any) -> Batch:
         "production_before": {"planned-poles": 5_075, "drops": 6_254},
         "opened_at": NOW.plus(180),
         "expires_at": NOW.plus(7 * 86_400),
-        "bill": {"reads": 2_318, "writes": 12, "deletes": 0, "messages": 6},
+        "costs": {"capture": Cost(2_318, 12), "check": Cost(410, 6, 0, 6)},
+        "foreseen": {"capture": Cost(2_320, 12), "check": Cost(402, 6, 0, 6), "promote": Cost(24, 5_301, 2, 6)},
         "notes": ("Complete: 15,191 records counted and streamed at one moment.",),
     }
     return Batch(**{**given, **fields})

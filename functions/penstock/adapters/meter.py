@@ -1,4 +1,4 @@
-"""Counts what a store does as Firestore bills it. Many threads may use one meter."""
+"""Counts what a store does as Firestore bills it (`core.bill` has the rules). Many threads may use one meter."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
+from penstock.core.bill import count_of
 from penstock.core.records import Bill, Delete, Write
-
-ENTRIES_PER_READ = 1_000  # a count costs one read for so many index entries
+from penstock.ports import TAB
 
 
 class Meter:
@@ -30,12 +30,13 @@ class Meter:
             self._bill.rpcs += 1
 
     def reads(self, collection: str, reads: int) -> None:
+        _put_on_tab(reads, 0, 0)
         with self._lock:
             self._bill.reads += reads
             self._bill.by_collection[collection] = self._bill.by_collection.get(collection, 0) + reads
 
     def count(self, collection: str, entries: int) -> None:
-        self.reads(collection, max(1, -(-entries // ENTRIES_PER_READ)))
+        self.reads(collection, count_of(entries))
 
     def get(self, path: str) -> None:
         self.reads(path.rpartition("/")[0], 1)
@@ -43,6 +44,12 @@ class Meter:
     def commit(self, writes: Sequence[Write]) -> None:
         """A commit went through."""
         deletes = sum(isinstance(write, Delete) for write in writes)
+        _put_on_tab(0, len(writes) - deletes, deletes)
         with self._lock:
             self._bill.deletes += deletes
             self._bill.writes += len(writes) - deletes
+
+
+def _put_on_tab(reads: int, writes: int, deletes: int) -> None:
+    if (tab := TAB.get()) is not None:
+        tab.add(reads, writes, deletes)

@@ -9,7 +9,7 @@ Exit codes: 0 done; 1 something was found or refused; 2 the command was wrong; 3
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from penstock.core.values import Value
@@ -194,6 +194,15 @@ class DecisionLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseLine:
+    """What a phase of a batch costs: billed operations, and messages. Null: it was not foreseen, or is not metered yet."""
+
+    phase: str  # capture, check, review, decide, promote, report
+    foreseen: Counts | None  # reads, writes, deletes, messages
+    metered: Counts | None
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """`penstock show`. `changes` are those of the page (or the one asked for by `--change`), `findings` count by rule and
     severity, `digest` is what a decision is bound to."""
@@ -221,6 +230,8 @@ class Shown:
     pages: int  # 0: unknown, and there are more
     changes: tuple[ChangeLine, ...]
     next_steps: Steps
+    bill: tuple[PhaseLine, ...] = ()
+    usd: Mapping[str, float] = field(default_factory=dict)  # `foreseen` and `metered` until now
 
 
 @dataclass(frozen=True, slots=True)

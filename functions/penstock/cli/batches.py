@@ -16,7 +16,7 @@ from penstock.use_cases import effects, listing
 from penstock.use_cases.capture import capture
 from penstock.use_cases.context import Context, load_batch, load_target
 from penstock.use_cases.reviewing import find_row, review
-from penstock.web.summary import sentence
+from penstock.web.summary import billed, priced, sentence
 from penstock.web.text import plain
 
 SHORT = 60  # characters of a value in a table
@@ -156,6 +156,8 @@ def show(app: App, batch: str, key: str | None, findings: bool, page: int) -> No
     def people() -> None:
         output.say(f"{held.id}  {held.status}  {sentence(held)}")
         _head(answer)
+        if held.foreseen or held.costs:
+            output.say(f"  bill: {billed(held)}; {priced(held)}")
         if key:
             _fields(answer.changes[0])
         elif answer.changes:

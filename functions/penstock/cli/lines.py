@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from penstock.cli import answers
 from penstock.core.changes import Finding
+from penstock.core.cost import PHASES, Cost, money, total
 from penstock.core.plan import Batch, Row, Tally
 from penstock.core.values import Timestamp, dotted
 
@@ -91,7 +93,20 @@ def shown(batch: Batch, rows: tuple[Row, ...], page: int, pages: int, steps: tup
         pages=pages,
         changes=tuple(map(change_line, rows)),
         next_steps=steps,
+        bill=tuple(
+            answers.PhaseLine(phase, _counts(batch.foreseen.get(phase)), _counts(batch.costs.get(phase)))
+            for phase in PHASES
+            if phase in batch.foreseen or phase in batch.costs
+        ),
+        usd={
+            "foreseen": round(money(total(batch.foreseen.values()), batch.prices), 6),
+            "metered": round(money(total(batch.costs.values()), batch.prices), 6),
+        },
     )
+
+
+def _counts(cost: Cost | None) -> dict[str, int] | None:
+    return asdict(cost) if cost is not None else None
 
 
 def steps_of(batch: Batch) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from penstock.core.cost import Prices
 from penstock.core.values import FieldPath
 
 Pick = Literal["latest", "earliest", "smallest", "distinct", "count"]
@@ -173,6 +174,7 @@ class Pipeline:
     staging_retention: dt.timedelta
     rollback_window: dt.timedelta
     readback_share: float = 0.02
+    prices: Prices = Prices()  # noqa: RUF009 - a constant
 
     def version_of(self, entity: Entity) -> FieldPath | None:
         """The target field that holds a record's own change stamp, where it is mapped."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from penstock.core.batch import Status
 from penstock.core.certificate import Certificate
 from penstock.core.changes import Change, ChangeStatus, Finding
+from penstock.core.cost import Cost, Prices
 from penstock.core.values import Timestamp
 
 Kind = Literal["sync", "followup", "rollback", "hold"]  # a hold has no changes: brakes stopped a run, and it is decided upon
@@ -90,7 +91,9 @@ class Batch:
     part: bool = False  # a rollback of some of the changes: the batch that it rolls back stands
     follows: str = ""  # a follow-up's origin
     reports: Mapping[str, str] = field(default_factory=dict)  # `pre-sync.html` → where a person finds it
-    bill: Mapping[str, int] = field(default_factory=dict)  # capture_reads, capture_writes, capture_deletes
+    costs: Mapping[str, Cost] = field(default_factory=dict)  # by phase, as metered
+    foreseen: Mapping[str, Cost] = field(default_factory=dict)  # by phase, before it began
+    prices: Prices = Prices()  # noqa: RUF009 - a constant; those in force when it was staged
     certificates: tuple[Certificate, ...] = ()  # of each source that was read
     notes: tuple[str, ...] = ()  # certificates, brakes: one plain sentence each
     error: str = ""  # why FAILED, and what to do

@@ -15,6 +15,7 @@ from penstock.core import layout
 from penstock.core.batch import Status
 from penstock.core.changes import Change
 from penstock.core.codec import Mode, Recheck, SourceState, TargetState
+from penstock.core.cost import Cost
 from penstock.core.decisions import person
 from penstock.core.declaration import Entity
 from penstock.core.diff import Declined, Older, is_older, lapsed, plan
@@ -28,8 +29,11 @@ from penstock.use_cases import braking, lease, staging
 from penstock.use_cases.context import Context, Held, HeldTarget, Move, advance, find_batch, load_target
 from penstock.use_cases.departures import departed
 from penstock.use_cases.finish import give_up
+from penstock.use_cases.foreseeing import staged
+from penstock.use_cases.metering import Metering
+from penstock.use_cases.outlook import Reads, rest_of_capture
 from penstock.use_cases.production import Asked, Match, Production, cheaper
-from penstock.use_cases.proposing import Count, Found, Outcome, manifest_of, propose
+from penstock.use_cases.proposing import Count, Found, Outcome, held_of, manifest_of, propose
 from penstock.use_cases.reading import Look, Plan, Reading, changes, everything, look_at, plans, scanned
 from penstock.use_cases.reconcile import recount
 
@@ -42,6 +46,7 @@ def capture(ctx: Context, mode: Mode = "changes", started_by: str = "schedule") 
     find what is gone from it, as `changes` does when it is due; `recheck` plans again what drifted or was left undecided. A
     source outside its bands holds the run: `Outcome.held` says why. Raises `Refused` while the target is paused or
     another run holds it, `Unavailable` while a batch is being applied. One whose promotion FAILED is given up."""
+    metering = Metering()
     target = load_target(ctx)
     lease.admit(ctx, target.state)
     given_up: tuple[Set, ...] = ()
@@ -56,7 +61,7 @@ def capture(ctx: Context, mode: Mode = "changes", started_by: str = "schedule") 
         mode = "reconcile"
     held = lease.take(ctx, target, mode, started_by)
     try:
-        outcome = Run(ctx, held).run()
+        outcome = Run(ctx, held, metering).run()
         return replace(outcome, owed=(*given_up, *outcome.owed))
     except Exception:
         assert held.state.lease is not None
@@ -90,17 +95,16 @@ def _group(entity: Entity, projected: Projected) -> str:
 class Run:
     """One capture. Holds what is gathered on the way; nothing of it outlives the run."""
 
-    def __init__(self, ctx: Context, target: HeldTarget) -> None:
+    def __init__(self, ctx: Context, target: HeldTarget, metering: Metering) -> None:
         assert target.state.lease is not None
         self.ctx, self.target, self.lease, self.at = ctx, target, target.state.lease, lease.moment(target)
         counts = {entity.name: Count() for entity in ctx.pipeline.entities}
-        self.found = Found(self.lease.mode, self.lease.started_by, self.at, counts)
+        self.found = Found(self.lease.mode, self.lease.started_by, self.at, counts, metering=metering)
         self.claims: dict[str, tuple[str, int]] = {}  # projected key → the group that claimed it first, and how often it was
         self.again: dict[str, set[Value]] = {}  # source → groups to be planned again
         self.drifted: dict[str, dict[str, list[Value]]] = {}  # change key → dotted field → [planned against, approved]
         self.voices: staging.Voices = {}
         self.packer = Packer()
-        self.before = self._billed()
 
     @property
     def mode(self) -> Mode:
@@ -124,6 +128,7 @@ class Run:
         if state.open and self.ctx.pipeline.gate.approvals > 1:
             self.voices = staging.voices_on(self.ctx, state.open, but=person(self.lease.started_by))
         declined = staging.declined(self.ctx)
+        self.found.foreseen = self.found.spent + self._outlook(reads)
         for look, entities in reads:
             production = self._production(entities, look)
             for chunk in self._projected(look):
@@ -134,15 +139,11 @@ class Run:
                 self.found.counts[entity.name].read += look.reading.blank
         for draft in self.packer.rest():
             self._stage(draft)
-        now = self._billed()
-        self.found.bill = {f"capture_{name}": now[name] - self.before[name] for name in now}
         return propose(self.ctx, self.target, self.found)
 
-    def _billed(self) -> dict[str, int]:
-        """What the databases that this run touches have metered so far, in this process."""
-        stores = {id(s): s for s in (self.ctx.store, *map(self.ctx.source_store, self.ctx.pipeline.sources.values()))}
-        bills = [store.bill for store in stores.values()]
-        return {name: sum(getattr(bill, name) for bill in bills) for name in ("reads", "writes", "deletes")}
+    def _outlook(self, reads: Reads) -> Cost:
+        known = manifest_of(self.ctx, self.target, self.found)
+        return rest_of_capture(self.ctx, self.found, reads, self.again, known, is_open=bool(self.target.state.open))
 
     def _reads(self) -> list[tuple[Look, list[Entity]]]:
         reads = [(self._look(source_plan), entities) for source_plan, entities in plans(self.ctx.pipeline)]
@@ -172,7 +173,9 @@ class Run:
         state = self.target.state
         wanted = [] if self.mode == "full" else [*state.recheck, *([Recheck(state.open)] if state.open else [])]
         for recheck in wanted:
-            for change in staging.changes_of(self.ctx, recheck.batch):
+            packs = list(staging.packs_of(self.ctx, recheck.batch))
+            self.found.open_packs += len(packs) if recheck.batch == state.open else 0
+            for change in (change for pack in packs for change in pack.changes):
                 if recheck.keys is None or change.key in recheck.keys:
                     source = self.ctx.pipeline.entity(change.entity).source
                     found.setdefault(source, set()).add(change.group)
@@ -195,7 +198,7 @@ class Run:
     def _production(self, entities: Sequence[Entity], look: Look) -> Production:
         if self.mode != "full":
             return Asked(self.ctx, self.at)
-        return cheaper(self.ctx, entities, look.count(self.at), self.at)
+        return cheaper(self.ctx, entities, look.count(self.at), held_of(self.ctx, self.found), self.at)
 
     def _projected(self, look: Look) -> Iterator[list[list[Projected]]]:
         """Groups, projected, some hundred records at a time, without those that were dealt with."""
@@ -305,6 +308,7 @@ class Run:
             self.found.batch = self._begin()
         staging.stage(self.ctx, self.found.batch.batch.id, draft, self.voices)
         self.found.staged.append((draft.digest, draft.counts))
+        self.found.packs.append(staged(self.ctx, draft, held_of(self.ctx, self.found)))
 
     def _begin(self) -> Held:
         state = self.target.state

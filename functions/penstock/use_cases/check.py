@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from penstock.core import later_edits, layout
 from penstock.core.batch import DECIDED, OPEN, Status
 from penstock.core.changes import Action
+from penstock.core.codec import to_data
+from penstock.core.cost import Cost
 from penstock.core.errors import Conflict, OutcomeUnknown
 from penstock.core.records import Query, Set, Snapshot, Update, Where, unchanged_since
 from penstock.core.rules import Count, Lookup, check, gather, lookups
 from penstock.use_cases import staging
 from penstock.use_cases.context import Context, Move, advance, load_batch
+from penstock.use_cases.metering import Metering
 from penstock.use_cases.opening import open_review
 from penstock.use_cases.production import IN, chunks
 from penstock.use_cases.staging import Pack
@@ -20,15 +23,16 @@ from penstock.use_cases.staging import Pack
 def check_pack(ctx: Context, batch: str, number: int) -> tuple[Set, ...]:
     """Judge a pack and write what was found with it; a pack that is checked already is left as it is. Gives what is owed when
     this was the last one and the review was opened."""
+    metering = Metering()
     pack = staging.load_pack(ctx, batch, number)
     if pack.state == "STAGED":
-        _judge(ctx, pack)
+        _judge(ctx, pack, metering)
     if staging.next_waits(ctx, batch, number, "STAGED") or ctx.store.count(staging.in_state(batch, "STAGED")):
         return ()
     return open_review(ctx, batch, number)
 
 
-def _judge(ctx: Context, pack: Pack) -> None:
+def _judge(ctx: Context, pack: Pack, metering: Metering) -> None:
     changes = pack.changes
     proposed = [change for change in changes if "undoes" not in change.facts]  # what is taken back was judged when it came
     found: dict[Lookup, Snapshot | int] = {}
@@ -36,6 +40,7 @@ def _judge(ctx: Context, pack: Pack) -> None:
         found |= _look_up(ctx, pack.fields["batch"], asked)
     findings = check(ctx.pipeline, ctx.target.prefix, proposed, found) + later_edits.findings(changes)
     fields = staging.findings_fields(findings, gather(ctx.pipeline, proposed)) | {"state": "CHECKED", "error": ""}
+    fields["costs"] = {"check": to_data(metering.spent + Cost(writes=1))}
     assert pack.snapshot.update_time is not None
     mask = tuple((name,) for name in fields)
     try:

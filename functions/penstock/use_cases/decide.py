@@ -8,7 +8,9 @@ from typing import Any
 
 from penstock.core import decisions, layout, tokens
 from penstock.core.batch import Status
+from penstock.core.bill import refusing
 from penstock.core.codec import to_data
+from penstock.core.cost import Cost
 from penstock.core.decisions import Subject, admit, closed, demand_complete, outcome, person
 from penstock.core.errors import Conflict, InvalidInput, OutcomeUnknown, Refused
 from penstock.core.packs import digest_of
@@ -18,6 +20,7 @@ from penstock.core.tokens import Grant
 from penstock.core.values import Data, Timestamp, dumps
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, LostRace, Move, advance, load_batch, load_target
+from penstock.use_cases.metering import Metering
 from penstock.use_cases.opening import invite
 from penstock.use_cases.staging import Pack
 
@@ -70,6 +73,7 @@ def find_link(ctx: Context, token: str) -> Link:
 def decide_by_link(ctx: Context, token: str, code: str, said: Said) -> tuple[Batch, tuple[Set, ...]]:
     """Decide with a mailed link and the code beside it. Gives the batch as it then stands, and what is owed."""
     for _ in range(TRIES_AT_ONCE):
+        metering = Metering()
         link = find_link(ctx, token)
         held = load_batch(ctx, link.grant.batch)
         decision = Decision(
@@ -90,7 +94,7 @@ def decide_by_link(ctx: Context, token: str, code: str, said: Said) -> tuple[Bat
         except (Conflict, OutcomeUnknown):
             continue  # another try of this link was counted meanwhile: whether this code is right is not told for nothing
         used = Update(link.snapshot.path, {"state": "used", "used_at": ctx.ports.now()}, USED, EXISTS)
-        return _decide(ctx, held, decision, [used])
+        return _decide(ctx, metering, held, decision, [used])
     raise WrongCode("The code was not checked, because other tries went on at the same time.", "Type it again.", ())
 
 
@@ -108,10 +112,11 @@ def _written(link: Link) -> Timestamp:
 
 def decide(ctx: Context, batch: str, digest: str, by: str, said: Said) -> tuple[Batch, tuple[Set, ...]]:
     """Decide as a person whose identity the caller has proved: the CLI's operator. `digest` is that of what they were shown."""
+    metering = Metering()
     held = load_batch(ctx, batch)
     decision = Decision(by, ctx.ports.now(), digest, said.verdict, said.groups, said.changes, said.note)
     admit(held.batch, decision, ctx.approvers)
-    return _decide(ctx, held, decision, [])
+    return _decide(ctx, metering, held, decision, [])
 
 
 def _admit_link(ctx: Context, link: Link, held: Held, decision: Decision) -> None:
@@ -159,7 +164,9 @@ class WrongCode(Refused):
         self.owed = owed
 
 
-def _decide(ctx: Context, held: Held, decision: Decision, writes: list[Write]) -> tuple[Batch, tuple[Set, ...]]:
+def _decide(
+    ctx: Context, metering: Metering, held: Held, decision: Decision, writes: list[Write]
+) -> tuple[Batch, tuple[Set, ...]]:
     batch = held.batch
     staging.demand_shown(batch)
     subjects = list(_subjects(ctx, batch))
@@ -167,36 +174,38 @@ def _decide(ctx: Context, held: Held, decision: Decision, writes: list[Write]) -
     demand_complete((s for s, _ in subjects), decision, batch.batch_findings)
     decided = replace(batch, decisions=(*batch.decisions, decision))
     if batch.kind == "hold":
-        return _decide_hold(ctx, held, decided, writes)
+        return _decide_hold(ctx, metering, held, decided, writes)
     verdicts = [outcome(s, decided.decisions, pack.carried, batch.approvals) for s, pack in subjects]
     approved, refused = verdicts.count("approve"), verdicts.count("reject")
     fields = {"decisions": decided.decisions, "approved": approved, "rejected": refused}
     detail = {"digest": batch.digest, "verdict": decision.verdict, "approved": approved, "rejected": refused}
     detail["decision"] = digest_of(dumps(to_data(decision)))
     if None in verdicts:
-        return _commit(ctx, Move(held, Status.UNDER_REVIEW, decision.by, fields, detail), writes, ())
+        return _commit(ctx, metering, Move(held, Status.UNDER_REVIEW, decision.by, fields, detail), writes, ())
     fields["decided_at"] = decision.at
     if not approved:
         owed = outbox.owe(ctx, batch.id, "remember"), outbox.owe(ctx, batch.id, "archive", since=held.head.sequence)
-        return _commit(ctx, Move(held, Status.REJECTED, decision.by, fields, detail), writes, owed, {"open": ""})
+        return _commit(ctx, metering, Move(held, Status.REJECTED, decision.by, fields, detail), writes, owed, {"open": ""})
     promote = outbox.owe(ctx, batch.id, "promote")
     step = Move(held, Status.APPROVED, decision.by, fields, detail)
-    return _commit(ctx, step, writes, (promote,), {"open": "", "applying": batch.id})
+    return _commit(ctx, metering, step, writes, (promote,), {"open": "", "applying": batch.id})
 
 
-def _decide_hold(ctx: Context, held: Held, decided: Batch, writes: list[Write]) -> tuple[Batch, tuple[Set, ...]]:
+def _decide_hold(
+    ctx: Context, metering: Metering, held: Held, decided: Batch, writes: list[Write]
+) -> tuple[Batch, tuple[Set, ...]]:
     """What was seen of the source passes, or it holds every run until it changes. There are no changes to speak of."""
     last, standing = decided.decisions[-1], load_target(ctx).state.hold
     fields: dict[str, Any] = {"decisions": decided.decisions}
     detail = {"digest": decided.digest, "verdict": last.verdict, "decision": digest_of(dumps(to_data(last)))}
     if last.verdict == "approve" and len({person(d.by) for d in decided.decisions}) < decided.approvals:
-        return _commit(ctx, Move(held, Status.UNDER_REVIEW, last.by, fields, detail), writes, ())
+        return _commit(ctx, metering, Move(held, Status.UNDER_REVIEW, last.by, fields, detail), writes, ())
     fields["decided_at"] = last.at
     target_fields: Data = {"open": "", "hold": standing and replace(standing, verdict=last.verdict)}
     if last.verdict == "reject":
-        return _commit(ctx, Move(held, Status.REJECTED, last.by, fields, detail), writes, (), target_fields)
+        return _commit(ctx, metering, Move(held, Status.REJECTED, last.by, fields, detail), writes, (), target_fields)
     proceed = outbox.owe(ctx, decided.id, "proceed")
-    return _commit(ctx, Move(held, Status.APPROVED, last.by, fields, detail), writes, (proceed,), target_fields)
+    return _commit(ctx, metering, Move(held, Status.APPROVED, last.by, fields, detail), writes, (proceed,), target_fields)
 
 
 def _subjects(ctx: Context, batch: Batch) -> list[tuple[Subject, Pack]]:
@@ -208,10 +217,15 @@ def _subjects(ctx: Context, batch: Batch) -> list[tuple[Subject, Pack]]:
 
 
 def _commit(
-    ctx: Context, step: Move, writes: list[Write], owed: tuple[Set, ...], target_fields: Data | None = None
+    ctx: Context, metering: Metering, step: Move, writes: list[Write], owed: tuple[Set, ...], target_fields: Data | None = None
 ) -> tuple[Batch, tuple[Set, ...]]:
     for _ in range(3):
         target = load_target(ctx) if target_fields else None
+        before = step.held.batch.costs
+        spent = metering.spent + Cost(writes=2 + len(writes) + len(owed) + (target is not None))
+        spent += refusing(step.held.batch.packs) if step.to is Status.REJECTED and owed else Cost()
+        costs = {**before, "decide": before.get("decide", Cost()) + spent}
+        step = replace(step, fields={**step.fields, "costs": costs})
         try:
             (held, *_) = advance(ctx, step, writes=[*writes, *owed], target=target, target_fields=dict(target_fields or {}))
         except LostRace as lost:

@@ -8,6 +8,9 @@ from dataclasses import replace
 
 from penstock.core import layout, tokens
 from penstock.core.batch import Status
+from penstock.core.bill import query_of, reported
+from penstock.core.codec import to_data
+from penstock.core.cost import Cost
 from penstock.core.packs import decode_findings
 from penstock.core.plan import Batch
 from penstock.core.promotion import refusal
@@ -18,6 +21,7 @@ from penstock.use_cases import archiving, outbox, staging
 from penstock.use_cases.context import Context, LostRace, Move, advance, load_batch
 from penstock.use_cases.finish import finish, sample
 from penstock.use_cases.listing import batches
+from penstock.use_cases.metering import Metering
 from penstock.use_cases.opening import CONTENT_TYPES, open_review, write_report
 from penstock.use_cases.outbox import Effect
 from penstock.use_cases.promote import promote_pack, start
@@ -82,7 +86,9 @@ def promote(ctx: Context, _: str, data: Data) -> None:
 def report(ctx: Context, _: str, data: Data) -> None:
     """The report after a promotion. What it finds out is noted on the batch too: a sample read back, what production holds now,
     and where the files lie. A batch that was given up names its own trouble and is not read back."""
+    metering = Metering()
     batch = load_batch(ctx, data["batch"]).batch
+    others = batches(ctx, limit=INDEXED)
     after = {ctx.collection(e): ctx.store.count(Query(ctx.collection(e))) for e in ctx.pipeline.entities}
     fields: Data = {"production_after": after}
     if not batch.error:
@@ -91,13 +97,18 @@ def report(ctx: Context, _: str, data: Data) -> None:
         if back.mismatched:
             named = ", ".join(back.mismatched[:5])
             fields["error"] = f"{len(back.mismatched)} records read back differ from what was approved: {named}."
+    told = metering.spent + Cost(reads=query_of(batch.packs), writes=1) + reported(batch.packs, 1 + (batch.kind == "rollback"))
+    told += Cost(writes=1, messages=1) if batch.drifted else Cost()
+    fields["costs"] = {**batch.costs, "report": told}
     batch = replace(batch, **fields)
     kind = "rollback" if batch.kind == "rollback" else "post-sync"
     packs = (pack for pack in staging.packs_of(ctx, batch.id) if staging.is_intact(batch, pack))  # `error` names any other
     rows = (row for pack in packs for row in rows_of(pack, batch))
     fields["reports"] = {**batch.reports, **write_report(ctx, kind, batch, rows)}
-    ctx.store.commit([Update(layout.batch(batch.id), fields, tuple((name,) for name in fields), EXISTS)])
-    page = ctx.ports.pages.index(ctx.id, batches(ctx, limit=INDEXED))
+    written = {**fields, "costs": to_data(fields["costs"])}
+    ctx.store.commit([Update(layout.batch(batch.id), written, tuple((name,) for name in written), EXISTS)])
+    batch = replace(batch, **fields)
+    page = ctx.ports.pages.index(ctx.id, [batch if other.id == batch.id else other for other in others])
     ctx.ports.blobs.write(layout.index_blob(ctx.id), page, CONTENT_TYPES["html"], replace=True)
 
 

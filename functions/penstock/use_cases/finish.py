@@ -9,8 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from penstock.core.batch import Status
+from penstock.core.bill import after_pack, starting
 from penstock.core.changes import Change
 from penstock.core.codec import Recheck, to_data
+from penstock.core.cost import Cost, total
 from penstock.core.errors import Conflict, OutcomeUnknown, Unavailable
 from penstock.core.packs import Ledger, digest_of_ledgers
 from penstock.core.plan import Batch
@@ -19,6 +21,7 @@ from penstock.core.records import Set, Update, unchanged_since
 from penstock.core.values import Data, Timestamp, dumps
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, LostRace, Move, advance, find_batch, load_batch, load_target
+from penstock.use_cases.metering import Metering
 from penstock.use_cases.promote import resolve
 from penstock.use_cases.staging import Pack
 
@@ -41,6 +44,7 @@ def finish(ctx: Context, batch: str, number: int | None = None) -> tuple[Set, ..
     """Bring a batch to rest when its last pack is promoted; otherwise do nothing. Gives what is owed: report, mail, follow-up."""
     if ctx.store.count(staging.in_state(batch, "CHECKED")):
         return ()
+    metering = Metering()
     held = load_batch(ctx, batch)
     if held.batch.status is not Status.APPLYING:
         return ()
@@ -57,7 +61,26 @@ def finish(ctx: Context, batch: str, number: int | None = None) -> tuple[Set, ..
         "rejected": sum(len(ledger.rejected) for ledger in ledgers if ledger),
         "finished_at": ctx.ports.now(),
     }
-    return _rest(ctx, held, to, fields, drifted, {"ledgers": digest_of_ledgers(pack.fields["ledger"] for pack in packs)})
+    detail: Data = {"ledgers": digest_of_ledgers(pack.fields["ledger"] for pack in packs)}
+    return _rest(ctx, held, to, fields, drifted, detail, _Spent(metering, _promoting(packs, by_messages=number is not None)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    """What ends in the commit that brings a batch to rest."""
+
+    metering: Metering
+    packs: Cost
+
+    def with_writes(self, writes: int) -> Cost:
+        return self.packs + self.metering.spent + Cost(writes=writes)
+
+
+def _promoting(packs: Sequence[Pack], *, by_messages: bool) -> Cost:
+    own = total(pack.cost("promote") for pack in packs)
+    if by_messages:
+        return own + starting(len(packs)) + total(after_pack(pack.number, len(packs)) for pack in packs)
+    return own + starting(0) + Cost(reads=1)
 
 
 def give_up(ctx: Context, batch: str) -> tuple[Set, ...]:
@@ -109,16 +132,19 @@ def _owed(ctx: Context, held: Held) -> list[Set]:
     return [outbox.owe(ctx, batch, "report", "post"), outbox.owe(ctx, batch, "done"), archive]
 
 
-def _rest(ctx: Context, held: Held, to: Status, fields: Data, drifted: tuple[str, ...], detail: Data) -> tuple[Set, ...]:
+def _rest(
+    ctx: Context, held: Held, to: Status, fields: Data, drifted: tuple[str, ...], detail: Data, spent: _Spent
+) -> tuple[Set, ...]:
     batch, target = held.batch, load_target(ctx)
     owed = _owed(ctx, held)
     target_fields: Data = {"applying": ""}
     if drifted and batch.kind != "rollback":
         target_fields["recheck"] = (*target.state.recheck, Recheck(batch.id, drifted))
         owed.append(outbox.owe(ctx, batch.id, "recheck"))
-    steps = [Move(held, to, "engine", fields, {k: v for k, v in fields.items() if isinstance(v, int)} | detail)]
-    if to is Status.APPLIED and not fields["rejected"]:
-        steps += _undone(ctx, batch)
+    undone = _undone(ctx, batch) if to is Status.APPLIED and not fields["rejected"] else []
+    told = {k: v for k, v in fields.items() if isinstance(v, int)} | detail
+    promoting = spent.with_writes(2 * (1 + len(undone)) + len(owed) + 1)
+    steps = [Move(held, to, "engine", {**fields, "costs": {**batch.costs, "promote": promoting}}, told), *undone]
     try:
         advance(ctx, *steps, writes=owed, target=target, target_fields=target_fields)
     except LostRace:

@@ -11,7 +11,9 @@ from itertools import islice
 
 from penstock.core import freeze, layout, tokens
 from penstock.core.batch import OPEN, Status
+from penstock.core.bill import after_pack, asking, mailing
 from penstock.core.changes import SEVERITIES, Finding
+from penstock.core.cost import Cost, total
 from penstock.core.packs import digest_of_batch, encode_findings
 from penstock.core.plan import Batch, Row
 from penstock.core.records import ABSENT, Set
@@ -19,6 +21,7 @@ from penstock.core.rules import judge
 from penstock.core.tokens import Grant
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, LostRace, Move, advance, load_batch
+from penstock.use_cases.metering import Metering
 from penstock.use_cases.promote import frozen_until
 from penstock.use_cases.staging import Pack
 
@@ -28,6 +31,7 @@ WORST_IN_A_MAIL = 8
 def open_review(ctx: Context, batch: str, number: int | None = None) -> tuple[Set, ...]:
     """Open the review, once: a batch that is open, decided or gone already is left as it is. Gives the mails that are owed. With
     the number of the pack that was just checked: only if that was the last one to be."""
+    metering = Metering()
     held = load_batch(ctx, batch)
     if held.batch.status not in OPEN - {Status.UNDER_REVIEW, Status.CREATED}:
         return ()
@@ -52,11 +56,15 @@ def open_review(ctx: Context, batch: str, number: int | None = None) -> tuple[Se
         opened_at=now,
         expires_at=expires,
     )
+    several = len(ctx.approvers)
+    check = total(pack.cost("check") + after_pack(pack.number, len(packs)) for pack in packs)
+    review = metering.spent + Cost(writes=2 + 2 * several) + mailing(several)
+    opened = replace(opened, costs={**opened.costs, "check": asking(len(packs)) + check, "review": review})
     reports = write_report(ctx, "pre-sync", opened, rows(packs, opened))
     worst = _worst(packs, opened)
     grants = [invite(ctx, opened, recipient, 1, worst) for recipient in ctx.approvers]
     owed = tuple(fact for _, fact in grants)
-    names = ("batch_findings", "folded", "findings", "pack_digests", "digest", "opened_at", "expires_at")
+    names = ("batch_findings", "folded", "findings", "pack_digests", "digest", "opened_at", "expires_at", "costs")
     fields = {name: getattr(opened, name) for name in names} | {"reports": {**held.batch.reports, **reports}}
     step = Move(
         held,

@@ -12,14 +12,17 @@ from penstock.core import freeze, layout
 from penstock.core.batch import Status
 from penstock.core.changes import Action
 from penstock.core.codec import to_data
+from penstock.core.cost import Cost
 from penstock.core.decisions import consent, outcome
 from penstock.core.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from penstock.core.packs import Ledger, Ready
 from penstock.core.plan import Batch
 from penstock.core.promotion import refusal, stamp_of, write_of
 from penstock.core.records import Update, Write, unchanged_since
+from penstock.core.values import FieldPath
 from penstock.use_cases import staging
 from penstock.use_cases.context import Context, LostRace, Move, advance, held_of, load_batch
+from penstock.use_cases.metering import Metering
 from penstock.use_cases.staging import Pack, Tampered
 
 TRIES = 8
@@ -46,20 +49,22 @@ def frozen_until(ctx: Context, batch: Batch) -> dt.datetime | None:
 
 def promote_asked(ctx: Context, batch: str, number: int) -> Ledger | None:
     """What a message asks for: `promote_pack`, with batch and pack read in one call."""
+    metering = Metering()
     paths = [layout.batch(batch), layout.pack(batch, number)]
     of_batch, of_pack = ctx.store.get(paths)
     held = held_of(of_batch)
     if held is None or not of_pack.exists:
         raise NotFound("there is no such pack", subject=paths[1], remedy="`penstock show` lists a batch's packs.")
-    return _promote(ctx, held.batch, Pack(of_pack))
+    return _promote(ctx, metering, held.batch, Pack(of_pack))
 
 
 def promote_pack(ctx: Context, batch: Batch, number: int) -> Ledger | None:
     """Promote one pack; a pack that was promoted already gives its ledger again. None where the batch may not be promoted."""
-    return _promote(ctx, batch, staging.load_pack(ctx, batch.id, number))
+    metering = Metering()
+    return _promote(ctx, metering, batch, staging.load_pack(ctx, batch.id, number))
 
 
-def _promote(ctx: Context, batch: Batch, pack: Pack) -> Ledger | None:
+def _promote(ctx: Context, metering: Metering, batch: Batch, pack: Pack) -> Ledger | None:
     if pack.ledger is not None or batch.status is not Status.APPLYING:
         return pack.ledger
     verify(batch, pack)
@@ -70,7 +75,7 @@ def _promote(ctx: Context, batch: Batch, pack: Pack) -> Ledger | None:
     for _ in range(TRIES):
         going = [change for change in approved if change.key not in set(drifted)]
         try:
-            return _commit(ctx, batch, pack, going, refused, drifted)
+            return _commit(ctx, metering, batch, pack, going, refused, drifted)
         except OutcomeUnknown:
             pass
         except Conflict:
@@ -118,7 +123,13 @@ def _back_up(ctx: Context, batch: Batch, pack: Pack) -> None:
 
 
 def _commit(
-    ctx: Context, batch: Batch, pack: Pack, going: Sequence[Ready], refused: Sequence[Ready], drifted: Sequence[str]
+    ctx: Context,
+    metering: Metering,
+    batch: Batch,
+    pack: Pack,
+    going: Sequence[Ready],
+    refused: Sequence[Ready],
+    drifted: Sequence[str],
 ) -> Ledger:
     now = ctx.ports.now()
     ledger = Ledger(now, ctx.ports.new_id(), len(going), tuple(c.key for c in refused), tuple(drifted))
@@ -126,12 +137,13 @@ def _commit(
     writes: list[Write] = [write_of(change, stamp) for change in going]
     assert pack.snapshot.update_time is not None
     purge_at = now.plus(ctx.pipeline.staging_retention.total_seconds())  # from now on: a rollback is planned from the ledger
-    fields = {"state": "PROMOTED", "ledger": to_data(ledger), "purge_at": purge_at}
-    as_read = unchanged_since(pack.snapshot.update_time)
-    writes.append(Update(pack.snapshot.path, fields, (("state",), ("ledger",), ("purge_at",)), as_read))
     remembered = remembered_of(batch, pack, going, refused)
     if remembered:
         writes.append(staging.remember(ctx, batch.id, pack.number, remembered))
+    cost = metering.with_commit(writes) + Cost(writes=1)
+    fields = {"state": "PROMOTED", "ledger": to_data(ledger), "purge_at": purge_at, "costs": {"promote": to_data(cost)}}
+    mask: tuple[FieldPath, ...] = (("state",), ("ledger",), ("purge_at",), ("costs", "promote"))
+    writes.append(Update(pack.snapshot.path, fields, mask, unchanged_since(pack.snapshot.update_time)))
     ctx.store.commit(writes)
     return ledger
 

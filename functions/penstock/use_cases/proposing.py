@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 from penstock.core import layout, manifest
 from penstock.core.batch import OPEN, Status
+from penstock.core.bill import Staged
 from penstock.core.brakes import over_budget, tripped
 from penstock.core.certificate import Certificate
 from penstock.core.changes import Finding
 from penstock.core.codec import Mode
+from penstock.core.cost import Cost
 from penstock.core.errors import Conflict, OutcomeUnknown, Unavailable
 from penstock.core.findings import listed
 from penstock.core.manifest import Fed, Manifest
@@ -20,6 +22,8 @@ from penstock.core.records import Query, Set
 from penstock.core.values import Data, Timestamp, dotted
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, HeldTarget, LostRace, Move, advance, find_batch, load_target
+from penstock.use_cases.foreseeing import after_capture
+from penstock.use_cases.metering import Metering
 from penstock.use_cases.production import chunks
 from penstock.use_cases.reading import Look
 
@@ -69,7 +73,11 @@ class Found:
     lapsed: dict[str, dict[str, str]] = field(default_factory=dict)  # declined once, and the source says something else by now
     staged: list[tuple[str, dict[str, int]]] = field(default_factory=list)  # (digest, counts) of each pack
     batch: Held | None = None
-    bill: dict[str, int] = field(default_factory=dict)  # what capturing cost, by kind of operation
+    metering: Metering | None = None
+    foreseen: Cost = field(default_factory=Cost)  # what capturing would cost, once the sources had been looked at
+    packs: list[Staged] = field(default_factory=list)
+    open_packs: int = 0  # of the batch that is open, once they were read
+    held: dict[str, int] = field(default_factory=dict)  # collection → documents of production, once they were counted
     remarks: list[str] = field(default_factory=list)  # what brakes saw and let pass
 
     def tallies(self) -> dict[str, Tally]:
@@ -77,6 +85,10 @@ class Found:
 
     def certificates(self) -> tuple[Certificate, ...]:
         return tuple(look.reading.certificate for look in self.looks if look.reading.certificate)
+
+    @property
+    def spent(self) -> Cost:
+        return self.metering.spent if self.metering else Cost()
 
     @property
     def owes_full(self) -> bool:
@@ -138,6 +150,16 @@ class Outcome:
     superseded: str = ""
     owed: tuple[Set, ...] = ()  # what the caller pays next
     held: str = ""  # why brakes stopped the run, and what there is to do; nothing was read then
+    cost: Cost = Cost()  # noqa: RUF009 - a constant; of the capture, as metered
+
+
+def held_of(ctx: Context, run: Found) -> dict[str, int]:
+    """How many documents each collection of production holds at the run's moment; counted once."""
+    for entity in ctx.pipeline.entities:
+        collection = ctx.collection(entity)
+        if collection not in run.held:
+            run.held[collection] = ctx.store.count(Query(collection), run.at)
+    return run.held
 
 
 def manifest_of(ctx: Context, target: HeldTarget, run: Found) -> Manifest:
@@ -163,7 +185,9 @@ def propose(ctx: Context, target: HeldTarget, run: Found) -> Outcome:
     for _, of_pack in run.staged:
         counts.update(of_pack)
     taken_out = {name: count.taken_out for name, count in run.counts.items()}
-    held = {ctx.collection(e): ctx.store.count(Query(ctx.collection(e)), run.at) for e in ctx.pipeline.entities}
+    held = held_of(ctx, run)
+    foreseen = after_capture(ctx, run.packs, held)
+    writes = 2 * (1 + (before is not None)) + 2 + len(_forgotten(ctx, run))  # of the commit that makes the batch
     fields = {
         "packs": len(run.staged),
         "tallies": run.tallies(),
@@ -176,7 +200,9 @@ def propose(ctx: Context, target: HeldTarget, run: Found) -> Outcome:
         ),
         "notes": run.notes(),
         "certificates": run.certificates(),
-        "bill": run.bill,
+        "costs": {"capture": run.spent + Cost(writes=writes)},
+        "foreseen": {"capture": run.foreseen, **foreseen},
+        "prices": ctx.pipeline.prices,
         "supersedes": before.batch.id if before else "",
     }
     steps = [Move(run.batch, Status.STAGED, run.started_by, fields, {"packs": [digest for digest, _ in run.staged]})]
@@ -232,7 +258,9 @@ def _conclude(
             "changed while it was being run", subject=ctx.id, remedy="Nothing was proposed. Run it again."
         ) from lost
     superseded = steps[1].held.batch.id if len(steps) > 1 else ""
-    return Outcome(ctx.id, run.mode, batch, run.at, run.tallies(), run.notes(), superseded, (owed,) if owed else ())
+    return Outcome(
+        ctx.id, run.mode, batch, run.at, run.tallies(), run.notes(), superseded, (owed,) if owed else (), cost=run.spent
+    )
 
 
 def _forgotten(ctx: Context, run: Found) -> list[Set]:

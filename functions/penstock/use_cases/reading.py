@@ -111,6 +111,7 @@ class Look:
     streamed: int = 0  # documents, each counted once
     why: str = ""  # what speaks against the streams, whatever their length
     documents: int | None = None  # how many the source holds, once they were counted
+    grouped: int | None = None  # how many of them belong to a group, once they were counted
     seen: Seen | None = None  # what it was found to be like, where that was looked at
 
     @property
@@ -151,6 +152,14 @@ class Look:
         """Documents went from the overlap window and did not come back as changed ones."""
         return self.in_window + len(self.newer) < self.reading.state.window
 
+    def expect(self, at: Timestamp) -> int:
+        """How many documents a read of everything brings; asked for once."""
+        if self.plan.group_by is None:
+            return self.count(at)
+        if self.grouped is None:
+            self.grouped = self.store.count(_all_groups(self.plan, self.plan.group_by), at)
+        return self.grouped
+
     def count(self, at: Timestamp) -> int:
         """How many documents the source holds; asked for once."""
         if self.documents is None:
@@ -175,12 +184,12 @@ def everything(look: Look, at: Timestamp, known: Manifest) -> Iterator[list[Snap
 
     Where fewer or other documents are streamed than the database counts, the certificate says so; and those groups are withheld
     of which a known record did not come, or in which the stream ended: without the rest they would say what is not so."""
-    plan, store, reading = look.plan, look.store, look.reading
+    plan, reading = look.plan, look.reading
     query = Query(plan.source.collection, select=plan.select)
     if plan.group_by is not None:
         reading.blank = look.count(at)
-        query = Query(plan.source.collection, (Where(plan.group_by, ">", ""),), plan.group_by, plan.select)
-    expected = look.count(at) if plan.group_by is None else store.count(query, at)
+        query = _all_groups(plan, plan.group_by)
+    expected = look.expect(at)
     reading.blank -= expected if plan.group_by is not None else 0
     before, highest = known.of(plan.source.name), plan.watermark(None, at)
     sizes = Counter(entry.group for entry in before.values())
@@ -205,6 +214,10 @@ def everything(look: Look, at: Timestamp, known: Manifest) -> Iterator[list[Snap
     watermark = highest.value if highest else None
     seen = look.seen and replace(look.seen, ids=spread(reading.entries, KNOWN))
     reading.state = SourceState(watermark, _count_window(look, watermark, at), at, seen)
+
+
+def _all_groups(plan: Plan, by: FieldPath) -> Query:
+    return Query(plan.source.collection, (Where(by, ">", ""),), by, plan.select)
 
 
 def _in_groups(look: Look, query: Query, at: Timestamp) -> Iterator[tuple[Value, list[Snapshot], bool]]:

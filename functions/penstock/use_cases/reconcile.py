@@ -6,7 +6,7 @@ The ranges lie in the order in which a full read streams: by grouping field, or 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -27,12 +27,7 @@ def recount(ctx: Context, look: Look, at: Timestamp, known: Manifest) -> Iterato
     has the certificate. To be asked after what is new was read, which is in `look.reading.entries`."""
     reading, plan = look.reading, look.plan
     entries = known.of(plan.source.name) | reading.entries
-    placed = sorted((place, id) for id, entry in entries.items() if id not in reading.gone and (place := _place(plan, id, entry)))
-    keys: list[str] = []
-    before = [0]
-    for place, of_key in groupby(placed, lambda item: item[0]):
-        keys.append(place)
-        before.append(before[-1] + sum(1 for _ in of_key))
+    placed, keys, before = ranges(plan, {id: entry for id, entry in entries.items() if id not in reading.gone})
     try:
         found = _search(ctx, look, at, keys, before)
         read = [record for part, _ in found.unequal for record in look.store.scan(_query(plan, keys, part, plan.select), at)]
@@ -49,6 +44,18 @@ def recount(ctx: Context, look: Look, at: Timestamp, known: Manifest) -> Iterato
         reading.gone |= missed - {record.id for record in read}
         reading.state = replace(reading.state, reconciled=at)
     yield from read
+
+
+def ranges(plan: Plan, entries: Mapping[str, Entry]) -> tuple[list[tuple[str, str]], list[str], list[int]]:
+    """The records that stand in the order of the ranges, as (place, id); the places, each once; and how many records stand before
+    each of these, and in all."""
+    placed = sorted((place, id) for id, entry in entries.items() if (place := _place(plan, id, entry)))
+    keys: list[str] = []
+    before = [0]
+    for place, of_key in groupby(placed, lambda item: item[0]):
+        keys.append(place)
+        before.append(before[-1] + sum(1 for _ in of_key))
+    return placed, keys, before
 
 
 def _place(plan: Plan, id: str, entry: Entry) -> str:

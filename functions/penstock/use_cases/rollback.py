@@ -9,11 +9,13 @@ from dataclasses import replace
 
 from penstock.core import later_edits, layout
 from penstock.core.batch import OPEN, Status
+from penstock.core.bill import query_of
 from penstock.core.changes import Action, Change
 from penstock.core.codec import Recheck
+from penstock.core.cost import Cost
 from penstock.core.declaration import Entity
 from penstock.core.errors import InvalidInput, NotFound, Refused
-from penstock.core.packs import Draft, Packer
+from penstock.core.packs import MAX_CHANGES, Draft, Packer
 from penstock.core.plan import Batch
 from penstock.core.promotion import stamp_of
 from penstock.core.records import Query, Set, Where
@@ -21,6 +23,8 @@ from penstock.core.reversal import Choice, Reversal, reverse
 from penstock.core.values import FieldPath, dotted, get_in
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, Move, advance, find_batch, load_batch, load_target
+from penstock.use_cases.foreseeing import after_capture, staged
+from penstock.use_cases.metering import Metering
 from penstock.use_cases.production import IN, chunks
 from penstock.use_cases.promote import resolve, verify
 from penstock.use_cases.staging import Pack
@@ -41,6 +45,7 @@ def plan_rollback(ctx: Context, batch: str, by: str, choice: Choice = WHOLE) -> 
     """Propose to take a promoted batch back, whole or in part. Nothing changes in production before it is approved. Gives the
     rollback batch, and what is owed. `Refused` outside the window, while another batch is being applied, or where nothing is left
     to take back; `NotFound` for a key that is not in the batch, `InvalidInput` for a field that is not mapped."""
+    metering = Metering()
     undone = load_batch(ctx, batch)
     _admit(ctx, undone.batch, choice)
     target = load_target(ctx)
@@ -60,6 +65,7 @@ def plan_rollback(ctx: Context, batch: str, by: str, choice: Choice = WHOLE) -> 
         approvals=ctx.pipeline.gate.approvals,
         rolls_back=batch,
     )
+    capturing = metering.spent + _outlook(ctx, undone.batch, choice)
     found = list(_reversals(ctx, undone.batch, choice))
     drafts = list(_drafts(_bereft(ctx, [r.change for r in found if r.change is not None])))
     untouched = [r.undone.key for r in found if r.change is None and r.kept]
@@ -76,16 +82,34 @@ def plan_rollback(ctx: Context, batch: str, by: str, choice: Choice = WHOLE) -> 
         "part": chosen or bool(choice.fields) or any(r.kept for r in found),
         "batch_findings": (later_edits.kept_whole(batch, untouched),) if untouched else (),
     }
+    in_production = {ctx.collection(e): ctx.store.count(Query(ctx.collection(e))) for e in ctx.pipeline.entities}
+    foreseen = after_capture(ctx, [staged(ctx, draft, in_production) for draft in drafts], in_production, rollback=True)
+    before = find_batch(ctx, target.state.open) if target.state.open else None
+    replaces = before is not None and before.batch.status in OPEN
+    fields |= {
+        "costs": {"capture": metering.spent + Cost(writes=2 * (1 + replaces) + 2)},
+        "foreseen": {"capture": capturing, **foreseen},
+        "prices": ctx.pipeline.prices,
+    }
     steps = [Move(held, Status.STAGED, by, fields, {"packs": [draft.digest for draft in drafts]})]
     target_fields: dict[str, object] = {"open": id}
-    before = find_batch(ctx, target.state.open) if target.state.open else None
-    if before is not None and before.batch.status in OPEN:
+    if before is not None and replaces:
         steps.append(Move(before, Status.SUPERSEDED, by, {"superseded_by": id}))
         if before.batch.kind != "rollback":  # the next run proposes it again
             target_fields["recheck"] = (*target.state.recheck, Recheck(before.batch.id))
     owed = outbox.owe(ctx, id, "check", packs=len(drafts))
     held, *_ = advance(ctx, *steps, writes=[owed], target=target, target_fields=target_fields)
     return held.batch, (owed,)
+
+
+def _outlook(ctx: Context, undone: Batch, choice: Choice) -> Cost:
+    """What planning to take a batch back costs from here on: its packs are read, and production of what it applied; and of the
+    parents among the records that it created is counted who names them."""
+    applied = undone.applied if choice.keys is None else len(choice.keys)
+    packs = -(-applied // MAX_CHANGES)
+    created = (undone.counts.get(f"{e.parent.entity} CREATE", 0) for e in ctx.pipeline.entities if e.parent)
+    counts = sum(-(-many // IN) for many in created) + len(ctx.pipeline.entities) + 1
+    return Cost(reads=query_of(undone.packs) + applied + counts, writes=2 + packs + 4)
 
 
 def _nothing_left(batch: str, edited: Sequence[str]) -> Refused:

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 from penstock.core import layout
 from penstock.core.changes import Action, Change, Finding
 from penstock.core.codec import from_data
+from penstock.core.cost import Cost
 from penstock.core.decisions import Carried, Subject, subject_of, voices
 from penstock.core.declaration import Pipeline
 from penstock.core.errors import Conflict, NotFound, OutcomeUnknown, PenstockError
@@ -42,7 +43,8 @@ DeclinedMap = Mapping[str, Mapping[str, str]]  # change key → dotted field (""
 Voices = Mapping[str, Mapping[str, Verdict]]  # content of a change → person → verdict
 
 _LIGHT = (
-    "batch number keys counts digest payload_digest ready_digest findings_digest state findings gathered carried ledger error"
+    "batch number keys counts digest payload_digest ready_digest findings_digest state findings gathered carried ledger error "
+    "costs"
 )
 WITHOUT_PAYLOAD: tuple[FieldPath, ...] = tuple((name,) for name in _LIGHT.split())
 
@@ -124,6 +126,11 @@ class Pack:
     def carried(self) -> Carried:
         found: Carried = json.loads(self.fields.get("carried") or "{}")
         return found
+
+    def cost(self, phase: str) -> Cost:
+        """What this pack was billed in a phase, but for the look whether others wait."""
+        found = self.fields.get("costs", {}).get(phase)
+        return from_data(found, Cost) if found else Cost()
 
     @property
     def ledger(self) -> Ledger | None:

@@ -5,7 +5,8 @@ CSV: one line a change, `COLUMNS`; UTF-8 with a byte order mark (spreadsheets as
 JSON, schema `penstock.report.v1`: `kind`, `title`, `batch`, `pipeline`, `target`, `batch_kind`, `status`, `digest`,
 `started_by`, `recommendation`; `times` (RFC 3339 or null); `numbers`; `counts` (`entity ACTION` → changes); `tallies` by
 entity, each with `skipped` by reason and `closes`; `production_before` and `production_after` (collection → documents);
-`findings` (rule → severity → how many); `batch_findings`; `decisions`; `bill`; `certificates` of the sources, each with `of`,
+`findings` (rule → severity → how many); `batch_findings`; `decisions`; `bill`, `foreseen` and `metered`, each with `usd` and
+`phases` (phase → billed reads, writes and deletes, and messages); `certificates` of the sources, each with `of`,
 `counted` and `streamed` documents, `complete` and `why`; `notes`; and `changes`: `key`, `entity`, `group`, `action`, `status`,
 `document`, `diff` (`field`, `before`, `after`, `passive`), `findings` (`rule`, `severity`, `field`, `text`, `remedy`,
 `table`), `note`. Values are in the exact text form of `core.values`. Fields may be added to a
@@ -16,11 +17,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from penstock.core.certificate import Certificate
 from penstock.core.changes import Change, Finding
+from penstock.core.cost import Cost, money, total
 from penstock.core.errors import InvalidInput
 from penstock.core.plan import Batch, Decision, Row
 from penstock.core.values import dotted, dumps
@@ -141,11 +144,19 @@ def _head(kind: str, title: str, batch: Batch) -> dict[str, Any]:
         "findings": {rule: dict(by) for rule, by in batch.findings.items()},
         "batch_findings": [_finding(f) for f in batch.batch_findings],
         "decisions": [_decision(d) for d in batch.decisions],
-        "bill": dict(batch.bill),
+        "bill": _bill(batch),
         "certificates": [_certificate(c) for c in batch.certificates],
         "notes": [visible(note, lines=True) for note in batch.notes],
         "recommendation": summary.recommendation(batch),
     }
+
+
+def _bill(batch: Batch) -> dict[str, Any]:
+    def told(costs: Mapping[str, Cost]) -> dict[str, Any]:
+        usd = money(total(costs.values()), batch.prices)
+        return {"phases": {phase: asdict(cost) for phase, cost in costs.items()}, "usd": round(usd, 6)}
+
+    return {"foreseen": told(batch.foreseen), "metered": told(batch.costs)}
 
 
 def _certificate(c: Certificate) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from penstock.core.batch import Status
 from penstock.core.changes import SEVERITIES, Finding
+from penstock.core.cost import PHASES, Cost, money, total
 from penstock.core.plan import Batch
 from penstock.web.text import plural, visible, words, worst_first
 
@@ -127,3 +128,44 @@ def seconds(batch: Batch) -> int | None:
     if batch.decided_at is None or batch.finished_at is None:
         return None
     return batch.finished_at.seconds - batch.decided_at.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class BillLine:
+    """One phase, or all of them; numbers as people read them, "" where there are none."""
+
+    phase: str
+    foreseen: str
+    metered: str
+    cost: Cost  # as metered, or else as foreseen
+
+
+def bill(batch: Batch) -> list[BillLine]:
+    """What a batch costs, phase by phase and in all."""
+    phases = [phase for phase in PHASES if phase in batch.foreseen or phase in batch.costs]
+    if not phases:
+        return []
+
+    def line(name: str, foreseen: Cost | None, metered: Cost | None) -> BillLine:
+        return BillLine(name, _operations(foreseen), _operations(metered), metered or foreseen or Cost())
+
+    lines = [line(phase, batch.foreseen.get(phase), batch.costs.get(phase)) for phase in phases]
+    foreseen, metered = total(batch.foreseen.values()), total(batch.costs.values())
+    return [*lines, line("in all", foreseen, metered)]
+
+
+def billed(batch: Batch) -> str:
+    """`24,012 operations foreseen, 23,950 metered until now: capture 22,489, check 555`."""
+    foreseen, metered = (total(costs.values()) for costs in (batch.foreseen, batch.costs))
+    by_phase = ", ".join(f"{phase} {batch.costs[phase].operations:,}" for phase in PHASES if phase in batch.costs)
+    return f"{foreseen.operations:,} operations foreseen, {metered.operations:,} metered until now: {by_phase}"
+
+
+def priced(batch: Batch) -> str:
+    """`0.0412 USD foreseen, 0.0119 USD metered until now`."""
+    foreseen, metered = (money(total(costs.values()), batch.prices) for costs in (batch.foreseen, batch.costs))
+    return f"{foreseen:.4f} USD foreseen, {metered:.4f} USD metered until now"
+
+
+def _operations(cost: Cost | None) -> str:
+    return f"{cost.operations:,}" if cost is not None else ""

@@ -1,0 +1,93 @@
+"""What the rest of a capture will cost, foreseen once the sources were looked at and before they are read.
+
+A read of everything is known from counts. Of what changed the source's side is known from what lies behind the watermark and from
+the manifest, but for records that join a group unseen; which keys are looked up in production is known only when their groups are
+read, and is taken to be all that the new records feed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from penstock.core.bill import count_of, query_of
+from penstock.core.cost import Cost
+from penstock.core.declaration import Entity
+from penstock.core.manifest import Manifest
+from penstock.core.packs import MAX_CHANGES
+from penstock.core.projection import Projector
+from penstock.core.reconcile import search
+from penstock.core.records import Snapshot
+from penstock.core.values import Timestamp, Value
+from penstock.use_cases.context import Context
+from penstock.use_cases.production import IN, is_held_whole, other_spellings
+from penstock.use_cases.proposing import Found, held_of
+from penstock.use_cases.reading import Look
+from penstock.use_cases.reconcile import ranges
+
+Reads = Sequence[tuple[Look, list[Entity]]]
+
+
+def rest_of_capture(
+    ctx: Context, run: Found, reads: Reads, again: dict[str, set[Value]], known: Manifest, *, is_open: bool
+) -> Cost:
+    cost, changed = Cost(), 0
+    for look, entities in reads:
+        if run.mode == "full" or (look.plan.source.cursor is None and run.mode != "recheck"):
+            cost += _everything(ctx, run, look, entities, known)
+            changed += look.expect(run.at)
+        else:
+            part, of_look = _changes(ctx, look, entities, known, again.get(look.plan.source.name, set()))
+            cost += part + (_recount(look, run.at, known) if run.mode == "reconcile" else Cost())
+            changed += of_look
+    begun = Cost(writes=2 + -(-changed // MAX_CHANGES)) if changed else Cost()
+    counted = 0 if run.held else len(ctx.pipeline.entities)
+    replaced = Cost(reads=1 + query_of(run.open_packs), writes=2) if is_open else Cost()
+    return cost + begun + replaced + Cost(reads=1 + counted, writes=4)
+
+
+def _everything(ctx: Context, run: Found, look: Look, entities: Sequence[Entity], known: Manifest) -> Cost:
+    reads = query_of(look.expect(run.at)) + (look.plan.source.cursor is not None)
+    if run.mode != "full":  # only what differs from what is known is looked up
+        return Cost(reads)
+    held, expected = held_of(ctx, run), look.count(run.at)
+    if is_held_whole(ctx, entities, expected, held):
+        return Cost(reads + sum(query_of(held[ctx.collection(entity)]) for entity in entities))
+    keys = {entity.name: sum(key.partition("/")[0] == entity.name for key in known.keys) for entity in entities}
+    return Cost(reads + sum(many or expected for many in keys.values()))
+
+
+def _changes(ctx: Context, look: Look, entities: Sequence[Entity], known: Manifest, again: set[Value]) -> tuple[Cost, int]:
+    """And how many changes at most."""
+    plan, before = look.plan, known.of(look.plan.source.name)
+    if look.idle and not again:
+        return Cost(), 0
+    groups: dict[Value, list[Snapshot]] = {}
+    touched = set(again)
+    read = set()
+    for record in look.newer:
+        old, group = before.get(record.id), plan.group(record)
+        if old is None or old.fingerprint != record.fingerprint:
+            read.add(record.id)
+            touched |= {group, *([old.group] if old else [])}
+            groups.setdefault(group, []).append(record)
+    members = known.members(plan.source.name, touched - {None})
+    siblings = sum(id not in read for ids in members.values() for id in ids)
+    window = 0 if look.idle else query_of(look.in_window) + 1
+    projector = Projector(ctx.pipeline, plan.source.name, ctx.store.full_name("").rstrip("/"))
+    fed = (projected for records in groups.values() for projected in projector.project(records).projected)
+    keys = {f"{p.entity}/{p.key}" for p in fed if known.print_of(f"{p.entity}/{p.key}") != p.fingerprint}
+    keys |= {key for key, (_, *of) in known.keys.items() if set(of) & set(map(str, again))} if again else set()
+    return Cost(siblings + window + len(keys) + sum(_unknown(entity, keys, known) for entity in entities)), len(keys)
+
+
+def _unknown(entity: Entity, keys: set[str], known: Manifest) -> int:
+    """The queries for keys that nothing is known of: by business key and its spellings."""
+    new = [key.partition("/")[2] for key in keys if key.partition("/")[0] == entity.name and key not in known.keys]
+    return -(-sum(1 + len(other_spellings(entity, key)) for key in new) // IN)
+
+
+def _recount(look: Look, at: Timestamp, known: Manifest) -> Cost:
+    """If as many documents are there as are known."""
+    plan = look.plan
+    entries = known.of(plan.source.name) | {record.id: plan.entry(record, None, at) for record in look.newer}
+    before = ranges(plan, entries)[2]
+    return Cost(sum(count_of(before[part.last] - before[part.first]) for part in next(search(before))))
