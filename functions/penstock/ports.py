@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -88,23 +87,21 @@ class Publisher(Protocol):
 
 
 class Tab:
-    """What one thread, and those that it started, were billed by every store. Stores add to it."""
+    """What one thread was billed by every store, and those that `Ports.each` started for it. Stores add to it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self.billed = (0, 0, 0)  # reads, writes, deletes
 
     def add(self, reads: int, writes: int, deletes: int) -> None:
-        with self._lock:
-            before = self.billed
-            self.billed = (before[0] + reads, before[1] + writes, before[2] + deletes)
+        before = self.billed
+        self.billed = (before[0] + reads, before[1] + writes, before[2] + deletes)
 
 
 TAB: ContextVar[Tab | None] = ContextVar("TAB", default=None)
 
 
 def tab_of_this_thread() -> Tab:
-    """The tab that this thread runs up, from the first time that it is asked for. `Ports.each` hands it on to its threads."""
+    """The tab that this thread runs up, from the first time that it is asked for."""
     tab = TAB.get()
     if tab is None:
         tab = Tab()
@@ -160,7 +157,7 @@ class Ports:
     new_id: Callable[[], str]  # unguessable, 16 characters or more of [a-z0-9]
     keys: Mapping[str, bytes]  # token keys by key id; the first one signs, all verify
     base_url: str  # of the review service, no slash at the end
-    each: Callable[[Callable[[A], B], Iterable[A]], list[B]]  # map, perhaps in parallel threads; order kept, and context
+    each: Callable[[Callable[[A], B], Iterable[A]], list[B]]  # map, perhaps in parallel threads, on one tab; order kept
     project_ids: Mapping[str, str] = field(default_factory=dict)  # project ids by the names that pipelines use
     keys_until: Mapping[str, Timestamp] = field(default_factory=dict)  # when an old key is retired; those not here are not
     people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # addresses by the names that pipelines use

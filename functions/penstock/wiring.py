@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from functools import cache
 from typing import TypeVar
 
@@ -16,7 +15,7 @@ from penstock.core.declaration import Pipeline
 from penstock.core.errors import InvalidInput, NotFound
 from penstock.core.values import Timestamp
 from penstock.pipelines.schema import FOLDER, load_all
-from penstock.ports import Ports
+from penstock.ports import TAB, Ports, Tab, tab_of_this_thread
 from penstock.settings import Settings, read
 from penstock.use_cases.context import Context
 
@@ -141,5 +140,17 @@ class Threads:
         if len(todo) < 2:
             return [do(item) for item in todo]
         with ThreadPoolExecutor(min(self._many, len(todo))) as pool:
-            contexts = [copy_context() for _ in todo]
-            return list(pool.map(lambda context, item: context.run(do, item), contexts, todo))
+            mine, theirs = tab_of_this_thread(), list[Tab]()
+
+            def on_a_tab(item: A) -> B:
+                tab = Tab()
+                TAB.set(tab)
+                theirs.append(tab)
+                return do(item)
+
+            try:
+                return list(pool.map(on_a_tab, todo))
+            finally:
+                pool.shutdown()
+                for tab in theirs:
+                    mine.add(*tab.billed)
