@@ -58,8 +58,8 @@ def _stripped(pack: Any) -> Any:
     return staging.Pack(Snapshot(pack.snapshot.path, fields, pack.snapshot.update_time))
 
 
-def _without_ledger(ctx: Any, batch: Any, pack: Any) -> Any:
-    return _promote(ctx, batch, _stripped(pack))
+def _without_ledger(ctx: Any, batch: Any, pack: Any, *more: Any) -> Any:
+    return _promote(ctx, batch, _stripped(pack), *more)
 
 
 class _Blind:

@@ -26,8 +26,8 @@ def _fields(collection: str, *names: str) -> frozenset[str]:
 
 _MOVED = frozenset({BATCHES}) | _new(AUDIT)  # a batch moves on
 _OWED = _new(OUTBOX) | _fields(OUTBOX, "state", "attempts", "due", "error", "paid_at", "purge_at")
-_JUDGED = _fields(STAGING, "state", "findings", "findings_digest", "gathered", "error")
-_PROMOTED = _fields(STAGING, "state", "ledger", "purge_at")
+_JUDGED = _fields(STAGING, "state", "findings", "findings_digest", "gathered", "error", "costs")
+_PROMOTED = _fields(STAGING, "state", "ledger", "purge_at", "costs")
 _CLOSED = _fields(STAGING, "state", "ledger")  # what did not land of a batch that is given up
 _FAILED = _fields(STAGING, "error")
 

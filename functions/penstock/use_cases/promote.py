@@ -55,16 +55,16 @@ def promote_asked(ctx: Context, batch: str, number: int) -> Ledger | None:
     held = held_of(of_batch)
     if held is None or not of_pack.exists:
         raise NotFound("there is no such pack", subject=paths[1], remedy="`penstock show` lists a batch's packs.")
-    return _promote(ctx, metering, held.batch, Pack(of_pack))
+    return _promote(ctx, held.batch, Pack(of_pack), metering)
 
 
 def promote_pack(ctx: Context, batch: Batch, number: int) -> Ledger | None:
     """Promote one pack; a pack that was promoted already gives its ledger again. None where the batch may not be promoted."""
     metering = Metering()
-    return _promote(ctx, metering, batch, staging.load_pack(ctx, batch.id, number))
+    return _promote(ctx, batch, staging.load_pack(ctx, batch.id, number), metering)
 
 
-def _promote(ctx: Context, metering: Metering, batch: Batch, pack: Pack) -> Ledger | None:
+def _promote(ctx: Context, batch: Batch, pack: Pack, metering: Metering) -> Ledger | None:
     if pack.ledger is not None or batch.status is not Status.APPLYING:
         return pack.ledger
     verify(batch, pack)
@@ -75,7 +75,7 @@ def _promote(ctx: Context, metering: Metering, batch: Batch, pack: Pack) -> Ledg
     for _ in range(TRIES):
         going = [change for change in approved if change.key not in set(drifted)]
         try:
-            return _commit(ctx, metering, batch, pack, going, refused, drifted)
+            return _commit(ctx, batch, pack, going, refused, drifted, metering)
         except OutcomeUnknown:
             pass
         except Conflict:
@@ -124,12 +124,12 @@ def _back_up(ctx: Context, batch: Batch, pack: Pack) -> None:
 
 def _commit(
     ctx: Context,
-    metering: Metering,
     batch: Batch,
     pack: Pack,
     going: Sequence[Ready],
     refused: Sequence[Ready],
     drifted: Sequence[str],
+    metering: Metering,
 ) -> Ledger:
     now = ctx.ports.now()
     ledger = Ledger(now, ctx.ports.new_id(), len(going), tuple(c.key for c in refused), tuple(drifted))
