@@ -14,6 +14,7 @@ from penstock.core.errors import InvalidInput
 from penstock.core.values import Timestamp
 
 EMULATORS = ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
+STAND_INS = (*EMULATORS, "PENSTOCK_CERTS_URL")  # whoever answers there instead of Google is believed
 
 
 class Settings(BaseModel):
@@ -46,9 +47,9 @@ class Settings(BaseModel):
 
 
 def read(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Raises `InvalidInput` that names the variable. Refuses emulators in production, where they would be somebody's trap."""
-    if "K_REVISION" in environ and (set_here := [name for name in EMULATORS if environ.get(name)]):
-        raise InvalidInput("is set in production", subject=set_here[0], remedy="Remove it from the service; nothing was started.")
+    """Raises `InvalidInput` that names the variable. Refuses stand-ins in production, where they would be somebody's trap."""
+    if "K_REVISION" in environ:  # Cloud Run sets it
+        _demand_production(environ)
     ring = keyring.parse(environ.get("PENSTOCK_KEYS", ""))
     given: dict[str, object] = {
         "projects": dict(_named(environ, "PENSTOCK_PROJECT_")),
@@ -80,6 +81,17 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         first = error.errors(include_input=False, include_url=False)[0]
         name = "PENSTOCK_" + "_".join(str(part) for part in first["loc"]).upper()
         raise InvalidInput(first["msg"], subject=name, remedy="Mend this setting; nothing was started.") from None
+
+
+def _demand_production(environ: Mapping[str, str]) -> None:
+    if set_here := next((name for name in STAND_INS if environ.get(name)), None):
+        raise InvalidInput("is set in production", subject=set_here, remedy="Remove it from the service; nothing was started.")
+    if not environ.get("PENSTOCK_BASE_URL", "https:").startswith("https:"):
+        raise InvalidInput(
+            "is no https address, and links and cookies would travel in the clear",
+            subject="PENSTOCK_BASE_URL",
+            remedy="Name the service's https address; nothing was started.",
+        )
 
 
 def _named(environ: Mapping[str, str], prefix: str) -> list[tuple[str, str]]:

@@ -31,11 +31,21 @@ def test_a_whole_environment_is_read() -> None:
     assert (ports.base_url, ports.stale_seconds) == ("https://review.example.org", 120)
 
 
-@pytest.mark.parametrize("name", ["FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST"])
-def test_an_emulator_in_production_stops_everything(name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST", "PENSTOCK_CERTS_URL"]
+)
+def test_a_stand_in_for_google_in_production_stops_everything(name: str) -> None:
     with pytest.raises(InvalidInput, match=f"{name}: is set in production"):
-        read(WHOLE | {"K_REVISION": "review-00001", name: "localhost:8080"})
-    assert read(WHOLE | {name: "localhost:8080"}).bucket == "reports"
+        read(WHOLE | {"K_REVISION": "review-00001", name: "http://localhost:8080"})
+    assert read(WHOLE | {name: "http://localhost:8080"}).bucket == "reports"
+    assert read(WHOLE | {"K_REVISION": "review-00001", name: ""}).bucket == "reports"
+
+
+def test_links_are_https_in_production() -> None:
+    clear = WHOLE | {"PENSTOCK_BASE_URL": "http://review.example.org"}
+    with pytest.raises(InvalidInput, match="PENSTOCK_BASE_URL: is no https address"):
+        read(clear | {"K_REVISION": "review-00001"})
+    assert read(clear).base_url == "http://review.example.org"
 
 
 @pytest.mark.parametrize("key", ["", "00" * 32, "ab" * 32, STRONG[:62], "secret", "g" * 64])
