@@ -123,6 +123,7 @@ def test_a_commit_that_the_server_refused_goes_again_and_again_and_then_gives_up
         (Code.ALREADY_EXISTS, "exists", Conflict),
         (Code.NOT_FOUND, "no entity to update", Conflict),
         (Code.NOT_FOUND, "The database tenant-nepal does not exist for project p", PenstockError),
+        (Code.INVALID_ARGUMENT, "Invalid base version, it is greater than the stored version: c/a", Conflict),
         (Code.INVALID_ARGUMENT, "bad", InvalidInput),
         (Code.RESOURCE_EXHAUSTED, "gRPC message exceeds maximum size 4194304: 5000000", InvalidInput),
         (Code.PERMISSION_DENIED, "Missing or insufficient permissions.", PenstockError),

@@ -115,7 +115,7 @@ def test_a_document_made_again_with_the_same_content_has_a_new_update_time(store
 
 
 @pytest.mark.parametrize("kind", ["set", "update", "delete"])
-@pytest.mark.parametrize("given", ["absent", "exists", "seen", "older", "exists and seen"])
+@pytest.mark.parametrize("given", ["absent", "exists", "seen", "older", "newer", "exists and seen"])
 @pytest.mark.parametrize("there", [True, False])
 def test_a_precondition_decides_and_a_failed_one_stops_the_whole_commit(store: Store, kind: str, given: str, there: bool) -> None:
     older = store.commit([Set("c/a", {"x": 0})])
@@ -127,6 +127,7 @@ def test_a_precondition_decides_and_a_failed_one_stops_the_whole_commit(store: S
         "exists": EXISTS,
         "seen": unchanged_since(seen),
         "older": unchanged_since(older),
+        "newer": unchanged_since(seen.plus(3_600)),
         "exists and seen": Precondition(exists=True, update_time=seen),
     }[given]
     write = {
@@ -153,6 +154,48 @@ def test_a_precondition_is_checked_even_where_nothing_would_change(store: Store)
     store.commit([Set("c/a", {"x": 1})])
     with pytest.raises(Conflict):
         store.commit([Set("c/a", {"x": 1}, unchanged_since(older))])
+
+
+def test_the_time_of_a_commit_that_changed_nothing_is_no_update_time(store: Store) -> None:
+    store.commit([Set("c/a", {"x": 1})])
+    nothing_new = store.commit([Set("c/a", {"x": 1}), Set("c/b", {})])
+    with pytest.raises(Conflict):
+        store.commit([Set("c/a", {"x": 2}, unchanged_since(nothing_new))])
+    store.commit([Delete("c/b", unchanged_since(nothing_new))])
+    assert data(store, "c/a") == {"x": 1}
+
+
+def test_what_is_absent_can_be_deleted_as_absent_and_not_as_existing(store: Store) -> None:
+    store.commit([Delete("c/a", ABSENT)])
+    with pytest.raises(Conflict):
+        store.commit([Delete("c/a", EXISTS)])
+    store.commit([Set("c/a", {})])
+    with pytest.raises(Conflict):
+        store.commit([Delete("c/a", ABSENT)])
+
+
+def test_a_precondition_of_a_moment_at_which_nothing_can_be_committed_is_refused(store: Store) -> None:
+    now = store.commit([Set("c/a", {"x": 1})])
+    for moment in (
+        Timestamp(0),
+        Timestamp(-5),
+        Timestamp(1, 1),
+        Timestamp(5, 10**9),
+        Timestamp(5, -1_000),
+        Timestamp(253_402_300_800),
+        Timestamp(-62_135_596_801),
+        Timestamp(now.seconds, now.nanos + 1),
+    ):
+        for path in ("c/a", "c/none"):
+            with pytest.raises(InvalidInput):
+                store.commit([Set(path, {}, unchanged_since(moment))])
+    assert [s.data for s in store.get(["c/a", "c/none"])] == [{"x": 1}, None]
+
+
+def test_what_can_never_be_stored_is_refused_before_a_precondition_is_looked_at(store: Store) -> None:
+    store.commit([Set("c/a", {})])
+    with pytest.raises(InvalidInput):
+        store.commit([Set("c/a", {}, ABSENT), Set("c/b", {"v": [[1]]})])
 
 
 def test_what_is_written_or_read_shares_nothing_with_the_store(store: Store) -> None:

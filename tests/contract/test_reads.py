@@ -6,7 +6,7 @@ import pytest
 from penstock.core import limits
 from penstock.core.errors import InvalidInput, PenstockError
 from penstock.core.records import NAME, Bill, Cursor, Delete, Query, Set, Update, Where
-from penstock.core.values import Timestamp, Value
+from penstock.core.values import Reference, Timestamp, Value, Vector
 from penstock.ports import Store
 
 V = ("v",)
@@ -98,6 +98,9 @@ def test_a_past_moment_is_read_as_it_was(store: Store) -> None:
     assert [store.count(Query("c"), t) for t in (first, second, None)] == [3, 3, 2]
     assert [store.count(by_value, t) for t in (first, second, None)] == [0, 2, 2]
     assert [s.exists for s in store.get(paths, first.plus(-0.001))] == [False] * 4
+    for edge, values in ((second.plus(-1e-6), [1, 1, 1, None]), (second.plus(1e-6), [2, 1, None, 2])):
+        assert [s.fields.get("v") for s in store.get(paths, edge, (V,))] == values
+        assert store.count(Query("c"), edge) == 3
 
 
 def test_a_scan_at_a_pinned_moment_does_not_see_what_is_written_between_its_pages(
@@ -124,10 +127,13 @@ def test_a_read_time_of_the_future_or_the_far_past_or_finer_than_a_microsecond_i
 
     with pytest.raises(InvalidInput):
         read(now.plus(3_600))
-    with pytest.raises(InvalidInput):
-        read(Timestamp(now.seconds, now.nanos + 1))
-    with pytest.raises(PenstockError):
-        read(now.plus(-8 * 86_400))
+    for never in (Timestamp(now.seconds, now.nanos + 1), Timestamp(0), Timestamp(-5), Timestamp(5, 10**9), Timestamp(2**40)):
+        with pytest.raises(InvalidInput):
+            read(never)
+    for old in (now.plus(-8 * 86_400), Timestamp(1)):
+        with pytest.raises(PenstockError) as refused:
+            read(old)
+        assert type(refused.value) is PenstockError
 
 
 # keyset pages
@@ -250,6 +256,25 @@ def test_not_equal_finds_neither_the_value_nor_null_nor_documents_without_the_fi
         Query("c", order_by=("a",), select=(("a", "b"),)),
         Query("c", select=(("x" * 1501,),)),
         Query("c", order_by=("",)),
+        Query("c", after=Cursor(None, "c")),
+        Query("c", order_by=V, after=Cursor({1}, "c/a")),
+        Query("c", (Where(NAME, "array-contains", "c/a"),)),
+        Query("c", (Where(NAME, "array-contains-any", ["c/a"]),)),
+        *(Query("c", (Where(NAME, "==", value),)) for value in ("a", "", None, 5)),
+        Query("c", (Where(NAME, "in", ["c/a", "c"]),)),
+        Query("c", (Where(NAME, "==", "c/a"), Where(V, "<=", 3)), order_by=V),
+        Query("c", (Where(NAME, "in", ["c/a"]), Where(V, "!=", 3)), order_by=V),
+        Query("c", (Where(NAME, "!=", "c/a"), Where(NAME, "!=", "c/b"))),
+        Query("c", (Where(V, "!=", 1), Where(V, "!=", 2)), order_by=V),
+        Query("c", (Where(V, "array-contains", 1), Where(("w",), "array-contains-any", [2]))),
+        Query("c", (Where(V, "in", list(range(6))), Where(("w",), "in", list(range(6))))),
+        Query("c", (Where(V, "in", list(range(16))), Where(("w",), "array-contains-any", [1, 2]))),
+        *(Query("c", (Where(V, "==", value),)) for value in (2**63, {1}, Vector(()), Reference("bad"), "\ud800")),
+        *(Query("c", (Where(V, "in", [value]),)) for value in ("x" * 1_500, "é" * 750, b"x" * 1_501, {"a": "x" * 1_499})),
+        *(
+            Query("c", (Where(V, ">=", value),), order_by=V)
+            for value in (["x" * 1_500], Timestamp(5, 1), [{"a": Timestamp(5, 1)}])
+        ),
     ],
 )
 def test_a_query_that_cannot_be_answered_is_refused_before_anything_is_sent(store: Store, query: Query) -> None:
@@ -258,6 +283,30 @@ def test_a_query_that_cannot_be_answered_is_refused_before_anything_is_sent(stor
     with pytest.raises(InvalidInput):
         store.count(query)
     assert store.bill == Bill()
+
+
+def test_a_value_that_an_index_just_holds_can_be_compared_with(store: Store) -> None:
+    values: list[Value] = ["x" * 1_499, b"x" * 1_500, ["x" * 1_499], {"a": "x" * 1_497}]
+    fill(store, **{f"d{n}": value for n, value in enumerate(values)})
+    for n, value in enumerate(values):
+        assert ids(store, Query("c", (Where(V, "==", value),))) == f"d{n}"
+    assert store.count(Query("c", (Where(V, "in", values),))) == 4
+
+
+def test_one_of_the_conditions_that_may_stand_once_stands_beside_all_others(store: Store) -> None:
+    store.commit([Set(f"c/{n:02d}", {"v": n, "w": n % 3, "l": [n, n + 1]}) for n in range(12)])
+    where = (Where(V, "!=", 4), Where(V, ">", 2), Where(("w",), "in", [0, 1]), Where(("l",), "array-contains-any", [4, 5, 7, 99]))
+    assert ids(store, Query("c", where, order_by=V)) == "03 06 07"
+    assert ids(store, Query("c", (Where(NAME, "in", ["c/03", "c/07"]), Where(NAME, ">", "c/03"), Where(("w",), "==", 1)))) == "07"
+    thirty = (Where(V, "in", [*range(6)]), Where(("w",), "in", [0, 1, 7, 8, 9]))
+    assert ids(store, Query("c", thirty)) == "00 01 03 04"
+
+
+def test_a_count_is_of_all_that_the_conditions_find(store: Store) -> None:
+    fill(store, a=1, b=2, c=3, d=4)
+    query = Query("c", (Where(V, ">", 1),), V, (), 1, Cursor(3, "c/c"))
+    assert ids(store, query) == "d"
+    assert store.count(query) == 3
 
 
 # the bill

@@ -7,10 +7,11 @@ import random
 from typing import Any
 
 import pytest
+from penstock.core import limits
 from penstock.core.errors import PenstockError
 from penstock.core.ordering import key
-from penstock.core.records import ABSENT, EXISTS, NAME, Delete, Query, Set, Update, Where, Write, as_seen
-from penstock.core.values import FieldPath, GeoPoint, Reference, Timestamp, Value, Vector, dumps
+from penstock.core.records import ABSENT, EXISTS, NAME, Cursor, Delete, Query, Set, Update, Where, Write, as_seen
+from penstock.core.values import Data, FieldPath, GeoPoint, Reference, Timestamp, Value, Vector, dumps
 from penstock.ports import Store
 
 pytestmark = pytest.mark.emulator
@@ -83,6 +84,110 @@ def test_ranges_within_a_type_find_the_same(filled: tuple[Store, Store]) -> None
         where = (Where(V, ">=", low), Where(V, "<", high), Where(("n",), "==", chance.randint(0, 2)))
         memory, emulator = (answer(store, Query("c", where, order_by=V)) for store in filled)
         assert memory == emulator, f"{low!r} … {high!r}"
+
+
+def streamed(store: Store, query: Query) -> Any:
+    return [(s.id, s.update_time is not None, dumps(s.data)) for s in store.scan(query)]
+
+
+@pytest.mark.parametrize("path", ["c/000", "c/030", "c/zzz"])
+def test_a_scan_goes_on_behind_any_value_of_any_type(filled: tuple[Store, Store], path: str) -> None:
+    for value in VALUES:
+        query = Query("c", order_by=V, after=Cursor(value, path), limit=4, select=(("n",),))
+        memory, emulator = (streamed(store, query) for store in filled)
+        assert memory == emulator, repr(value)
+
+
+@pytest.mark.parametrize("page", [1, 3, 10])
+def test_pages_through_all_types_are_the_same(filled: tuple[Store, Store], page: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_PAGE", page)
+    for query in (Query("c", order_by=V), Query("c", order_by=V, select=(("n",),)), Query("c", order_by=V, names_only=True)):
+        memory, emulator = (streamed(store, query) for store in filled)
+        assert memory == emulator
+        assert len(memory) == len(VALUES)
+
+
+def drawn(chance: random.Random) -> Where:
+    field: FieldPath = chance.choice([V, ("n",), NAME, ("x",), ("x", "y")])
+    op = chance.choice(["==", "!=", "<", "<=", ">", ">=", "in", "array-contains", "array-contains-any"])
+
+    def value() -> Value:
+        if field == NAME:
+            return f"c/{chance.randrange(80):03d}"
+        return chance.randrange(3) if field == ("n",) else chance.choice(VALUES)
+
+    return Where(field, op, [value() for _ in range(chance.randint(1, 6))] if op in ("in", "array-contains-any") else value())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_queries_of_some_conditions_are_answered_or_refused_alike(both: tuple[Store, Store], seed: int) -> None:
+    chance = random.Random(seed)
+    documents = [Set(f"c/{n:03d}", {"v": v, "n": n % 3, "x": {"y": v}}) for n, v in enumerate(VALUES)]
+    for store in both:
+        store.commit([*documents, Set("c/lacks", {"n": 1})])
+    found = refused = 0
+    for _ in range(120):
+        where = tuple(drawn(chance) for _ in range(chance.choice([1, 1, 2, 2, 3])))
+        order = next((w.field for w in where if w.op in ("!=", "<", "<=", ">", ">=") and w.field != NAME), NAME)
+        query = Query("c", where, order, limit=chance.choice([None, 3]), select=chance.choice([None, (), (("x", "y"), ("n",))]))
+        memory, emulator = (answer(store, query) for store in both)
+        assert memory == emulator, query
+        refused += isinstance(memory, type)
+        found += not isinstance(memory, type) and memory[1] > 0
+    assert found > 20
+    assert refused > 5
+
+
+SHAPES: Data = {
+    "s": 1, "none": None, "list": [1, {"a": 1}], "vector": Vector((1.0, 2.0)), "place": GeoPoint(1.0, 2.0), "empty": {},
+    "m": {"a": {"b": 1}, "none": None}, "reference": Reference(BASE + "a/b"),
+}  # fmt: skip
+MASKS: list[tuple[FieldPath, ...]] = [
+    (("vector", "value"),), (("vector", "__type"),), (("list", "0"),), (("list",),), (("m", "a", "b"),), (("m", "a"),), (("m",),),
+    (("m", "none", "x"),), (("none", "x"),), (("place", "latitude"),), (("s", "x", "y"),), (("empty", "x"),), (("empty",),),
+    (("new", "y"),), (("m", "a", "b"), ("m", "none")), (("m", "q", "r"), ("s",)), (),
+]  # fmt: skip
+GIVEN: list[Data] = [
+    {}, {"vector": Vector((3.0,))}, {"vector": {"value": 1}}, {"m": {"a": {"b": 2}}}, {"m": {}}, {"m": {"a": 5}}, {"empty": {}},
+    {"m": {"none": {"x": {}}}}, {"none": {"x": None}}, {"place": {"latitude": 1}}, {"s": {"x": {"y": []}}}, {"empty": {"x": {}}},
+    {"new": {"y": {}}}, {"new": {}}, {"list": []}, {"list": {"0": 7}}, {"s": {"x": 3}}, dict(SHAPES),
+    {"m": {"q": {"r": Vector((1.0,))}}, "s": [{}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_every_mask_writes_and_removes_the_same_in_every_shape_of_document(both: tuple[Store, Store], there: bool) -> None:
+    updates = [Update(f"c/{m}-{g}", given, mask) for m, mask in enumerate(MASKS) for g, given in enumerate(GIVEN)]
+    seen = []
+    for store in both:
+        if there:
+            store.commit([Set(update.path, SHAPES) for update in updates])
+        time = store.commit(updates)
+        seen.append([(s.path, s.update_time == time, dumps(s.data)) for s in store.get([update.path for update in updates])])
+    for update, memory, emulator in zip(updates, *seen, strict=True):
+        assert memory == emulator, (update.mask, update.data)
+    assert any(changed for _, changed, _ in seen[0])
+    assert not there or not all(changed for _, changed, _ in seen[0])
+
+
+TWINS: list[tuple[Value, Value]] = [
+    (Timestamp(5, 123_456_000), Timestamp(5, 123_456_789)), (math.nan, math.nan), (0.0, -0.0), (1, 1.0), ([1], [1.0]),
+    ((1, 2), [1, 2]),
+    ({"a": 1, "b": 2}, {"b": 2, "a": 1}), (Vector((0.0,)), Vector((-0.0,))), (GeoPoint(0.0, 0.0), GeoPoint(-0.0, 0.0)), ({}, {}),
+    (Vector((1.0,)), [1.0]), (b"", ""), (True, 1), (None, False),
+]  # fmt: skip
+
+
+def test_what_is_nearly_equal_is_a_change_on_both_or_on_neither(both: tuple[Store, Store]) -> None:
+    seen = []
+    for store in both:
+        store.commit([Set(f"{c}/{n}", {"v": was}) for n, (was, _) in enumerate(TWINS) for c in "su"])
+        sets = [Set(f"s/{n}", {"v": now}) for n, (_, now) in enumerate(TWINS)]
+        time = store.commit([*sets, *(Update(f"u/{n}", {"v": now}, (V,)) for n, (_, now) in enumerate(TWINS))])
+        found = store.get([f"{c}/{n}" for n in range(len(TWINS)) for c in "su"])
+        seen.append([(s.path, s.update_time == time, dumps(s.data)) for s in found])
+    assert seen[0] == seen[1]
+    assert {changed for _, changed, _ in seen[0]} == {True, False}
 
 
 def state(store: Store) -> list[tuple[str, str]]:

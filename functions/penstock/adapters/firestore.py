@@ -19,6 +19,7 @@ from penstock.adapters.meter import Meter
 from penstock.core import limits
 from penstock.core.errors import Incomplete, PenstockError
 from penstock.core.ordering import key
+from penstock.core.query_limits import check_query
 from penstock.core.records import NAME, Bill, Cursor, Prepared, Query, Set, Snapshot, Update, Write
 from penstock.core.values import Data, FieldPath, Timestamp, Value
 
@@ -123,7 +124,7 @@ class FirestoreStore:
         return found
 
     def scan(self, query: Query, read_time: Timestamp | None = None) -> Iterator[Snapshot]:
-        limits.check_query(query)
+        check_query(query)
         limits.check_read_time(read_time)
         return self._scan(query, read_time)
 
@@ -172,7 +173,7 @@ class FirestoreStore:
         return Incomplete(what, subject=failed.subject, remedy="Read again.")
 
     def count(self, query: Query, read_time: Timestamp | None = None) -> int:
-        limits.check_query(query)
+        check_query(query)
         limits.check_read_time(read_time)
         parent, metadata = self._parent(query.collection)
         request = proto.RunAggregationQueryRequest(parent=parent)

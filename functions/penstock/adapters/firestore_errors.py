@@ -52,7 +52,7 @@ def read_error(error: grpc.RpcError, subject: str) -> PenstockError:
 
 def commit_error(error: grpc.RpcError, subject: str) -> PenstockError:
     code, details = _told(error)
-    if code in _PRECONDITION and not _no_database(code, details):
+    if (code in _PRECONDITION and not _no_database(code, details)) or _later(code, details):
         return Conflict(f"a precondition did not hold: {details}", subject=subject, remedy="Read again and decide again.")
     if refused(error):
         return Unavailable(f"was refused: {code.name}, {details}", subject=subject, remedy="Try again in a minute.")
@@ -60,6 +60,12 @@ def commit_error(error: grpc.RpcError, subject: str) -> PenstockError:
         remedy = "Read its marker before anything else."
         return OutcomeUnknown(f"may have been applied or not: {code.name}, {details}", subject=subject, remedy=remedy)
     return _final(code, details, subject)
+
+
+def _later(code: grpc.StatusCode, details: str) -> bool:
+    """The document is older than the precondition says. The emulator takes that for a mistake; it is one of ours or a document
+    that was restored, and either way it is not as it was seen."""
+    return code is Code.INVALID_ARGUMENT and "base version" in details
 
 
 def _no_database(code: grpc.StatusCode, details: str) -> bool:

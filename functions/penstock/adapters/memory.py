@@ -16,6 +16,7 @@ from penstock.core.errors import Conflict, InvalidInput, PenstockError
 from penstock.core.limits import ByClass
 from penstock.core.matching import matches
 from penstock.core.ordering import Key, key
+from penstock.core.query_limits import check_query
 from penstock.core.records import NAME, Bill, Cursor, Delete, Precondition, Prepared, Query, Set, Snapshot, Update, Write
 from penstock.core.values import Data, FieldPath, Timestamp, Value, dumps, get_in, loads, set_in
 
@@ -214,7 +215,7 @@ class MemoryStore:
         return [found[path] for path in paths]
 
     def scan(self, query: Query, read_time: Timestamp | None = None) -> Iterator[Snapshot]:
-        limits.check_query(query)
+        check_query(query)
         limits.check_read_time(read_time)
         return self._scan(query, read_time)
 
@@ -268,7 +269,7 @@ class MemoryStore:
         return rows[start : start + want]
 
     def count(self, query: Query, read_time: Timestamp | None = None) -> int:
-        limits.check_query(query)
+        check_query(query)
         limits.check_read_time(read_time)
         self._meter.call()
         with self._lock:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any, NoReturn
 
 from penstock.core.errors import InvalidInput
-from penstock.core.records import NAME, Delete, Query, Set, Update, Write
+from penstock.core.records import Delete, Set, Update, Write
 from penstock.core.values import Data, FieldPath, GeoPoint, Reference, Timestamp, Value, Vector, dotted, get_in, set_in
 
 MAX_WRITES = 500
@@ -209,14 +209,15 @@ def masked(write: Update) -> Data:
     return part
 
 
-def _refuse(subject: str, what: str, remedy: str) -> NoReturn:
+def refuse(subject: str, what: str, remedy: str) -> NoReturn:
+    """Raises `InvalidInput`."""
     raise InvalidInput(what, subject=subject, remedy=remedy)
 
 
 def check_request_size(size: int) -> None:
     """`InvalidInput` for a commit of more bytes than Firestore takes at once."""
     if size > MAX_REQUEST:
-        _refuse("the commit", f"is {size:,} bytes; Firestore takes at most {MAX_REQUEST:,}.", "Commit fewer documents at once.")
+        refuse("the commit", f"is {size:,} bytes; Firestore takes at most {MAX_REQUEST:,}.", "Commit fewer documents at once.")
 
 
 def _check_mask(write: Update) -> None:
@@ -225,23 +226,25 @@ def _check_mask(write: Update) -> None:
         check_field_path(path)
     for shorter, longer in pairwise(ordered):
         if longer[: len(shorter)] == shorter:
-            _refuse(write.path, f"has the field {dotted(longer)[:80]!r} twice in its mask.", "Name it once, whole or in parts.")
+            refuse(write.path, f"has the field {dotted(longer)[:80]!r} twice in its mask.", "Name it once, whole or in parts.")
 
 
 def check_writes(writes: Sequence[Write]) -> None:
     """Everything about a commit but the content of its documents. `InvalidInput`, naming the document, if Firestore would refuse
     it, or if two writes meet one document: what a precondition means then is not the same everywhere."""
     if not 0 < len(writes) <= MAX_WRITES:
-        _refuse("the commit", f"has {len(writes)} writes; Firestore takes 1 to {MAX_WRITES}.", "Commit fewer at once.")
+        refuse("the commit", f"has {len(writes)} writes; Firestore takes 1 to {MAX_WRITES}.", "Commit fewer at once.")
     seen: set[str] = set()
     for write in writes:
         if isinstance(write, Delete) or write.prepared is None:  # else it was looked at when the write was prepared
             check_document_path(write.path)
         given = write.precondition
         if given is not None and given.update_time is not None and given.exists is False:
-            _refuse(write.path, "is to be absent and to have an update time.", "Give one precondition or the other.")
+            refuse(write.path, "is to be absent and to have an update time.", "Give one precondition or the other.")
+        if given is not None and given.update_time is not None:
+            _check_moment(write.path, given.update_time)
         if write.path in seen:
-            _refuse(write.path, "is written twice in one commit.", "Merge the two writes.")
+            refuse(write.path, "is written twice in one commit.", "Merge the two writes.")
         seen.add(write.path)
         if isinstance(write, Update):
             _check_mask(write)
@@ -260,10 +263,17 @@ def check_commit(writes: Sequence[Write]) -> int:
     return size
 
 
+def _check_moment(subject: str, moment: Timestamp) -> None:
+    """A moment at which a commit can have been: after 1970 has begun, in whole microseconds."""
+    if not (Timestamp(0) < moment and moment.seconds <= LAST_SECOND and 0 <= moment.nanos < 10**9) or moment.nanos % 1_000:
+        what = f"names a moment, {moment.seconds} s and {moment.nanos} ns since 1970, at which nothing can be committed."
+        refuse(subject, what, "Take the time that a commit or a read gave; it is in whole microseconds.")
+
+
 def check_read_time(read_time: Timestamp | None) -> None:
-    """`InvalidInput` for a time finer than Firestore's microseconds."""
-    if read_time is not None and read_time.nanos % 1_000:
-        _refuse(f"read time {read_time}", "is finer than a microsecond.", "Cut it to microseconds.")
+    """`InvalidInput` for a time that Firestore cannot be asked for."""
+    if read_time is not None:
+        _check_moment("a read", read_time)
 
 
 def check_get(paths: Sequence[str], read_time: Timestamp | None, select: Sequence[FieldPath] | None) -> None:
@@ -273,28 +283,3 @@ def check_get(paths: Sequence[str], read_time: Timestamp | None, select: Sequenc
         check_document_path(path)
     for field in select or ():
         check_field_path(field)
-
-
-def check_query(query: Query) -> None:
-    """`InvalidInput` for a query that Firestore, or keyset paging, cannot answer."""
-    subject = f"query over {query.collection[:200]}"
-    if query.collection.count("/") % 2:
-        _refuse(subject, "names a document, not a collection.", "A collection path has an odd number of parts.")
-    check_document_path(f"{query.collection}/id")
-    if query.limit is not None and query.limit < 1:
-        _refuse(subject, f"has a limit of {query.limit}.", "A limit is 1 or more.")
-    if query.names_only and query.select is not None:
-        _refuse(subject, "selects fields and asks for all of their names.", "Ask for one of the two.")
-    named = [query.order_by, *(query.select or ()), *(where.field for where in query.where)]
-    for path in named:
-        if path != NAME:
-            check_field_path(path)
-    depth = len(query.order_by)
-    if any(len(path) > depth and path[:depth] == query.order_by for path in query.select or ()):
-        _refuse(subject, "selects a part of the field it is ordered by.", "Select the whole field.")
-    for where in query.where:
-        if where.op in ("in", "array-contains-any"):
-            if not (isinstance(where.value, list | tuple) and 0 < len(where.value) <= MAX_DISJUNCTIONS):
-                _refuse(subject, f"asks `{where.op}` of no list of 1 to {MAX_DISJUNCTIONS}.", "Ask in several queries.")
-        elif where.op not in ("==", "array-contains") and where.field not in (NAME, query.order_by):
-            _refuse(subject, f"compares {dotted(where.field)!r} by `{where.op}` unordered.", "Order by that field.")
