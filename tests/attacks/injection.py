@@ -45,7 +45,8 @@ def carrying(lab: Lab, texts: list[str]) -> Invitation:
     found = []
     for n, (id, columns) in enumerate(lab.records(len(texts))):
         said = texts[n]
-        pole = f"{columns['Pole Number']} {said}".replace("/", "∕")
+        readable = "".join(c for c in said.replace("/", "∕") if c.isprintable())  # no other key is taken
+        pole = f"{columns['Pole Number']} {readable}"
         named = {"Location Address": said, "Site": said, "Status": said, "Flow Name Groups": said, "PONs": said, "Sections": said}
         found.append((id, columns | named | {"Pole Number": pole} | ({"Latitude": f"x{said}"} if n == 0 else {})))
     return lab.review(fresh=True, records=found)

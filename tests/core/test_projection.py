@@ -124,9 +124,17 @@ def test_what_is_left_out_is_counted_by_a_reason_in_plain_words():
     assert project(record(Drop_Number="DR12")).skipped == {("drops", "unreadable drop number"): 1}
 
 
-@pytest.mark.parametrize("key", ["A/1", "__1__", "1" * 1501])
-def test_a_key_that_cannot_be_a_document_id_is_left_out_with_that_reason(key):
+UNFIT = ["A/1", "__1__", "1" * 1501, "é" * 750 + "1", "1\0", "\x1b[31m1", "1\u200b2", "\u202e1", "1\u20282", "1\U000e00412"]
+
+
+@pytest.mark.parametrize("key", UNFIT)
+def test_a_key_that_cannot_be_a_document_id_or_cannot_be_read_is_left_out_with_that_reason(key):
     assert project(record(Pole_Number=key)).skipped[("poles", "pole number that cannot be a document id")] == 1
+
+
+@pytest.mark.parametrize("key", [*UNFIT, "..", "."])
+def test_what_names_a_parent_that_cannot_be_a_document_is_left_out(key):
+    assert project(record(Pole_Number=key)).skipped[("drops", "pole named that cannot be a document id")] == 1
 
 
 def test_the_fingerprint_follows_the_content_and_neither_the_stamp_nor_unmapped_columns():

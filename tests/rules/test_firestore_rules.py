@@ -50,6 +50,8 @@ class Client:
     def verbs(self, collection: str, there: str) -> dict[str, int]:
         """Every way to a collection in which the document `there` exists."""
         new, name = f"new-{uuid.uuid4().hex}", self.url.partition("/v1/")[2]
+        at = f"{name}/{collection}/{there}"
+        counted = {"fieldTransforms": [{"fieldPath": "n", "increment": {"integerValue": "1"}}]}
         fields = {"fields": {"state": {"stringValue": "mine"}}}
         query = {"from": [{"collectionId": collection.rpartition("/")[2]}]}
         anywhere = {"from": [{"collectionId": collection.rpartition("/")[2], "allDescendants": True}]}
@@ -61,9 +63,12 @@ class Client:
             "query": self("POST", f"{parent}:runQuery", {"structuredQuery": query}),
             "group query": self("POST", ":runQuery", {"structuredQuery": anywhere}),
             "count": self("POST", f"{parent}:runAggregationQuery", count),
+            "batch get": self("POST", ":batchGet", {"documents": [at]}),
             "create": self("POST", f"/{collection}?documentId={new}", fields),
             "update": self("PATCH", f"/{collection}/{there}", fields),
             "commit": self("POST", ":commit", {"writes": [{"update": {"name": f"{name}/{collection}/{new}", **fields}}]}),
+            "transform": self("POST", ":commit", {"writes": [{"transform": {"document": at, **counted}}]}),
+            "delete by commit": self("POST", ":commit", {"writes": [{"delete": f"{name}/{collection}/{new}-2"}]}),
             "delete": self("DELETE", f"/{collection}/{there}"),
         }
 

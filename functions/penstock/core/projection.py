@@ -213,10 +213,10 @@ class Projector:
             if of_parent is ABSENT or isinstance(of_parent, Problem):
                 named = "no" if of_parent is ABSENT else "unreadable"
                 return "", f"{named} {one(plan.entity.parent.entity)} named"
+            if not _may_be_id(str(of_parent)):  # nobody can look whether it is there
+                return "", f"{one(plan.entity.parent.entity)} named that cannot be a document id"
         key = value if type(value) is str else str(value)
-        if "/" in key or _RESERVED.fullmatch(key) or len(key.encode()) > 1_500:
-            return "", f"{label(plan.entity.key)} that cannot be a document id"
-        return key, ""
+        return (key, "") if _may_be_id(key) else ("", f"{label(plan.entity.key)} that cannot be a document id")
 
     def _merge(self, plan: _Plan, key: str, rows: list[_Row], unreadable: Counter[tuple[str, str]]) -> Projected:
         values: dict[FieldPath, Value] = {}
@@ -273,6 +273,11 @@ class Projector:
             for parent in found[link.entity]:
                 if count[parent.key]:
                     parent.facts.setdefault("children", {})[plan.entity.name] = count[parent.key]
+
+
+def _may_be_id(text: str) -> bool:
+    """Whether Firestore takes it, and people can tell it from others: what cannot be seen makes one id look like another."""
+    return "/" not in text and text.isprintable() and not _RESERVED.fullmatch(text) and len(text.encode()) <= 1_500
 
 
 def _is_deleted(entity: Entity, data: Data) -> bool:
