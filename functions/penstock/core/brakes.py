@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from penstock.core.changes import Finding
+from penstock.core.cost import Cost, Prices, money
 from penstock.core.declaration import Brakes
 from penstock.core.findings import listed
 
@@ -214,6 +215,34 @@ def _bare(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).casefold()
 
 
+def too_dear(brakes: Brakes, prices: Prices, cost: Cost) -> str:
+    """By how much a cost lies beyond what a run may cost; "" where it does not."""
+    many, usd = cost.operations, money(cost, prices)
+    if brakes.max_operations is not None and many > brakes.max_operations:
+        return f"{many:,} billed operations ({usd:.4f} USD); the band is {brakes.max_operations:,}"
+    if brakes.max_usd is not None and usd > brakes.max_usd:
+        return f"{usd:.4f} USD ({many:,} billed operations); the band is {brakes.max_usd:g} USD"
+    return ""
+
+
+def dear_batch(brakes: Brakes, prices: Prices, cost: Cost) -> tuple[Finding, ...]:
+    """Of a batch that is staged, and foreseen to cost too much until its last report."""
+    over = too_dear(brakes, prices, cost)
+    text = f"From its capture to its last report this run is foreseen to cost {over}."
+    remedy = "Nothing is promoted yet. Approve the brake to spend so much; reject the batch, or raise the band, otherwise."
+    return (Finding("brake", "blocker", "", "", text, remedy),) if over else ()
+
+
+OTHER = (
+    "Nothing was staged, and production stays as it is. Look at the source. Approve the brake to go on with the source as it is "
+    "now; reject to hold every run until the source changes."
+)
+DEAR = (
+    "Production stays as it is. Approve the brake to let the next run cost what it takes; reject to hold every run until less is "
+    "foreseen or `max_operations` and `max_usd` of the pipeline allow more."
+)
+
+
 def spread(ids: Iterable[str], many: int) -> tuple[str, ...]:
     """So many of the ids, evenly over all of them in their order."""
     ordered = sorted(ids)
@@ -221,7 +250,7 @@ def spread(ids: Iterable[str], many: int) -> tuple[str, ...]:
     return tuple(ordered[::step])
 
 
-def finding(told: Sequence[str]) -> Finding:
+def finding(told: Sequence[str], remedy: str = "") -> Finding:
     """The one thing that the people who decide about a held run are told."""
     return Finding(
         "brake",
@@ -229,6 +258,5 @@ def finding(told: Sequence[str]) -> Finding:
         "",
         "",
         " ".join(told),
-        "Nothing was staged, and production stays as it is. Look at the source. Approve the brake to go on with the source as it "
-        "is now; reject to hold every run until the source changes.",
+        remedy or OTHER,
     )

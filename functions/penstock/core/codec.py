@@ -12,6 +12,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from penstock.core.audit import Head
 from penstock.core.brakes import Seen
 from penstock.core.changes import Finding
+from penstock.core.cost import Cost
 from penstock.core.packs import compress, decode_findings, encode_findings, expand
 from penstock.core.plan import Batch
 from penstock.core.values import Data, Timestamp, Value
@@ -88,12 +89,18 @@ class Recheck:
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Brakes stopped a run. `batch` asks people about it, `text` says why, `seen` is what was found of each source: an approval
-    lets that pass, a refusal holds it without asking again, until the source is another. Gone with the next run not held."""
+    lets that pass, a refusal holds it without asking again, until the source is another. Gone with the next run not held.
+
+    Of a run that would cost too much, `cost` is what was foreseen, or metered where it was `stopped` on the way; `mode` is what
+    an approval runs."""
 
     batch: str
     text: str
     seen: dict[str, Seen]
     verdict: Literal["", "approve", "reject"] = ""
+    cost: Cost = Cost()  # noqa: RUF009 - a constant
+    stopped: bool = False
+    mode: Mode = "full"  # what a brake on a source let pass is compared with all of production
 
 
 @dataclass(frozen=True, slots=True)

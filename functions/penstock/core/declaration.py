@@ -136,7 +136,8 @@ class Brakes:
     it may remove or deactivate. Of a source, before anything of it is staged, `minimum_source`: documents that it must hold; and
     compared with its last complete read `shrunken`: 0..1 by which it may hold fewer documents; `replaced`: 0..1 of the documents
     known then that may be gone, told by a sample; `older`: how far its newest change stamp may lie before the watermark;
-    `header`: `mapped` fields that are gone or renamed, or `any` field that came or went."""
+    `header`: `mapped` fields that are gone or renamed, or `any` field that came or went. Of a run, `max_operations` that the
+    database bills, and `max_usd`: the capture stops there, and a batch foreseen to cost more in all carries a blocker."""
 
     changed_share: float = 1.0
     deleted_share: float = 0.05
@@ -146,6 +147,8 @@ class Brakes:
     older: dt.timedelta | None = None
     header: Literal["ignore", "mapped", "any"] = "ignore"
     freeze: tuple[Freeze, ...] = ()
+    max_operations: int | None = None
+    max_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

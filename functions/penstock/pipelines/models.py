@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from penstock.core.cost import Prices
 from penstock.core.declaration import DeletePolicy, Pick
 from penstock.core.values import FieldPath
 from penstock.pipelines.suggest import meant
@@ -113,6 +114,7 @@ Prefix = Annotated[str, BeforeValidator(_prefix)]
 Day = Annotated[dt.date, BeforeValidator(_day)]
 Hours = Annotated[tuple[int, int], BeforeValidator(_hours)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Named = Annotated[str, Field(min_length=1)]
 
 
@@ -212,6 +214,17 @@ class BrakesModel(Model):
     older: Duration | None = dt.timedelta(days=7)
     header: Literal["ignore", "mapped", "any"] = "mapped"
     freeze: list[FreezeModel] = []
+    max_operations: Annotated[int, Field(ge=1)] | None = None
+    max_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+
+class PricesModel(Model):
+    """USD for 100,000."""
+
+    reads: Price = Prices().reads
+    writes: Price = Prices().writes
+    deletes: Price = Prices().deletes
+    messages: Price = Prices().messages
 
 
 class RetentionModel(Model):
@@ -231,5 +244,6 @@ class PipelineModel(Model):
     rules: dict[str, dict[str, Any] | None]
     gate: GateModel
     brakes: BrakesModel = BrakesModel()
+    prices: PricesModel = PricesModel()
     retention: RetentionModel
     readback_share: Share = 0.02

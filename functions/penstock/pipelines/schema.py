@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from penstock.core.converters import CONVERTERS
+from penstock.core.cost import Prices
 from penstock.core.declaration import (
     Brakes,
     ChangeCursor,
@@ -206,6 +207,7 @@ def _pipeline(model: PipelineModel, rules: Mapping[str, Any]) -> Pipeline:
         rules=tuple({**rules, **_always(model)}.items()),
         gate=Gate(model.gate.approvers, model.gate.approvals, model.gate.expires),
         brakes=_brakes(model.brakes),
+        prices=Prices(**model.prices.model_dump()),
         schedule=model.schedule,
         time_zone=model.time_zone,
         backup_retention=model.retention.backups,
@@ -223,7 +225,8 @@ def _always(model: PipelineModel) -> dict[str, Any]:
 
 def _brakes(b: BrakesModel) -> Brakes:
     freeze = tuple(Freeze(f.from_, f.to, frozenset(map(WEEKDAYS.index, f.days or ())), *(f.hours or ())) for f in b.freeze)
-    return Brakes(b.changed_share, b.deleted_share, b.minimum_source, b.shrunken, b.replaced, b.older, b.header, freeze)
+    source = b.minimum_source, b.shrunken, b.replaced, b.older, b.header
+    return Brakes(b.changed_share, b.deleted_share, *source, freeze, b.max_operations, b.max_usd)
 
 
 def _source(name: str, s: SourceModel) -> Source:

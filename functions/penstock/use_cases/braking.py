@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from penstock.core import layout, watermark
 from penstock.core.batch import OPEN, Status
 from penstock.core.brakes import (
+    DEAR,
     ENOUGH,
     Lost,
     Measured,
@@ -25,8 +26,11 @@ from penstock.core.brakes import (
     header,
     lacking,
     outside,
+    too_dear,
 )
+from penstock.core.changes import Finding
 from penstock.core.codec import Hold, Recheck, to_data
+from penstock.core.cost import Cost
 from penstock.core.declaration import Source
 from penstock.core.errors import Conflict, Unavailable
 from penstock.core.mapping import allowed_fields
@@ -60,7 +64,8 @@ def hold(ctx: Context, target: HeldTarget, run: Found) -> Outcome | None:
         return None
     if same and standing and (standing.verdict == "reject" or target.state.open == standing.batch):
         return _stay(ctx, target, run, standing)
-    return _ask(ctx, target, run, told, {name: of.now for name, of in measured.items()})
+    fact = finding(told)
+    return _ask(ctx, target, run, fact, Hold("", fact.text, {name: of.now for name, of in measured.items()}))
 
 
 def _measure(ctx: Context, look: Look, run: Found, standing: Hold | None) -> Measured:
@@ -121,6 +126,36 @@ def _pass(run: Found, measured: Mapping[str, Measured], approved: Hold | None) -
             )
 
 
+def too_costly(ctx: Context, target: HeldTarget, run: Found, cost: Cost, *, stopped: bool = False) -> Outcome | None:
+    """None where a run may cost so much. Otherwise nothing more is spent on it, and people are asked. One that was `stopped` on
+    the way keeps what it staged, and its moment: with an approval in time it goes on there."""
+    over, standing = too_dear(ctx.pipeline.brakes, ctx.pipeline.prices, cost), target.state.hold
+    if not over or (standing is not None and standing.verdict == "approve"):
+        return None
+    if not stopped and standing is not None and standing.cost.operations and _asked(target, standing):
+        return _stay(ctx, target, run, standing)
+    seen = {look.plan.source.name: look.seen for look in run.looks if look.seen}
+    if stopped:
+        fact = finding([f"The run was stopped on the way, because it had cost {over}."], DEAR)
+    else:
+        fact = finding([f"Reading what changed is foreseen to cost {over}."], DEAR)
+    dear = Hold("", fact.text, seen, cost=cost, stopped=stopped, mode=run.mode)
+    return _ask(ctx, target, run, fact, dear)
+
+
+def still_stopped(ctx: Context, target: HeldTarget) -> Hold | None:
+    """The hold of a run that was stopped on the way, as long as nobody approved it and no more may be spent than it had spent."""
+    hold = target.state.hold
+    if hold is None or not hold.stopped or hold.verdict == "approve" or not _asked(target, hold):
+        return None
+    return hold if too_dear(ctx.pipeline.brakes, ctx.pipeline.prices, hold.cost) else None
+
+
+def _asked(target: HeldTarget, standing: Hold) -> bool:
+    """Whether people have been asked, and have not let it pass."""
+    return standing.verdict == "reject" or target.state.open == standing.batch
+
+
 def _stay(ctx: Context, target: HeldTarget, run: Found, standing: Hold) -> Outcome:
     """Held for what people know already: nothing is written but that the run ended."""
     try:
@@ -133,20 +168,26 @@ def _stay(ctx: Context, target: HeldTarget, run: Found, standing: Hold) -> Outco
 def held_for(hold: Hold) -> str:
     """Why a target is held, and what there is to do, in plain words."""
     match hold.verdict:
+        case "reject" if hold.cost.operations:
+            then = f"This was rejected ({hold.batch}): runs are held until less is foreseen or the band allows it."
         case "reject":
             then = f"This was rejected ({hold.batch}): runs are held until the source changes."
         case "approve":
             then = f"This was approved ({hold.batch}): the next run goes on with it."
+        case _ if hold.cost.operations:
+            then = (
+                f"Decide on {hold.batch}: approve to let the next run cost what it takes, reject to hold until less is foreseen."
+            )
         case _:
             then = f"Decide on {hold.batch}: approve to go on with the source as it is, reject to hold until it changes."
     return f"{hold.text} {then}"
 
 
-def _ask(ctx: Context, target: HeldTarget, run: Found, told: Sequence[str], seen: dict[str, Seen]) -> Outcome:
+def _ask(ctx: Context, target: HeldTarget, run: Found, fact: Finding, hold: Hold) -> Outcome:
     """A hold becomes the target's one open batch. What was open and is replaced by it is planned again once it is over."""
-    state, fact = target.state, finding(told)
+    state = target.state
     id = layout.batch_id(ctx.id, run.at, "hold")
-    hold = Hold(id, fact.text, seen)
+    hold = replace(hold, batch=id)
     before = find_batch(ctx, state.open) if state.open else None
     if before is not None and before.batch.status not in OPEN | {Status.FAILED}:
         before = None
@@ -154,7 +195,7 @@ def _ask(ctx: Context, target: HeldTarget, run: Found, told: Sequence[str], seen
         id, ctx.pipeline.name, ctx.id, "hold", Status.CREATED, run.at, ctx.ports.now(), run.started_by,
         approvals=ctx.pipeline.gate.approvals, batch_findings=(fact,), supersedes=before.batch.id if before else "",
     )  # fmt: skip
-    evidence = fingerprint(dumps({name: to_data(of) for name, of in seen.items()}))
+    evidence = fingerprint(dumps(to_data(replace(hold, batch=""))))
     steps = [Move(Held(batch, None, state.audit), Status.STAGED, run.started_by, detail={"evidence": evidence})]
     recheck = state.recheck
     if before is not None:
@@ -162,7 +203,8 @@ def _ask(ctx: Context, target: HeldTarget, run: Found, told: Sequence[str], seen
         recheck += (Recheck(before.batch.id),) if before.batch.kind in ("sync", "followup") else ()
     owed = outbox.owe(ctx, id, "check", packs=0)
     last_run = {"at": run.at, "mode": run.mode, "batch": id}
-    fields: Data = {"lease": None, "open": id, "hold": hold, "recheck": recheck, "last_run": last_run}
+    lease = state.lease and replace(state.lease, until=ctx.ports.now(), read_time=run.at)
+    fields: Data = {"lease": lease if hold.stopped else None, "open": id, "hold": hold, "recheck": recheck, "last_run": last_run}
     try:
         advance(ctx, *steps, writes=[owed], target=target, target_fields=fields)
     except (LostRace, Conflict) as lost:

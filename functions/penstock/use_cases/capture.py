@@ -49,13 +49,17 @@ def capture(ctx: Context, mode: Mode = "changes", started_by: str = "schedule") 
     metering = Metering()
     target = load_target(ctx)
     lease.admit(ctx, target.state)
+    if (stopped := braking.still_stopped(ctx, target)) is not None:
+        return Outcome(ctx.id, mode, "", ctx.ports.now(), {}, (), held=braking.held_for(stopped), cost=metering.spent)
     given_up: tuple[Set, ...] = ()
     if target.state.applying:
         given_up = give_up(ctx, target.state.applying)
         target = load_target(ctx)
         _admit_nothing_applied(ctx, target.state)
-    passed = target.state.hold is not None and target.state.hold.verdict == "approve"
-    if not target.state.manifest or target.state.owes_full or passed:  # what a brake let pass is compared with all of production
+    hold = target.state.hold
+    if hold is not None and hold.verdict == "approve":
+        mode = max(mode, hold.mode, key=lease.MODES.index)
+    if not target.state.manifest or target.state.owes_full:
         mode = "full"
     elif mode == "changes" and _due(ctx, target.state):
         mode = "reconcile"
@@ -129,10 +133,15 @@ class Run:
             self.voices = staging.voices_on(self.ctx, state.open, but=person(self.lease.started_by))
         declined = staging.declined(self.ctx)
         self.found.foreseen = self.found.spent + self._outlook(reads)
+        if (held := braking.too_costly(self.ctx, self.target, self.found, self.found.foreseen)) is not None:
+            return held
         for look, entities in reads:
             production = self._production(entities, look)
             for chunk in self._projected(look):
                 self._compare(chunk, entities, production, declined)
+                spent = self.found.spent
+                if (held := braking.too_costly(self.ctx, self.target, self.found, spent, stopped=True)) is not None:
+                    return held
             self._take_leave(look, entities, production, declined)
             for entity in entities if look.reading.blank else ():
                 self.found.counts[entity.name].skipped[f"no {dotted(entity.group_by or ())}"] += look.reading.blank

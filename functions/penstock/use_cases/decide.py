@@ -204,7 +204,7 @@ def _decide_hold(
     target_fields: Data = {"open": "", "hold": standing and replace(standing, verdict=last.verdict)}
     if last.verdict == "reject":
         return _commit(ctx, metering, Move(held, Status.REJECTED, last.by, fields, detail), writes, (), target_fields)
-    proceed = outbox.owe(ctx, decided.id, "proceed")
+    proceed = outbox.owe(ctx, decided.id, "proceed", mode=standing.mode if standing else "full")
     return _commit(ctx, metering, Move(held, Status.APPROVED, last.by, fields, detail), writes, (proceed,), target_fields)
 
 

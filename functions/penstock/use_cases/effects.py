@@ -145,7 +145,7 @@ def proceed(ctx: Context, _: str, data: Data) -> None:
     if held.batch.status is Status.APPROVED:
         with suppress(LostRace):  # another payer did it
             advance(ctx, Move(held, Status.APPLIED, "engine"))
-    ctx.ports.publisher.publish(CAPTURE, [{"target": ctx.id, "mode": "full"}])
+    ctx.ports.publisher.publish(CAPTURE, [{"target": ctx.id, "mode": data["mode"]}])
 
 
 EFFECTS: Mapping[str, Effect] = {

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from penstock.core import layout, manifest
 from penstock.core.batch import OPEN, Status
 from penstock.core.bill import Staged
-from penstock.core.brakes import over_budget, tripped
+from penstock.core.brakes import dear_batch, over_budget, tripped
 from penstock.core.certificate import Certificate
 from penstock.core.changes import Finding
 from penstock.core.codec import Mode
-from penstock.core.cost import Cost
+from penstock.core.cost import Cost, total
 from penstock.core.errors import Conflict, OutcomeUnknown, Unavailable
 from penstock.core.findings import listed
 from penstock.core.manifest import Fed, Manifest
@@ -196,6 +196,7 @@ def propose(ctx: Context, target: HeldTarget, run: Found) -> Outcome:
         "batch_findings": (
             *(tripped(ctx.pipeline.brakes, counts, held) if state.manifest else ()),  # a first run touches all
             *over_budget(ctx.pipeline.brakes, taken_out, {e.name: held[ctx.collection(e)] for e in ctx.pipeline.entities}),
+            *dear_batch(ctx.pipeline.brakes, ctx.pipeline.prices, run.foreseen + total(foreseen.values())),
             *run.kept(),
         ),
         "notes": run.notes(),

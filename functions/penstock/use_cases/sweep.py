@@ -9,7 +9,7 @@ from penstock.core.errors import Conflict, OutcomeUnknown, PenstockError, Refuse
 from penstock.core.plan import Batch
 from penstock.core.records import Query, Where
 from penstock.core.values import Data, Timestamp
-from penstock.use_cases import archiving, effects, outbox, staging
+from penstock.use_cases import archiving, braking, effects, outbox, staging
 from penstock.use_cases.capture import capture
 from penstock.use_cases.context import (
     Context,
@@ -54,7 +54,7 @@ def _stale(ctx: Context, held: Held) -> bool:
 
 def _resume_capture(ctx: Context, target: HeldTarget) -> list[str]:
     lease = target.state.lease
-    if lease is None or lease.until > ctx.ports.now() or target.state.paused:
+    if lease is None or lease.until > ctx.ports.now() or target.state.paused or braking.still_stopped(ctx, target):
         return []
     outcome = capture(ctx, lease.mode, lease.started_by)
     effects.pay(ctx, outcome.owed)

@@ -1,0 +1,190 @@
+"""What a run costs is foreseen and metered, and one that would cost too much stops and loses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from penstock.core.batch import Status
+from penstock.core.cost import PHASES, Cost, total
+from penstock.core.plan import Batch
+from penstock.use_cases.context import load_target
+from penstock.use_cases.decide import Said
+from penstock.use_cases.rollback import plan_rollback
+from penstock.use_cases.sweep import sweep
+from penstock.wiring import Contexts
+from support import network as net
+from support.faults import PlainPages
+from support.rest import assert_sound, settle
+from support.world import World
+
+LOOKS = 4  # reads of the test itself, in approving and in looking at the batch
+
+
+def world_of(poles: int, **brakes: Any) -> World:
+    world = World(pages=PlainPages())
+    net.feed(world, net.network(range(1, poles + 1), drops=2))
+    capped(world, **brakes)
+    return world
+
+
+def capped(world: World, **brakes: Any) -> None:
+    pipeline = world.ctx.pipeline
+    pipeline = replace(pipeline, brakes=replace(pipeline.brakes, **brakes))
+    world.contexts = Contexts(world.ports, {pipeline.name: pipeline})
+    world.ctx = world.outside = world.contexts.all()[0]
+
+
+def billed(world: World) -> Cost:
+    bills = world.source.bill, world.production.bill
+    return Cost(sum(b.reads for b in bills), sum(b.writes for b in bills), sum(b.deletes for b in bills))
+
+
+def spent(world: World, before: Cost) -> int:
+    return billed(world).operations - before.operations
+
+
+def in_all(costs: Mapping[str, Cost]) -> int:
+    return total(costs.values()).operations
+
+
+def agrees(batch: Batch, operations: int, by: int = 3) -> None:
+    assert set(batch.costs) == set(PHASES)
+    assert set(batch.foreseen) == set(PHASES)
+    assert in_all(batch.costs) == operations - LOOKS
+    assert in_all(batch.foreseen) == pytest.approx(in_all(batch.costs), rel=0.02, abs=by)
+
+
+@pytest.mark.parametrize("poles", [5, 250])
+def test_a_first_run_a_day_and_a_rollback_cost_what_was_foreseen(poles: int) -> None:
+    world = world_of(poles)
+    before = billed(world)
+    batch = world.run().batch
+    world.approve()
+    agrees(world.batch(batch), spent(world, before))
+    net.feed(world, net.network(range(1, poles // 2), drops=2, status=net.INSTALLED, day="2026-06-05"))
+    before = billed(world)
+    batch = world.run().batch
+    world.approve("approve")
+    agrees(world.batch(batch), spent(world, before))
+    before = billed(world)
+    rollback, owed = plan_rollback(world.ctx, batch, "operator@example.org")
+    world.pay(owed)
+    world.pump()
+    world.approve("approve")
+    agrees(world.batch(rollback.id), spent(world, before))
+
+
+def test_an_idle_run_says_what_it_cost() -> None:
+    world = world_of(5)
+    world.run()
+    world.approve()
+    before = billed(world)
+    outcome = world.run()
+    assert (outcome.batch, outcome.cost.operations) == ("", spent(world, before))
+
+
+def test_everything_delivered_three_times_costs_the_same_writes() -> None:
+    costs = []
+    for times in (1, 3):
+        world = world_of(250)
+        before = billed(world)
+        world.run()
+        again(world, times)
+        world.approve()
+        again(world, times)
+        costs.append(billed(world).writes - before.writes)
+        assert_sound(world)
+    assert costs[0] == costs[1]
+
+
+def again(world: World, times: int) -> None:
+    for topic, message in world.publisher.messages * (times - 1):
+        world.deliver(topic, message)
+
+
+def test_a_run_foreseen_to_cost_too_much_does_not_start_and_an_approval_lets_it_pass() -> None:
+    world = world_of(60, max_operations=50)
+    outcome = world.run()
+    hold = world.batch(outcome.batch)
+    assert (hold.kind, hold.status) == ("hold", Status.UNDER_REVIEW)
+    assert "foreseen to cost" in outcome.held
+    assert "the band is 50" in outcome.held
+    assert not world.documents("penstock_staging")
+    assert world.run().batch == ""  # people are asked once
+    world.approve("approve")
+    batch = world.batch(load_target(world.ctx).state.open)
+    assert (batch.kind, batch.total) == ("sync", 180)
+    assert "the band is 50" in "".join(f.text for f in batch.batch_findings)
+    world.approve("approve")
+    assert world.batch(batch.id).status is Status.APPLIED
+    settle(world)
+    assert_sound(world)
+
+
+def test_a_run_is_let_pass_by_a_higher_band_without_a_word() -> None:
+    world = world_of(60, max_usd=0.000_01)
+    assert "USD" in world.run().held
+    capped(world, max_usd=1.0)
+    assert world.batch(world.run().batch).kind == "sync"
+
+
+def test_a_rejected_run_stays_held_in_silence() -> None:
+    world = world_of(60, max_operations=50)
+    world.run()
+    world.decide(Said("reject"))
+    mails = len(world.mailer.sent)
+    outcome = world.run()
+    assert (outcome.batch, len(world.mailer.sent)) == ("", mails)
+    assert "This was rejected" in outcome.held
+
+
+def stopped(world: World, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The first run, metered beyond its band although less was foreseen."""
+    monkeypatch.setattr("penstock.use_cases.capture.rest_of_capture", lambda *_, **__: Cost())
+    outcome = world.run()
+    monkeypatch.undo()
+    assert "stopped on the way" in outcome.held
+    return outcome
+
+
+def test_a_run_metered_beyond_its_band_stops_and_goes_on_at_its_moment_once_that_is_approved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = world_of(900, max_operations=300)
+    outcome = stopped(world, monkeypatch)
+    state = load_target(world.ctx).state
+    staged = {id: data["digest"] for id, data in world.documents("penstock_staging").items()}
+    assert staged
+    assert all(of.watermark is None for of in state.sources.values())
+    assert not state.manifest
+    held = world.run()
+    assert (held.batch, held.cost.operations) == ("", 1)
+    assert sweep(world.ctx) == []
+    net.feed(world, net.network([950], drops=1))  # not there at the run's moment
+    world.approve("approve")
+    batch = world.batch(load_target(world.ctx).state.open)
+    assert batch.read_time == outcome.read_time
+    assert batch.total == 900 * 3
+    now = {id: data["digest"] for id, data in world.documents("penstock_staging").items()}
+    assert {id: now[id] for id in staged} == staged
+    world.approve("approve")
+    capped(world, max_operations=None)
+    world.run()
+    world.approve("approve")
+    assert len(world.documents("planned-poles")) == 901
+    settle(world)
+    assert_sound(world)
+
+
+def test_a_stopped_run_approved_too_late_starts_anew_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = world_of(900, max_operations=300)
+    stopped(world, monkeypatch)
+    world.clock.forward(5 * 3_600)
+    world.approve("approve")
+    world.approve("approve")
+    assert len(world.documents("planned-poles")) == 900
+    settle(world)
+    assert_sound(world)
