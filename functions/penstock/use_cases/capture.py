@@ -6,7 +6,7 @@ makes the batch STAGED, and never before what they pass is durable."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
@@ -31,7 +31,7 @@ from penstock.use_cases.departures import departed
 from penstock.use_cases.finish import give_up
 from penstock.use_cases.foreseeing import staged
 from penstock.use_cases.metering import Metering
-from penstock.use_cases.outlook import Reads, rest_of_capture
+from penstock.use_cases.outlook import Reads, rest_of_capture, rest_of_comparing
 from penstock.use_cases.production import Asked, Match, Production, cheaper
 from penstock.use_cases.proposing import Count, Found, Outcome, held_of, manifest_of, propose
 from penstock.use_cases.reading import Look, Plan, Reading, changes, everything, look_at, plans, scanned
@@ -135,9 +135,17 @@ class Run:
         self.found.foreseen = self.found.spent + self._outlook(reads)
         if (held := braking.too_costly(self.ctx, self.target, self.found, self.found.foreseen)) is not None:
             return held
-        for look, entities in reads:
+        compared = [(look, entities, self._chunks(look)) for look, entities in reads]
+        if self.mode != "full":
+            known = manifest_of(self.ctx, self.target, self.found)
+            read = [(entities, chunk) for _, entities, chunks in compared if isinstance(chunks, list) for chunk in chunks]
+            rest = rest_of_comparing(self.ctx, self.found, read, known, is_open=bool(state.open))
+            self.found.foreseen = self.found.spent + rest
+            if (held := braking.too_costly(self.ctx, self.target, self.found, self.found.foreseen)) is not None:
+                return held
+        for look, entities, chunks in compared:
             production = self._production(entities, look)
-            for chunk in self._projected(look):
+            for chunk in chunks:
                 self._compare(chunk, entities, production, declined)
                 spent = self.found.spent
                 if (held := braking.too_costly(self.ctx, self.target, self.found, spent, stopped=True)) is not None:
@@ -208,6 +216,11 @@ class Run:
         if self.mode != "full":
             return Asked(self.ctx, self.at)
         return cheaper(self.ctx, entities, look.count(self.at), held_of(self.ctx, self.found), self.at)
+
+    def _chunks(self, look: Look) -> Iterable[list[list[Projected]]]:
+        """What is to be compared. Of an incremental run all of it, which its changed groups are in memory for anyway."""
+        whole = self.mode == "full" or (look.plan.source.cursor is None and self.mode != "recheck")
+        return self._projected(look) if whole else list(self._projected(look))
 
     def _projected(self, look: Look) -> Iterator[list[list[Projected]]]:
         """Groups, projected, some hundred records at a time, without those that were dealt with."""

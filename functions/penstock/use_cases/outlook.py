@@ -1,8 +1,8 @@
 """What the rest of a capture will cost, foreseen once the sources were looked at and before they are read.
 
-A read of everything is known from counts. Of what changed the source's side is known from what lies behind the watermark and from
-the manifest, but for records that join a group unseen; which keys are looked up in production is known only when their groups are
-read, and is taken to be all that the new records feed."""
+A read of everything is known from counts. Of what changed, the source's side is known from what lies behind the watermark and
+from the manifest, but for records that join a group unseen. What is to be looked up in production is known when the changed
+groups were read, and nothing is looked up or staged before that: what a run is foreseen to cost is told anew then."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from penstock.core.cost import Cost
 from penstock.core.declaration import Entity
 from penstock.core.manifest import Manifest
 from penstock.core.packs import MAX_CHANGES
-from penstock.core.projection import Projector
+from penstock.core.projection import Projected
 from penstock.core.reconcile import search
-from penstock.core.records import Snapshot
 from penstock.core.values import Timestamp, Value
 from penstock.use_cases.context import Context
 from penstock.use_cases.production import IN, is_held_whole, other_spellings
@@ -24,6 +23,7 @@ from penstock.use_cases.reading import Look
 from penstock.use_cases.reconcile import ranges
 
 Reads = Sequence[tuple[Look, list[Entity]]]
+Chunk = Sequence[Sequence[Projected]]
 
 
 def rest_of_capture(
@@ -35,13 +35,31 @@ def rest_of_capture(
             cost += _everything(ctx, run, look, entities, known)
             changed += look.expect(run.at)
         else:
-            part, of_look = _changes(ctx, look, entities, known, again.get(look.plan.source.name, set()))
+            part, of_look = _changes(look, known, again.get(look.plan.source.name, set()))
             cost += part + (_recount(look, run.at, known) if run.mode == "reconcile" else Cost())
             changed += of_look
+    return cost + _end(ctx, run, changed, is_open=is_open)
+
+
+def rest_of_comparing(
+    ctx: Context, run: Found, chunks: Sequence[tuple[Sequence[Entity], Chunk]], known: Manifest, *, is_open: bool
+) -> Cost:
+    """The rest of a capture once the changed groups were read: what they feed is looked up in production, and staged."""
+    reads = changed = 0
+    for entities, chunk in chunks:
+        for entity in entities:
+            keys = {f"{p.entity}/{p.key}" for group in chunk for p in group if p.entity == entity.name}
+            reads += len(keys) + _unknown(entity, keys, known)
+            changed += len(keys)
+    return Cost(reads=reads) + _end(ctx, run, changed, is_open=is_open)
+
+
+def _end(ctx: Context, run: Found, changed: int, *, is_open: bool) -> Cost:
+    """Packs, and the commits that begin a batch and make it the open one."""
     begun = Cost(writes=2 + -(-changed // MAX_CHANGES)) if changed else Cost()
     counted = 0 if run.held else len(ctx.pipeline.entities)
     replaced = Cost(reads=1 + query_of(run.open_packs), writes=2) if is_open else Cost()
-    return cost + begun + replaced + Cost(reads=1 + counted, writes=4)
+    return begun + replaced + Cost(reads=1 + counted, writes=4)
 
 
 def _everything(ctx: Context, run: Found, look: Look, entities: Sequence[Entity], known: Manifest) -> Cost:
@@ -55,12 +73,11 @@ def _everything(ctx: Context, run: Found, look: Look, entities: Sequence[Entity]
     return Cost(reads + sum(many or expected for many in keys.values()))
 
 
-def _changes(ctx: Context, look: Look, entities: Sequence[Entity], known: Manifest, again: set[Value]) -> tuple[Cost, int]:
-    """And how many changes at most."""
+def _changes(look: Look, known: Manifest, again: set[Value]) -> tuple[Cost, int]:
+    """And how many records or groups are to be looked at."""
     plan, before = look.plan, known.of(look.plan.source.name)
     if look.idle and not again:
         return Cost(), 0
-    groups: dict[Value, list[Snapshot]] = {}
     touched = set(again)
     read = set()
     for record in look.newer:
@@ -68,15 +85,10 @@ def _changes(ctx: Context, look: Look, entities: Sequence[Entity], known: Manife
         if old is None or old.fingerprint != record.fingerprint:
             read.add(record.id)
             touched |= {group, *([old.group] if old else [])}
-            groups.setdefault(group, []).append(record)
     members = known.members(plan.source.name, touched - {None})
     siblings = sum(id not in read for ids in members.values() for id in ids)
     window = 0 if look.idle else query_of(look.in_window) + 1
-    projector = Projector(ctx.pipeline, plan.source.name, ctx.store.full_name("").rstrip("/"))
-    fed = (projected for records in groups.values() for projected in projector.project(records).projected)
-    keys = {f"{p.entity}/{p.key}" for p in fed if known.print_of(f"{p.entity}/{p.key}") != p.fingerprint}
-    keys |= {key for key, (_, *of) in known.keys.items() if set(of) & set(map(str, again))} if again else set()
-    return Cost(siblings + window + len(keys) + sum(_unknown(entity, keys, known) for entity in entities)), len(keys)
+    return Cost(siblings + window), len(read) + len(again)
 
 
 def _unknown(entity: Entity, keys: set[str], known: Manifest) -> int:
