@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from penstock.core import limits
-from penstock.core.errors import InvalidInput, PenstockError
-from penstock.core.records import NAME, Bill, Cursor, Delete, Query, Set, Update, Where
+from penstock.core.errors import Conflict, InvalidInput, PenstockError
+from penstock.core.records import ABSENT, NAME, Bill, Cursor, Delete, Query, Set, Update, Where
 from penstock.core.values import Reference, Timestamp, Value, Vector
 from penstock.ports import Store
 
@@ -339,3 +339,14 @@ def test_a_bill_once_read_does_not_change(store: Store) -> None:
     before.by_collection["c"] = 99
     fill(store, a=2)
     assert (before.writes, store.bill.writes, store.bill.by_collection) == (1, 2, {})
+
+
+def test_a_write_that_changes_nothing_is_billed_and_a_refused_commit_is_not(store: Store) -> None:
+    fill(store, a=1)
+    before = store.bill
+    fill(store, a=1)
+    assert since(store, before)[:3] == (0, 1, 0)
+    before = store.bill
+    with pytest.raises(Conflict):
+        store.commit([Set("c/z", {}), Set("c/a", {"v": 2}, ABSENT), Delete("c/b")])
+    assert since(store, before)[:3] == (0, 0, 0)

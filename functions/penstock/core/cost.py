@@ -1,9 +1,10 @@
 """Billed operations and what they cost.
 
-Prices are settings (`prices` of a pipeline): they depend on the place, and change. Those that stand here are the ones that Google
-has published for Firestore's United States multi-region (nam5), 0.06, 0.18 and 0.02 USD for 100,000 reads, writes and deletes;
-and for Pub/Sub, 40 USD a TiB, where a message counts as 1,000 bytes at least, once published and once delivered. As known in
-November 2025; the price list of the database's own location is what is billed."""
+Prices are settings (`prices` of a pipeline): they depend on the place, and change. Those that stand here are defaults to reckon
+with, not a quotation. Firestore: 0.06, 0.18 and 0.02 USD for 100,000 reads, writes and deletes, the prices of a multi-region as
+quoted from Google's page in May 2018; today's are on cloud.google.com/firestore/pricing by location, and were not compared. Pub/Sub:
+40 USD a TiB, as quoted from cloud.google.com/pubsub/pricing in September 2026, with a message taken for 1,000 bytes, once published
+and once delivered. Free quotas are left out, and so is what is no operation: storage, traffic, the functions' own time."""
 
 from __future__ import annotations
 
