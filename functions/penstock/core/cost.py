@@ -2,9 +2,9 @@
 
 Prices are settings (`prices` of a pipeline): they depend on the place, and change. Those that stand here are defaults to reckon
 with, not a quotation. Firestore: 0.06, 0.18 and 0.02 USD for 100,000 reads, writes and deletes, the prices of a multi-region as
-quoted from Google's page in May 2018; today's are on cloud.google.com/firestore/pricing by location, and were not compared. Pub/Sub:
-40 USD a TiB, as quoted from cloud.google.com/pubsub/pricing in September 2026, with a message taken for 1,000 bytes, once published
-and once delivered. Free quotas are left out, and so is what is no operation: storage, traffic, the functions' own time."""
+quoted from Google's page in May 2018; today's are on cloud.google.com/firestore/pricing by location, and were not compared.
+Pub/Sub: 40 USD a TiB, as quoted from cloud.google.com/pubsub/pricing in September 2026, with a message taken for 1,000 bytes,
+once published and once delivered. Left out: free quotas, and what is no operation: storage, traffic, the functions' own time."""
 
 from __future__ import annotations
 
