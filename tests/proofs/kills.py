@@ -64,9 +64,15 @@ class Lane:
             self.todo[life, number].append(strike)
         self.given: list[Boundary] = []
         self.tries: Counter[Boundary] = Counter()
+        self.aimed = False  # at places alone, and no more at random moments
 
     def kill(self, count: int) -> Tally:
-        while self.tally.kills < count and len(self.tally.violations) < 20:
+        """So many kills, and where that is enough for every place, as many more as the places left over need."""
+        whole = count >= ENOUGH * sum(map(len, self.todo.values()))
+        while len(self.tally.violations) < 20:
+            self.aimed = self.tally.kills >= count
+            if self.aimed and not (whole and any(self.todo.values())):
+                break
             life, self.given = self._next(), []
             kills: Counter[int] = Counter()
             self._count(self.player.play(life, lambda number, life=life, kills=kills: self._choose(life, number, kills)))  # type: ignore[misc]
@@ -78,7 +84,7 @@ class Lane:
         return max(left, key=left.__getitem__) if any(left.values()) else self.random.choice(list(self.calm))
 
     def _choose(self, life: str, number: int, kills: Counter[int]) -> Strike | None:
-        drawn = self.random.random()
+        drawn = 1.0 if self.aimed else self.random.random()
         if number < 0:
             return Strike(self.random.randint(1, AT_SWEEP), self.random.choice(SIDES)) if drawn < SWEEPS else None
         kills[number] += 1

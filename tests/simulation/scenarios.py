@@ -79,8 +79,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     "rollback": Scenario(APPLIED, (roll_back(), approve())),
     "rollback, big batch": Scenario(APPLIED, (roll_back(), approve()), inline=0),
     "rollback after edits, kept": Scenario((*APPLIED, EDITED), (roll_back(), approve())),
-    "rollback after edits, kept by the approver": Scenario(
-        (*APPLIED, EDITED), (roll_back(overwrite=True), approve(blockers="reject"))
+    "rollback after edits, kept by the approver": Scenario(  # a request that sleeps until the next one was refused asks once more
+        (*APPLIED, EDITED), (roll_back(overwrite=True), approve(blockers="reject")), one_end=False
     ),
     "rollback after edits, overwritten": Scenario((*APPLIED, EDITED), (roll_back(overwrite=True), approve())),
     "rollback of one record": Scenario(APPLIED, (roll_back(("taps/T2",)), approve(), run("full"))),
