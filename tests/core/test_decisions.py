@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from penstock.core.batch import Status
 from penstock.core.changes import Finding
-from penstock.core.decisions import Subject, admit, closed, consent, demand_complete, outcome, person, subject_of, verdict
+from penstock.core.decisions import Subject, admit, closed, consent, demand_complete, outcome, person, subject_of, verdict, voices
 from penstock.core.errors import InvalidInput, Refused
 from penstock.core.plan import Batch, Decision
 from penstock.core.values import Timestamp
@@ -104,6 +104,7 @@ def test_a_consent_carried_counts_until_the_same_person_speaks_again() -> None:
     carried: Any = {"b@x.org": {"drops/1": "approve"}}
     assert outcome(subject(), [said()], carried, 2) == "approve"
     assert outcome(subject("drops/2"), [said()], carried, 2) is None
+    assert voices(subject("drops/2"), [said()], carried) == {"a@x.org": "approve"}  # the other did not speak of it
     assert outcome(subject(), [said("reject", by="b@x.org")], carried, 1) == "reject"
 
 
@@ -228,6 +229,7 @@ def test_a_record_is_not_removed_while_one_that_belongs_to_it_is_kept() -> None:
         demand_complete(subjects, said(changes={DROP: "reject", POLE: "approve"}))
     demand_complete(subjects, said(changes={DROP: "reject", POLE: "reject"}))
     demand_complete([subject(POLE), gone(DROP, POLE)], said(changes={DROP: "reject"}))  # it is not to be removed
+    demand_complete([gone(POLE), subject(DROP, parent=POLE)], said(changes={DROP: "reject"}))  # the other would stay in any case
 
 
 def test_what_is_removed_with_its_parent_is_no_orphan_of_it() -> None:

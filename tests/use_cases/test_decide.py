@@ -12,7 +12,7 @@ from penstock.core.batch import Status
 from penstock.core.codec import to_data
 from penstock.core.errors import Conflict, InvalidInput, OutcomeUnknown, PenstockError, Refused, Unavailable
 from penstock.core.packs import digest_of
-from penstock.core.records import Set, Update
+from penstock.core.records import Delete, Set, Update
 from penstock.core.values import dumps
 from penstock.use_cases import effects
 from penstock.use_cases.context import load_target
@@ -148,7 +148,7 @@ def test_a_run_that_ends_meanwhile_makes_the_decision_void_and_says_so() -> None
     net.feed(world, [net.record("7-0", 7, day="2026-06-04")])
     token, code = world.link()
     between(world, world.run)
-    with pytest.raises(Refused, match="SUPERSEDED already"):
+    with pytest.raises(Refused, match="SUPERSEDED already, by another run"):
         decide_by_link(world.ctx, token, code, Said("approve"))
     settle(world)
     assert world.documents("planned-poles") == {}
@@ -309,6 +309,17 @@ def test_a_wrong_code_is_counted_and_the_link_stays_open_till_the_last() -> None
     assert "used_at" not in link_of(world, token)
 
 
+def test_the_mail_with_the_new_link_goes_out_though_whoever_locked_the_old_one_is_gone() -> None:
+    world = opened()
+    old, _ = world.link()
+    for _ in range(5):
+        with pytest.raises(WrongCode):
+            decide_by_link(world.ctx, old, "222222", Said("approve"))
+    settle(world)
+    assert world.link()[0] != old
+    assert post(world, Said("approve")).status is Status.APPLIED
+
+
 def test_a_link_is_good_until_the_moment_that_it_names_and_not_at_it() -> None:
     world = opened()
     token, code = world.link()
@@ -334,6 +345,17 @@ def test_a_key_is_good_until_the_moment_at_which_it_retires_and_not_at_it() -> N
                 find_link(ctx, token)
 
 
+def test_a_link_that_is_taken_away_meanwhile_decides_nothing_and_is_not_made_again() -> None:
+    world = opened()
+    token, code = world.link()
+    path = find_link(world.ctx, token).snapshot.path
+    between(world, lambda: world.production.commit([Delete(path)]))
+    with pytest.raises(Refused, match="was not decided"):
+        decide_by_link(world.ctx, token, code, Said("approve"))
+    assert not world.production.get([path])[0].exists
+    assert world.batch(batch_of(world)).status is Status.UNDER_REVIEW
+
+
 def test_a_link_for_something_else_does_not_decide() -> None:
     world = opened()
     token, _ = world.link()
@@ -352,7 +374,7 @@ def test_a_link_to_a_batch_as_it_was_does_not_decide_on_it_as_it_is() -> None:
     stale = replace(link.grant, digest="0" * 64)
     other = tokens.token(KEYS, "k1", stale)
     world.production.commit([Set(layout.token(tokens.hash_of(other)), {**link.snapshot.fields, **tokens.stored(stale)})])
-    with pytest.raises(Refused):
+    with pytest.raises(Refused, match="was changed after this page was made"):
         decide_by_link(world.ctx, other, tokens.code(KEYS, "k1", stale), Said("approve"))
     assert world.batch(batch_of(world)).status is Status.UNDER_REVIEW
 
@@ -429,6 +451,17 @@ def test_a_blocker_needs_a_word_of_its_own() -> None:
     assert (batch.status, batch.applied) == (Status.APPLIED, 4)
 
 
+def told_in_the_record(world: World, step: str, batch: Any) -> Any:
+    """What the record says of this step of a batch, beside its digest and its last decision."""
+    (entry,) = [e for e in entries(world) if (e["batch"], e["what"]) == (batch.id, step)]
+    told, decision = dict(entry["detail"]), batch.decisions[-1]
+    assert entry["who"] == decision.by
+    assert told.pop("decision") == digest_of(dumps(to_data(decision)))
+    assert (told.pop("digest"), told.pop("verdict")) == (batch.digest, decision.verdict)
+    told.pop("anchored", None)
+    return told
+
+
 def test_what_was_decided_stands_in_the_batch_and_in_the_record() -> None:
     world = blocked()
     before = world.clock.time
@@ -441,12 +474,7 @@ def test_what_was_decided_stands_in_the_batch_and_in_the_record() -> None:
     assert decision.note == note[:2_000]
     assert before < decision.at == batch.decided_at
     assert (batch.approved, batch.rejected) == (2, 2)
-    (entry,) = [e for e in entries(world) if e["what"] == "UNDER_REVIEW → APPROVED"]
-    assert entry["who"] == APPROVER
-    told = dict(entry["detail"])
-    assert told.pop("decision") == digest_of(dumps(to_data(decision)))
-    told.pop("anchored", None)
-    assert told == {"digest": batch.digest, "verdict": "approve", "approved": 2, "rejected": 2}
+    assert told_in_the_record(world, "UNDER_REVIEW → APPROVED", batch) == {"approved": 2, "rejected": 2}
 
 
 def test_an_operator_decides_under_their_own_name_with_their_whole_note() -> None:
@@ -455,6 +483,8 @@ def test_an_operator_decides_under_their_own_name_with_their_whole_note() -> Non
     decided, owed = decide(world.ctx, batch.id, batch.digest, APPROVER, Said("reject", note="x" * 3_000))
     assert (decided.status, decided.decisions[0].by, len(decided.decisions[0].note)) == (Status.REJECTED, APPROVER, 3_000)
     assert decided.decided_at == decided.decisions[0].at
+    assert (decided.approved, decided.rejected) == (0, 6)
+    assert told_in_the_record(world, "UNDER_REVIEW → REJECTED", decided) == {"approved": 0, "rejected": 6}
     assert {w.data["kind"] for w in owed} == {"remember", "archive"}
     assert load_target(world.outside).state.open == ""
 
@@ -473,8 +503,55 @@ def test_a_consent_that_is_not_the_last_leaves_the_batch_open_and_undated() -> N
     batch = world.batch(batch_of(world))
     after, owed = decide(world.ctx, batch.id, batch.digest, APPROVER, Said("approve"))
     assert (after.status, after.decided_at, owed) == (Status.UNDER_REVIEW, None, ())
-    assert len(world.batch(batch.id).decisions) == 1
+    assert (after.approved, after.rejected, len(world.batch(batch.id).decisions)) == (0, 0, 1)
+    assert told_in_the_record(world, "UNDER_REVIEW → UNDER_REVIEW", after) == {"approved": 0, "rejected": 0}
     assert (load_target(world.outside).state.open, load_target(world.outside).state.applying) == (batch.id, "")
+
+
+def held(**more: Any) -> World:
+    """A source that was emptied: the run is held, and people decide whether it may go on."""
+    world = opened(**more)
+    for person in more.get("people", (APPROVER,))[: more.get("approvals") or 1]:
+        world.approve("approve", person)
+    world.source.commit([Delete(f"{net.SOURCE}/{id}") for id, _ in net.network(range(1, 4))])
+    assert world.run("full").held
+    return world
+
+
+def test_a_hold_is_decided_and_dated_and_told_in_the_record() -> None:
+    for word, status, step in (
+        ("approve", Status.APPROVED, "UNDER_REVIEW → APPROVED"),
+        ("reject", Status.REJECTED, "UNDER_REVIEW → REJECTED"),
+    ):
+        world = held()
+        batch = world.batch(batch_of(world))
+        rules = {f"rule:{f.rule}": "approve" for f in batch.batch_findings}
+        decided, owed = decide(world.ctx, batch.id, batch.digest, APPROVER, Said(word, rules))  # type: ignore[arg-type]
+        assert (decided.status, decided.decided_at) == (status, decided.decisions[0].at)
+        assert told_in_the_record(world, step, decided) == {}
+        assert [w.data["kind"] for w in owed] == (["proceed"] if word == "approve" else [])
+        state = load_target(world.outside).state
+        assert state.hold is not None
+        assert (state.open, state.hold.verdict) == ("", word)
+
+
+def test_a_hold_waits_for_as_many_people_as_a_batch() -> None:
+    world = held(people=(APPROVER, LERATO), approvals=2)
+    batch = world.batch(batch_of(world))
+    said = Said("approve", {f"rule:{f.rule}": "approve" for f in batch.batch_findings})
+    after, owed = decide(world.ctx, batch.id, batch.digest, APPROVER, said)
+    assert (after.status, after.decided_at, owed) == (Status.UNDER_REVIEW, None, ())
+    assert told_in_the_record(world, "UNDER_REVIEW → UNDER_REVIEW", after) == {}
+    state = load_target(world.outside).state
+    assert state.hold is not None
+    assert (state.open, state.hold.verdict) == (batch.id, "")
+    assert decide(world.ctx, batch.id, batch.digest, LERATO, said)[0].status is Status.APPROVED
+
+
+def test_of_two_people_asked_about_a_hold_the_first_refusal_refuses() -> None:
+    world = held(people=(APPROVER, LERATO), approvals=2)
+    batch = world.batch(batch_of(world))
+    assert decide(world.ctx, batch.id, batch.digest, LERATO, Said("reject"))[0].status is Status.REJECTED
 
 
 @pytest.mark.parametrize("text", ["approve", "reject"])

@@ -202,7 +202,7 @@ def demand_complete(subjects: Iterable[Subject], decision: Decision, of_batch: I
             not_created.add(subject.key)
         elif said == "reject" and subject.action == "DELETE":
             needed[subject.parent] = subject.key
-        elif said == "approve" and decision.verdict == "approve":
+        elif said == "approve":
             approved.append(subject)
             rival = written.setdefault(subject.path, subject.key)
             if rival != subject.key:

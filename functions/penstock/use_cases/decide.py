@@ -120,9 +120,7 @@ def decide(ctx: Context, batch: str, digest: str, by: str, said: Said) -> tuple[
 
 
 def _admit_link(ctx: Context, link: Link, held: Held, decision: Decision) -> None:
-    admit(held.batch, decision, ctx.approvers)
-    if link.grant.digest != held.batch.digest:
-        raise Refused("is for another state of this batch", subject="This link", remedy="Open the newest mail and use its link.")
+    admit(held.batch, decision, ctx.approvers)  # the digest of the link among it: the decision has it from there
     if link.grant.purpose != tokens.DECIDE:
         raise Refused("is not one for deciding", subject="This link", remedy="Open the newest mail and use its link.")
     if link.grant.expires_at <= ctx.ports.now():
