@@ -15,6 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -144,12 +145,17 @@ def _named(before: ast.AST, after: ast.AST) -> str:
     return f"{old} → {new}"
 
 
+@cache
+def _text(module: str) -> str:
+    """Read once: somebody may work on it meanwhile."""
+    return Path(cast("str", importlib.import_module(module).__file__)).read_text()
+
+
 def mutants(module: str) -> list[Mutant]:
     """All of a module, in its order."""
-    path = Path(cast("str", importlib.import_module(module).__file__))
     made: list[Mutant] = []
     seen: Counter[str] = Counter()
-    for index, statement in enumerate(ast.parse(path.read_text()).body):
+    for index, statement in enumerate(ast.parse(_text(module)).body):
         if isinstance(statement, ast.Import | ast.ImportFrom | ast.Expr):
             continue
         if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Subscript):
@@ -167,7 +173,7 @@ def put_in(mutant: Mutant) -> None:
     """Change the running process: functions get new code, tables are exchanged wherever they were imported."""
     live = importlib.import_module(mutant.module)
     index, way = mutant.place
-    body: list[Any] = ast.parse(Path(cast("str", live.__file__)).read_text()).body
+    body: list[Any] = ast.parse(_text(mutant.module)).body
     parent, (field, at) = body[index], way[-1]
     for name, n in way[:-1]:
         parent = getattr(parent, name) if n is None else getattr(parent, name)[n]
