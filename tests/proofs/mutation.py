@@ -29,7 +29,7 @@ MODULES = [
     *(f"penstock.use_cases.{name}" for name in ("decide", "promote", "rollback")),
 ]
 CORE = ["batch", "decisions", "promotion", "reversal", "tokens"]
-USE_CASES = ["braking", "decide", "deletes", "finish", "frozen", "promote", "resume", "reviewing", "rollback", "sweep"]
+USE_CASES = ["bill", "braking", "decide", "deletes", "finish", "frozen", "promote", "resume", "reviewing", "rollback", "sweep"]
 TESTS = [
     *(f"core/test_{name}.py" for name in CORE),
     *(f"use_cases/test_{name}.py" for name in USE_CASES),

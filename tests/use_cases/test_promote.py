@@ -312,6 +312,17 @@ def test_a_batch_whose_own_findings_are_others_than_were_shown_takes_no_decision
         world.decide(Said("approve"))
 
 
+def test_a_batch_whose_findings_were_changed_after_the_approval_is_not_promoted() -> None:
+    world = decided(opened())
+    start(world.ctx, first(world))
+    before = production(world)
+    findings = compress(encode_findings([Finding("rivals", "notice", "", "", "nothing to see", "go on")]))
+    world.production.commit([Update(layout.batch(first(world)), {"batch_findings": findings}, (("batch_findings",),))])
+    with pytest.raises(Tampered, match="is not what was checked and shown"):
+        promote_asked(world.ctx, first(world), 0)
+    assert production(world) == before
+
+
 def test_a_follow_up_whose_message_was_lost_is_planned_by_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(effects.EFFECTS, "recheck", lambda *_: None)  # type: ignore[index]
     world = opened()
@@ -412,6 +423,27 @@ def test_a_pack_that_is_not_there_is_told_by_its_name() -> None:
         with pytest.raises(NotFound, match="there is no such pack") as told:
             promote_asked(world.ctx, batch, number)
         assert layout.pack(batch, number) in str(told.value)
+
+
+def test_a_pack_whose_batch_is_gone_is_told_too() -> None:
+    world = decided(opened())
+    batch = start(world.ctx, first(world)).id
+    world.production.commit([Delete(layout.batch(batch))])
+    with pytest.raises(NotFound, match="there is no such pack"):
+        promote_asked(world.ctx, batch, 0)
+
+
+def test_a_message_that_comes_twice_while_others_are_promoted_gives_the_ledger_and_takes_no_second_look() -> None:
+    world = decided(opened())
+    batch = start(world.ctx, first(world))
+    ledger = promote_pack(world.ctx, batch, 0)
+    before = world.production.bill.writes, dict(world.blobs.objects)
+    edit(world, ponNumber="a later edit")
+    stands = production(world)
+    assert promote_asked(world.ctx, batch.id, 0) == ledger == promote_pack(world.ctx, batch, 0)
+    assert production(world) == stands
+    assert world.production.bill.writes == before[0] + 1  # the edit
+    assert world.blobs.objects == before[1]
 
 
 def test_a_pack_that_was_promoted_gives_its_ledger_again_whatever_became_of_the_batch() -> None:
