@@ -377,6 +377,20 @@ def test_of_a_pack_in_which_all_is_refused_nothing_is_backed_up_and_nothing_writ
     assert set(staging.declined(world.outside)) == set(words)
 
 
+def test_a_pack_in_which_all_is_refused_is_done_once_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packs, "MAX_CHANGES", 2)
+    world = opened(standing=False)
+    world.ctx.ports.publisher.messages.clear()  # type: ignore[attr-defined]
+    world.delivered = 0
+    token, code = world.link()
+    words = {c.key: "reject" for c in staging.load_pack(world.outside, first(world), 0).changes}
+    decide_by_link(world.ctx, token, code, Said("approve", changes=words))  # type: ignore[arg-type]
+    batch = start(world.ctx, first(world))
+    ledger = promote_pack(world.ctx, batch, 0)
+    assert ledger is not None
+    assert promote_pack(world.ctx, batch, 0) == ledger == ledger_of(world)
+
+
 def test_what_was_approved_is_not_remembered_as_refused() -> None:
     world = opened()
     world.approve("approve")

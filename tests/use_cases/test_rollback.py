@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from penstock.core import layout, packs
 from penstock.core.batch import Status
+from penstock.core.codec import Recheck
 from penstock.core.diff import changed_by_hand, value_fingerprint
 from penstock.core.errors import InvalidInput, NotFound, Refused
 from penstock.core.plan import Batch
 from penstock.core.records import Delete, Set, Update
 from penstock.core.reversal import Choice
 from penstock.core.values import dotted, dumps
-from penstock.use_cases import effects, staging
+from penstock.use_cases import check, effects, staging
+from penstock.use_cases.capture import capture
 from penstock.use_cases.context import load_target
 from penstock.use_cases.decide import Said, decide_by_link
 from penstock.use_cases.reviewing import find_row, review
@@ -603,6 +605,44 @@ def test_the_open_batch_that_a_rollback_pushes_aside_leads_to_it_and_is_remember
     again = plan(world, synced(world))
     assert world.batch(back.id).superseded_by == again.id
     assert [r.batch for r in load_target(world.outside).state.recheck] == [waiting]  # a rollback is not proposed again by itself
+
+
+def test_a_batch_whose_check_failed_is_pushed_aside_too_and_proposed_again() -> None:
+    world, _ = applied()
+    net.feed(world, [net.record("7-0", 7, day="2026-06-05")])
+    failed = capture(world.ctx).batch
+    assert check.fail(world.ctx, failed, 0)
+    back = plan(world, synced(world), [KEY])
+    assert (world.batch(failed).status, world.batch(failed).superseded_by) == (Status.SUPERSEDED, back.id)
+    world.approve()
+    assert [c.key for c in changes(world, world.run().batch)] == [f"poles/{net.name(7)}"]
+
+
+def test_what_waited_to_be_planned_again_still_waits_behind_a_rollback() -> None:
+    world, _ = applied()
+    net.feed(world, [net.record("7-0", 7, day="2026-06-05")])
+    waiting = world.run().batch
+    world.production.commit([load_target(world.outside).write(recheck=(Recheck("earlier"),))])
+    plan(world, synced(world))
+    assert [r.batch for r in load_target(world.outside).state.recheck] == ["earlier", waiting]
+
+
+def test_the_check_of_a_rollback_is_owed_in_the_commit_that_stages_it() -> None:
+    world, _ = applied()
+    back, owed = plan_rollback(world.ctx, synced(world), OPERATOR)
+    (fact,) = owed
+    assert back.status is Status.STAGED
+    assert (fact.data["kind"], fact.data["packs"]) == ("check", 1)
+    assert world.production.get([fact.path])[0].fields == fact.data
+
+
+def test_what_falls_out_of_a_rollback_takes_removals_with_it_and_nothing_else_of_its_group() -> None:
+    world, before = applied()
+    plan(world, synced(world))
+    edit(world, f"drops/{net.drop_name(20)}", note="in use")
+    assert world.approve().drifted == 1
+    assert everything(world)[POLE] == before[POLE]
+    assert f"drops/{net.drop_name(20)}" in everything(world)
 
 
 def test_what_was_refused_of_a_batch_is_no_part_of_taking_it_back() -> None:

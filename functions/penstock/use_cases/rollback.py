@@ -85,7 +85,7 @@ def plan_rollback(ctx: Context, batch: str, by: str, choice: Choice = WHOLE) -> 
     in_production = {ctx.collection(e): ctx.store.count(Query(ctx.collection(e))) for e in ctx.pipeline.entities}
     foreseen = after_capture(ctx, [staged(ctx, draft, in_production) for draft in drafts], in_production, rollback=True)
     before = find_batch(ctx, target.state.open) if target.state.open else None
-    replaces = before is not None and before.batch.status in OPEN
+    replaces = before is not None and before.batch.status in OPEN | {Status.FAILED}  # one that FAILED may be retried, or lost
     fields |= {
         "costs": {"capture": metering.spent + Cost(writes=2 * (1 + replaces) + 2)},
         "foreseen": {"capture": capturing, **foreseen},
