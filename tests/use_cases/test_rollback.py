@@ -667,3 +667,30 @@ def test_a_group_is_taken_back_in_one_pack(monkeypatch: pytest.MonkeyPatch) -> N
         assert len({c.group for c in staging.load_pack(world.outside, back.id, number).changes}) == 1
     world.approve()
     assert everything(world) == {}
+
+
+def test_what_would_be_left_is_counted_of_what_stays_and_nothing_is_forgotten_of_the_change() -> None:
+    world, _ = applied()
+    net.feed(world, [net.record("1-9", 1, drop=19, day="2026-06-05")])
+    world.run()
+    world.approve()
+    pole = f"poles/{net.name(1)}"
+    by_key = {c.key: c for c in changes(world, plan(world, synced(world)).id)}
+    assert by_key[pole].facts["left"] == {"drops": 1}  # drop 10 goes with it, drop 19 stays
+    assert by_key[pole].facts["undoes"] == synced(world)
+    assert "declines" in by_key[pole].facts
+    assert {key for key, c in by_key.items() if "left" in c.facts} == {pole}
+    alone = {c.key: c for c in changes(world, plan(world, synced(world), [pole]).id)}
+    assert alone[pole].facts["left"] == {"drops": 2}
+
+
+def test_a_refusal_for_want_of_anything_names_the_batch() -> None:
+    world, _ = applied()
+    edit(world, ponNumber="a later edit", importStatus="x", zoneNumber="9")
+    with pytest.raises(Refused, match="nothing left to take back") as told:
+        plan(world, synced(world), [KEY], "ponNumber")
+    assert told.value.subject == synced(world)
+    world.production.commit([Delete(f"drops/{net.drop_name(10)}")])
+    with pytest.raises(Refused, match="nothing left to take back") as told:
+        plan(world, synced(world), [f"drops/{net.drop_name(10)}"])
+    assert told.value.subject == synced(world)
