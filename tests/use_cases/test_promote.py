@@ -345,12 +345,15 @@ def test_what_a_promotion_did_stands_in_the_pack_in_the_commit_that_did_it() -> 
     world = opened()
     refused = f"drops/{net.drop_name(10)}"
     edit(world, ponNumber="11")
-    before = world.clock.time
+    before, costs = world.clock.time, pack(world).fields["costs"]
+    assert "promote" not in costs
     world.decide(Said("approve", {"rule:edited_by_hand": "approve"}, {refused: "reject"}))
     ledger, fields = ledger_of(world), pack(world).fields
     assert (ledger.applied, ledger.rejected, ledger.drifted) == (4, (refused,), (f"poles/{net.name(2)}",))
     assert before < ledger.at < world.clock.time
     assert fields["state"] == "PROMOTED"
+    assert {**fields["costs"], **costs} == fields["costs"]  # what its check cost is still known
+    assert "promote" in fields["costs"]
     assert fields["purge_at"] > ledger.at.plus(world.ctx.pipeline.staging_retention.total_seconds() - 1)
     assert {data["penstock"]["appliedAt"] for data in world.documents("planned-poles").values() if "penstock" in data} == {
         ledger.at

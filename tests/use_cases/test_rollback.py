@@ -506,7 +506,7 @@ def test_a_rollback_is_a_batch_that_says_what_it_takes_back_and_who_asked() -> N
     assert (back.kind, back.rolls_back, back.started_by, back.part) == ("rollback", synced(world), OPERATOR, False)
     assert (back.pipeline, back.target, back.packs) == (world.ctx.pipeline.name, world.ctx.id, 1)
     assert back.counts == {"poles UPDATE": 1, "poles DELETE": 2, "drops DELETE": 3}
-    assert back.approvals == world.ctx.pipeline.gate.approvals
+    assert (back.approvals, back.prices) == (world.ctx.pipeline.gate.approvals, world.ctx.pipeline.prices)
     steps = [e for e in entries(world) if e["batch"] == back.id]
     assert [(e["what"], e["who"]) for e in steps[:2]] == [("∅ → CREATED", OPERATOR), ("CREATED → STAGED", OPERATOR)]
     assert steps[0]["detail"]["rolls_back"] == synced(world)
