@@ -174,6 +174,7 @@ def propose(ctx: Context, target: HeldTarget, run: Found) -> Outcome:
     """What was found becomes the target's one open batch; watermark and manifest move with it."""
     if run.batch is None:
         return _end(ctx, target, run)
+    _demand_all_packs(ctx, target, run, run.batch.batch.id)
     state = target.state
     before = find_batch(ctx, state.open) if state.open else None
     if before is not None and before.batch.status not in OPEN | {Status.FAILED}:
@@ -211,6 +212,19 @@ def propose(ctx: Context, target: HeldTarget, run: Found) -> Outcome:
         steps.append(Move(before, Status.SUPERSEDED, run.started_by, {"superseded_by": run.batch.batch.id}))
     owed = outbox.owe(ctx, run.batch.batch.id, "check", packs=len(run.staged))
     return _conclude(ctx, target, run, steps, run.batch.batch.id, owed=owed, open=run.batch.batch.id)
+
+
+def _demand_all_packs(ctx: Context, target: HeldTarget, run: Found, batch: str) -> None:
+    """A run that goes on where another died may read less than that one, and would leave packs that nobody checks: `Conflict`."""
+    if target.state.lease is None or target.state.lease.read_time is None:
+        return
+    there = sum(1 for _ in staging.packs_of(ctx, batch, payload=False))
+    if there != len(run.staged):
+        raise Conflict(
+            f"has {there} packs, and the run that went on with it made {len(run.staged)}",
+            subject=batch,
+            remedy="Nothing was proposed. Run again: the next run makes a new batch.",
+        )
 
 
 def _same_as(ctx: Context, open_batch: Batch, run: Found) -> bool:
