@@ -148,8 +148,8 @@ class _Reader:
     def end(self) -> None:
         last = max(self.anchors, default=0)
         if last > self.before.sequence:
-            self.fault(f"the chain ends at entry {self.before.sequence}, and entry {last} was anchored: its tail was cut",
-                       self.before.sequence + 1, last)  # fmt: skip
+            what = f"the chain ends at entry {self.before.sequence}, and entry {last} was anchored: its tail was cut"
+            self.fault(f"{what}, or it was written anew behind entry {self.good}", self.good + 1, last)
         for number in sorted(self.anchors):
             if number not in self.met and number <= self.before.sequence:
                 self.fault(f"entry {number} was anchored and is not there", number, number)
