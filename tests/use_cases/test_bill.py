@@ -10,6 +10,7 @@ import pytest
 from penstock.core.batch import Status
 from penstock.core.cost import PHASES, Cost, total
 from penstock.core.plan import Batch
+from penstock.core.reversal import Choice
 from penstock.use_cases.context import load_target
 from penstock.use_cases.decide import Said
 from penstock.use_cases.rollback import plan_rollback
@@ -75,6 +76,48 @@ def test_a_first_run_a_day_and_a_rollback_cost_what_was_foreseen(poles: int) -> 
     world.pump()
     world.approve("approve")
     agrees(world.batch(rollback.id), spent(world, before))
+
+
+def planned(world: World, batch: str, *keys: str) -> tuple[Batch, Cost]:
+    """A rollback, and what planning it was billed."""
+    before = world.production.bill
+    back, owed = plan_rollback(world.ctx, batch, "operator@example.org", Choice(frozenset(keys) or None))
+    now = world.production.bill
+    world.pay(owed)
+    return back, Cost(now.reads - before.reads, now.writes - before.writes, now.deletes - before.deletes)
+
+
+@pytest.mark.parametrize(("poles", "drops", "keys"), [(1, 1, ()), (31, 1, ()), (400, 0, ()), (5, 0, (f"poles/{net.name(1)}",))])
+def test_planning_a_rollback_of_what_was_created_costs_what_was_foreseen(poles: int, drops: int, keys: tuple[str, ...]) -> None:
+    world = World(pages=PlainPages())
+    net.feed(world, net.network(range(1, poles + 1), drops=drops))
+    batch = world.run().batch
+    world.approve("approve")
+    back, billed = planned(world, batch, *keys)
+    assert back.costs["capture"] == back.foreseen["capture"] == billed
+
+
+def test_planning_a_rollback_of_what_stood_there_before_costs_what_was_foreseen() -> None:
+    world = World(pages=PlainPages())
+    net.feed(world, net.network(range(1, 4), drops=0))
+    world.put(world.production, "planned-poles", [net.standing(n, zoneNumber=None) for n in range(1, 4)])
+    batch = world.run().batch
+    world.approve("approve")
+    back, billed = planned(world, batch)
+    assert back.counts == {"poles UPDATE": 3}
+    assert back.costs["capture"] == back.foreseen["capture"] == billed
+
+
+def test_a_rollback_that_takes_the_place_of_another_batch_was_billed_for_that_too() -> None:
+    world = World(pages=PlainPages())
+    net.feed(world, net.network([1]))
+    batch = world.run().batch
+    world.approve()
+    first, _ = planned(world, batch)
+    again, billed = planned(world, batch)
+    assert world.batch(first.id).status is Status.SUPERSEDED
+    assert again.costs["capture"] == billed
+    assert billed.writes == first.costs["capture"].writes + 2
 
 
 def test_an_idle_run_says_what_it_cost() -> None:

@@ -694,3 +694,44 @@ def test_a_refusal_for_want_of_anything_names_the_batch() -> None:
     with pytest.raises(Refused, match="nothing left to take back") as told:
         plan(world, synced(world), [f"drops/{net.drop_name(10)}"])
     assert told.value.subject == synced(world)
+
+
+def test_a_record_that_was_updated_is_not_removed_and_leaves_nobody() -> None:
+    world, _ = applied()
+    net.feed(world, [net.record("2-9", 2, drop=29, day="2026-06-05")])
+    world.run()
+    world.approve()
+    back = plan(world, synced(world))
+    assert all("left" not in c.facts for c in changes(world, back.id))
+    assert back.findings == {}
+
+
+def test_who_goes_back_to_another_parent_is_not_left_by_the_one_that_is_removed() -> None:
+    world = World(pages=PlainPages())
+    net.feed(world, net.network([1]))
+    world.run()
+    world.approve()
+    before = everything(world)
+    net.feed(world, [net.record("1-0", 2, drop=10, day="2026-06-05")])
+    moved = world.run().batch
+    world.approve("approve")
+    assert world.documents("drops")[net.drop_name(10)]["poleNumber"] == net.name(2)
+    back = plan(world, moved)
+    assert (back.counts, back.findings) == ({"poles DELETE": 1, "drops UPDATE": 1}, {})
+    world.approve()
+    assert everything(world) == before
+
+
+def test_who_is_taken_back_and_goes_on_naming_a_parent_is_left_by_it() -> None:
+    world = World(pages=PlainPages())
+    net.feed(world, net.network([1]))
+    drop = {"dropNumber": net.drop_name(10), "poleNumber": net.name(1), "ponNumber": "9"}
+    world.put(world.production, "drops", [(net.drop_name(10), drop)])
+    world.run()
+    world.approve("approve")
+    back = plan(world, synced(world))
+    assert back.counts == {"poles DELETE": 1, "drops UPDATE": 1}
+    assert {c.key: c.facts.get("left") for c in changes(world, back.id)} == {
+        f"poles/{net.name(1)}": {"drops": 1},
+        f"drops/{net.drop_name(10)}": None,
+    }

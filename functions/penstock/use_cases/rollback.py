@@ -20,6 +20,7 @@ from penstock.core.plan import Batch
 from penstock.core.promotion import stamp_of
 from penstock.core.records import Query, Set, Where
 from penstock.core.reversal import Choice, Reversal, reverse
+from penstock.core.rules.base import proposed
 from penstock.core.values import FieldPath, dotted, get_in
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, Move, advance, find_batch, load_batch, load_target
@@ -158,7 +159,7 @@ def _reversals(ctx: Context, undone: Batch, choice: Choice) -> Iterator[Reversal
 
 def _of_pack(ctx: Context, undone: Batch, pack: Pack, choice: Choice) -> Iterator[Reversal]:
     ledger = pack.ledger
-    if ledger is None or not ledger.applied:
+    if ledger is None:
         return
     verify(undone, pack)
     approved, _ = resolve(undone, pack)
@@ -172,12 +173,13 @@ def _of_pack(ctx: Context, undone: Batch, pack: Pack, choice: Choice) -> Iterato
 
 def _bereft(ctx: Context, changes: Sequence[Change]) -> list[Change]:
     """The changes, and with those that would remove a record the number of others that would still name it as their parent: such
-    as came later. They are counted thirty at a time, and one by one only where there are more than go with it."""
+    as came later. They are counted thirty at a time, and one by one only where there are more than go with it or to another."""
     left: dict[str, dict[str, int]] = {}
     for child in (e for e in ctx.pipeline.entities if e.parent):
         assert child.parent is not None
         parent, field = ctx.pipeline.entity(child.parent.entity), child.parent.field
-        going = Counter(_named(c, field) for c in changes if c.entity == child.name and c.action is Action.DELETE)
+        mine = [c for c in changes if c.entity == child.name]
+        going = Counter(_named(c, field) for c in mine if proposed(c, field) != _named(c, field))
         removed = {_named(c, parent.key): c.key for c in changes if c.entity == parent.name and c.action is Action.DELETE}
         for some in chunks([key for key in removed if key is not None], IN):
             held = _naming(ctx, child, some)
