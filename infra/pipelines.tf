@@ -10,7 +10,8 @@ locals {
   project_names = toset(flatten([
     for pipeline in local.pipelines : [
       [for source in pipeline.sources : source.project],
-      [for target in pipeline.targets : target.project],
+      [for target in try(pipeline.targets, {}) : target.project],
+      try([pipeline.hub.project], []),
     ]
   ]))
   people_names = toset([for pipeline in local.pipelines : pipeline.gate.approvers])
@@ -19,9 +20,16 @@ locals {
   source_databases = toset(flatten([
     for pipeline in local.pipelines : [for source in pipeline.sources : "${source.project}/${try(source.database, "(default)")}"]
   ]))
-  target_databases = toset(flatten([
-    for pipeline in local.pipelines : [for target in pipeline.targets : "${target.project}/${try(target.database, "(default)")}"]
-  ]))
+  # Those that a file names, the hubs, and those of the targets that operators declare in a hub.
+  target_databases = setunion(
+    toset(flatten([
+      for pipeline in local.pipelines : [
+        [for target in try(pipeline.targets, {}) : "${target.project}/${try(target.database, "(default)")}"],
+        try(["${pipeline.hub.project}/${try(pipeline.hub.database, "(default)")}"], []),
+      ]
+    ])),
+    var.tenant_databases,
+  )
 
   unit_days = { minute = 1 / 1440, hour = 1 / 24, day = 1, week = 7 }
 
@@ -39,6 +47,14 @@ locals {
         time_zone = pipeline.time_zone
         body      = { pipeline = name }
       }
+    },
+    {
+      for name, pipeline in local.pipelines : "penstock-capture-${replace(name, "_", "-")}-active" => {
+        function  = "capture"
+        cron      = pipeline.active_schedule
+        time_zone = pipeline.time_zone
+        body      = { pipeline = name, active = true }
+      } if can(pipeline.active_schedule)
     },
     {
       penstock-sweep = { function = "sweep", cron = "*/5 * * * *", time_zone = "Etc/UTC", body = {} }

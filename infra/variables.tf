@@ -18,6 +18,17 @@ variable "projects" {
   }
 }
 
+variable "tenant_databases" {
+  type        = set(string)
+  default     = []
+  description = "The databases of targets that are declared in a hub, as `project name/database`: each gets indexes, and the functions their rights in it."
+
+  validation {
+    condition     = length(setsubtract([for database in var.tenant_databases : split("/", database)[0]], keys(var.projects))) == 0
+    error_message = "A tenant's database lies in a project without an id in `projects`."
+  }
+}
+
 variable "people" {
   type        = map(list(string))
   description = "Addresses by the names that pipelines use for groups of approvers."

@@ -17,8 +17,9 @@ REMEDY = (
 )
 VARIABLES = {
     "project": "demo-penstock",
-    "projects": {"onemap": "demo-onemap", "fibreflow": "demo-fibreflow"},
-    "people": {"fibre_approvers": ["ann@example.com", "ben@example.com"]},
+    "projects": {"onemap": "demo-onemap", "fibreflow": "demo-fibreflow", "landlord": "demo-landlord", "tenants": "demo-tenants"},
+    "tenant_databases": ["tenants/nepal"],
+    "people": {"fibre_approvers": ["ann@example.com", "ben@example.com"], "geography_approvers": ["maya@example.com"]},
     "smtp": {"host": "smtp.example.com", "password_secret": "penstock-smtp", "from": "penstock@example.com"},
 }
 

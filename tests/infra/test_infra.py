@@ -35,11 +35,13 @@ def test_terraform_reads_the_pipelines_that_the_functions_load(local: Locals, pi
 
 
 def test_every_pipeline_has_its_schedule(local: Locals, pipelines: dict[str, Pipeline]) -> None:
-    captures = {s["body"]["pipeline"]: s for s in local["schedules"].values() if s["function"] == "capture"}
-    assert {name: (s["cron"], s["time_zone"]) for name, s in captures.items()} == {
-        name: (p.schedule, p.time_zone) for name, p in pipelines.items()
-    }
-    assert all(set(s["body"]) == {"pipeline"} for s in captures.values())
+    captures = [s for s in local["schedules"].values() if s["function"] == "capture"]
+    found = [(s["body"], s["cron"], s["time_zone"]) for s in captures]
+    every = [({"pipeline": name}, p.schedule, p.time_zone) for name, p in pipelines.items()]
+    active = [({"pipeline": name, "active": True}, p.active_schedule, p.time_zone) for name, p in pipelines.items()]
+    wanted = [*every, *(one for one in active if one[1])]
+    assert len(found) == len(wanted)
+    assert all(one in found for one in wanted)
 
 
 def test_the_sweep_runs_every_few_minutes(local: Locals) -> None:
@@ -55,9 +57,10 @@ def test_names_are_ones_that_google_takes(local: Locals) -> None:
 
 def test_databases_and_people_are_those_of_the_pipelines(local: Locals, pipelines: dict[str, Pipeline]) -> None:
     sources = [s for p in pipelines.values() for s in p.sources.values()]
-    targets = [t for p in pipelines.values() for t in p.targets]
+    targets = [place for p in pipelines.values() for place in (*p.targets, *filter(None, [p.hub]))]
     assert set(local["source_databases"]) == {f"{s.project}/{s.database}" for s in sources}
-    assert set(local["target_databases"]) == {f"{t.project}/{t.database}" for t in targets}
+    declared = {f"{t.project}/{t.database}" for t in targets}
+    assert set(local["target_databases"]) == declared | set(VARIABLES["tenant_databases"])
     assert set(local["project_names"]) == {place.project for place in [*sources, *targets]}
     assert set(local["people_names"]) == {p.gate.approvers for p in pipelines.values()}
 
@@ -163,8 +166,8 @@ def test_every_database_gets_every_index_and_exemption(local: Locals) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("projects", {"onemap": "demo-onemap"}, "without an id here: fibreflow."),
-        ("people", {"fibre_approvers": []}, "Needed: fibre_approvers."),
+        ("projects", {"onemap": "demo-onemap"}, "without an id here: fibreflow, landlord."),
+        ("people", {"fibre_approvers": []}, "Needed: fibre_approvers, geography_approvers."),
         ("smtp", {"host": "h", "from": "f@example.com", "security": "ssl"}, "smtp.security is none, starttls or tls."),
     ],
 )

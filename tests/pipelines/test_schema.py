@@ -87,7 +87,7 @@ def test_two_records_never_share_a_list():
 
 def test_targets_schedule_and_gate_are_read():
     library = load(LIBRARY)
-    assert [dataclasses.astuple(t) for t in library.targets] == [
+    assert [dataclasses.astuple(t)[:4] for t in library.targets] == [
         ("north", "branches", "north", ""),
         ("south", "branches", "(default)", "branches/south/"),
     ]

@@ -11,7 +11,7 @@ import os
 import random
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -28,6 +28,7 @@ LANES = 2
 ENOUGH = 1.3  # so many kills for each place, and every place has to be reached
 MOMENTS, SWEEPS, AT_SWEEP = 0.05, 0.1, 24  # share of kills at random moments; of sweeps that are killed; calls of a sweep
 AT_MOST = 2  # kills of one act in one life
+TRIES = 5  # lives in which a place is aimed at together with others, and then alone
 
 Boundary = tuple[str, int, Strike]  # life, number in its course, where
 
@@ -64,6 +65,7 @@ class Lane:
             self.todo[life, number].append(strike)
         self.given: list[Boundary] = []
         self.tries: Counter[Boundary] = Counter()
+        self.alone: list[Boundary] = []  # places that were not reached where other acts of their life were killed too
         self.aimed = False  # at places alone, and no more at random moments
 
     def kill(self, count: int) -> Tally:
@@ -76,6 +78,11 @@ class Lane:
             life, self.given = self._next(), []
             kills: Counter[int] = Counter()
             self._count(self.player.play(life, lambda number, life=life, kills=kills: self._choose(life, number, kills)))  # type: ignore[misc]
+        self.given = []
+        for place in self.alone if whole else ():
+            for _ in range(TRIES):
+                if place not in self.tally.reached:
+                    self._count(self.player.play(place[0], just(place)))
         return self.tally
 
     def _next(self) -> str:
@@ -107,11 +114,19 @@ class Lane:
             tally.reached.add((played.life, number, strike))
         for missed in set(self.given) - tally.reached:  # the act took another way, after what was killed before it: once more
             self.tries[missed] += 1
-            if self.tries[missed] < 5:
+            if self.tries[missed] < TRIES:
                 self.todo[missed[:2]].insert(0, missed[2])
+            elif missed not in self.alone:
+                self.alone.append(missed)
         if wrong := played.violation or differs(played, self.calm[played.life]):
             at = "; ".join(f"{number} {strike} {what}" for number, strike, what in played.struck)
             tally.violations.append(f"{played.life}: {' '.join(played.strikes)} [{at}] {wrong}")
+
+
+def just(place: Boundary) -> Callable[[int], Strike | None]:
+    """Kills the act at this place, once, and nothing else of its life."""
+    left = [place[2]]
+    return lambda number: left.pop() if number == place[1] and left else None
 
 
 def differs(played: Played, calm_life: Played) -> str:

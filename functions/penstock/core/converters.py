@@ -219,6 +219,20 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Texts:
+    """A map of texts, as names by language; empty ones are left out."""
+
+    def build(self, _context: Context) -> Convert:
+        def convert(raw: Value) -> Value:
+            if not isinstance(raw, dict) or not all(value is None or _plain(value) is not None for value in raw.values()):
+                return Problem(mask(raw))
+            texts = {name: (_plain(value) or "").strip() for name, value in raw.items()}
+            return {name: text for name, text in texts.items() if text} or ABSENT
+
+        return convert
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """A geographical point, from one or from the text `latitude, longitude`."""
 
@@ -278,6 +292,7 @@ CONVERTERS: Mapping[str, type[Any]] = {
     "timestamp": Stamp,
     "enum": Choice,
     "list": Listing,
+    "texts": Texts,
     "geopoint": Point,
     "reference": Link,
     "boolean": Boolean,

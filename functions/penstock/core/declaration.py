@@ -37,6 +37,7 @@ class Source:
     time_zone: str  # IANA; for stamps that carry no zone
     sentinels: frozenset[str]  # texts that mean nothing: "", "N/A", … (compared trimmed, case folded)
     reconcile: dt.timedelta | None = dt.timedelta(days=7)
+    partition: FieldPath | None = None  # its values are read once each, for all targets that list them (`Target.partitions`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,45 @@ class Deactivate:
 
 
 @dataclass(frozen=True, slots=True)
+class Levels:
+    """Of a tree's levels, counted from 1: the last one that the source owns, and the last one there may be. What lies between
+    belongs to the target."""
+
+    official: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dependents:
+    """A collection of the target whose documents store where they belong: the path of a unit, and in `chain`, from level 1 on,
+    the ids that the path consists of."""
+
+    name: str  # as people call them: `members`
+    collection: str
+    path: FieldPath
+    chain: tuple[FieldPath, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The records of an entity stand below each other, and its `Parent` names the entity itself. Of each, the target holds two
+    fields that no source has: `parent`, the document id of the one above (none at a root), and `path`, the ids from the root down
+    to itself, joined by dots. A document that lacks `own` (field, value) is the target's own: no run writes it, but for the path
+    when what it hangs under is moved; documents that a run creates get it."""
+
+    parent: FieldPath
+    path: FieldPath
+    level: FieldPath  # mapped, an integer
+    own: tuple[FieldPath, bool | int | str]
+    levels: Levels
+    levels_of: Mapping[str, Levels] = field(default_factory=dict)  # by partition, where it is another
+    dependents: tuple[Dependents, ...] = ()
+
+    def depth(self, partition: str) -> Levels:
+        return self.levels_of.get(partition, self.levels)
+
+
+@dataclass(frozen=True, slots=True)
 class Entity:
     name: str
     source: str
@@ -101,6 +141,7 @@ class Entity:
     )
     spellings: tuple[str, ...] | None = None  # None: production is not asked for other spellings of a key; () for case and
     # spaces alone; else with and without these prefixes. Each spelling asked for is a billed read for every CREATE
+    tree: Tree | None = None
 
     @property
     def key_field(self) -> Field:
@@ -159,6 +200,20 @@ class Target:
     project: str
     database: str
     prefix: str = ""  # put before every collection: "tenants/nepal/" or nothing
+    partitions: tuple[str, ...] = ()  # of a partitioned source, those that the target takes
+    approvers: tuple[str, ...] = ()  # addresses; (): whom the pipeline's gate names
+    approvals: int | None = None  # None: as many as the gate says
+    stage: str = ""  # of the rollout
+    active: bool = False  # run by the pipeline's `active_schedule` too
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """The database that holds what the targets of a pipeline have in common: their declarations, which operators write, and what
+    was read of partitioned sources. `project` is a name that settings turn into a project id."""
+
+    project: str
+    database: str = "(default)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +222,7 @@ class Pipeline:
     title: str
     sources: Mapping[str, Source]
     entities: tuple[Entity, ...]  # parents before children
-    targets: tuple[Target, ...]
+    targets: tuple[Target, ...]  # (): documents of the hub declare them
     rules: tuple[tuple[str, Any], ...]  # (rule name, its settings object)
     gate: Gate
     brakes: Brakes
@@ -178,6 +233,13 @@ class Pipeline:
     rollback_window: dt.timedelta
     readback_share: float = 0.02
     prices: Prices = Prices()  # noqa: RUF009 - a constant
+    hub: Hub | None = None
+    active_schedule: str = ""  # cron; of active targets
+
+    @property
+    def tree(self) -> Entity | None:
+        """The entity that is a tree: at most one."""
+        return next((e for e in self.entities if e.tree), None)
 
     def version_of(self, entity: Entity) -> FieldPath | None:
         """The target field that holds a record's own change stamp, where it is mapped."""

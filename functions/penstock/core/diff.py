@@ -113,6 +113,8 @@ def _again(entity: Entity, production: Snapshot) -> list[FieldDiff]:
     off, stamp = entity.deactivate, get_in(production.fields, (STAMP, "sourceFingerprint"))
     if off is None or stamp != GONE or get_in(production.fields, off.field) != off.value:
         return []
+    if any(f.target == off.field for f in entity.fields):
+        return []  # the source says itself whether it is active
     return [FieldDiff(off.field, off.value, off.again)]
 
 

@@ -26,6 +26,7 @@ def mistakes(pipeline: PipelineModel, rules: Mapping[str, Any]) -> Iterator[Mist
         first = seen.setdefault((target.project, target.database, target.prefix), name)
         if first != name:
             yield Mistake(("targets", name), f"writes to the same place as `{first}`. Give it its own database or prefix.")
+    yield from _hub(pipeline)
     for name, settings in rules.items():
         yield from _rule(pipeline, settings, ("rules", name))
     kept = pipeline.retention
@@ -74,13 +75,14 @@ def _entity(pipeline: PipelineModel, name: str, entity: EntityModel, at: Place) 
         text = "is the key: it is always required, never erased, and read from every record. Remove what says otherwise."
         yield Mistake((*at, "fields", key_name), text)
     if entity.parent:
-        earlier = list(pipeline.entities)[: list(pipeline.entities).index(name)]
+        earlier = list(pipeline.entities)[: list(pipeline.entities).index(name) + bool(entity.tree)]
         if entity.parent.entity not in earlier:
             text = f"`{entity.parent.entity}` does not stand before `{name}`. Put parents first: they are created first."
             yield Mistake((*at, "parent", "entity"), text)
         if entity.parent.field not in targets:
             yield Mistake((*at, "parent", "field"), f"`{'.'.join(entity.parent.field)}` is not mapped. Add it to `fields`.")
     yield from _deletes(entity, targets, at)
+    yield from _tree(pipeline, name, entity, at)
     for path, field in targets.items():
         yield from _field(targets, path, field, (*at, "fields", ".".join(path)))
         if entity.group_by and source and source.cursor is None and field.pick in ("latest", "earliest"):
@@ -101,10 +103,52 @@ def _deletes(entity: EntityModel, targets: Mapping[FieldPath, FieldModel], at: P
         yield Mistake(place, f"plays no part, for `on_delete` is `{entity.on_delete}`. Remove it, or make that `deactivate`.")
     if off.field[0] == STAMP:
         yield Mistake((*place, "field"), f"`{name}` is not free: `{STAMP}` says who let a record in. Choose another field.")
-    if any(off.field[: len(path)] == path or path[: len(off.field)] == off.field for path in targets):
+    if not entity.tree and any(_overlap(off.field, path) for path in targets):
         yield Mistake((*place, "field"), f"`{name}` is mapped: the source would write it too. Choose a field that is not.")
     if off.again == off.value and type(off.again) is type(off.value):
         yield Mistake((*place, "again"), "is what deactivates. Give another value, or none.")
+
+
+def _overlap(one: FieldPath, other: FieldPath) -> bool:
+    return one[: len(other)] == other or other[: len(one)] == one
+
+
+def _hub(pipeline: PipelineModel) -> Iterator[Mistake]:
+    partitioned = [name for name, source in pipeline.sources.items() if source.partition]
+    if pipeline.hub is None:
+        if not pipeline.targets:
+            yield Mistake(("targets",), "are none. Name one, or a `hub`, in which operators declare them.")
+        for name in partitioned:
+            yield Mistake(("sources", name, "partition"), "needs a `hub`, where what was read of each partition lies. Add one.")
+        if pipeline.active_schedule:
+            yield Mistake(("active_schedule",), "is for targets that a `hub` declares. Add one, or remove this.")
+    elif pipeline.targets:
+        yield Mistake(("targets",), "are declared in the hub. Remove them, or the `hub`.")
+
+
+def _tree(pipeline: PipelineModel, name: str, entity: EntityModel, at: Place) -> Iterator[Mistake]:
+    tree, place = entity.tree, (*at, "tree")
+    mapped = [tuple(target.split(".")) for target in entity.fields]
+    if tree is None:
+        return
+    if entity.parent is None or entity.parent.entity != name:
+        yield Mistake(place, f"needs `parent: {{entity: {name}, field: …}}`, the field that names the key of the record above.")
+    if entity.group_by:
+        yield Mistake((*at, "group_by"), "plays no part in a tree, whose records stand each for itself. Remove it.")
+    if entity.on_delete == "remove":
+        yield Mistake(
+            (*at, "on_delete"), "would leave what hangs below without a place. Make it `deactivate`, `flag` or `ignore`."
+        )
+    if len([e for e in pipeline.entities.values() if e.tree]) > 1:
+        yield Mistake(place, "is one of several. A pipeline has one tree.")
+    if tree.level not in mapped:
+        yield Mistake((*place, "level"), f"`{'.'.join(tree.level)}` is not mapped. Add it to `fields`.")
+    for key, field in (("parent", tree.parent), ("path", tree.path), ("own", tree.own.field)):
+        if any(_overlap(field, path) for path in mapped):
+            yield Mistake((*place, key), f"`{'.'.join(field)}` is mapped: the engine works it out. Choose a field that is not.")
+    for levels in (tree.levels, *tree.levels_of.values()):
+        if levels.last < levels.official:
+            yield Mistake((*place, "levels"), f"end at {levels.last}, above {levels.official}. Put them in order.")
 
 
 def _field(targets: Mapping[FieldPath, FieldModel], path: FieldPath, field: FieldModel, at: Place) -> Iterator[Mistake]:

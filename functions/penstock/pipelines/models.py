@@ -135,6 +135,7 @@ class SourceModel(Model):
     time_zone: Zone = "UTC"
     nothing: list[str] = [""]
     cursor: CursorModel | None = None
+    partition: Path | None = None
     reconcile: Annotated[dt.timedelta | None, BeforeValidator(_often)] = dt.timedelta(days=7)
 
 
@@ -173,6 +174,32 @@ class DeactivateModel(Model):
     again: Scalar = None
 
 
+class LevelsModel(Model):
+    official: Annotated[int, Field(ge=1, le=20)]
+    last: Annotated[int, Field(ge=1, le=20)]
+
+
+class DependentsModel(Model):
+    collection: Collection
+    path: Path
+    chain: list[Path] = []
+
+
+class OwnModel(Model):
+    field: Path
+    value: Scalar
+
+
+class TreeModel(Model):
+    parent: Path
+    path: Path
+    level: Path
+    own: OwnModel
+    levels: LevelsModel
+    levels_of: dict[str, LevelsModel] = {}
+    dependents: dict[str, DependentsModel] = {}
+
+
 class EntityModel(Model):
     source: str
     collection: Collection
@@ -183,6 +210,7 @@ class EntityModel(Model):
     on_delete: DeletePolicy = "ignore"
     deactivate: DeactivateModel | None = None
     deleted_where: WhereModel | None = None
+    tree: TreeModel | None = None
     fields: Annotated[dict[str, FieldModel], Field(min_length=1)]
 
 
@@ -190,6 +218,11 @@ class TargetModel(Model):
     project: Named
     database: Named = "(default)"
     prefix: Prefix = ""
+
+
+class HubModel(Model):
+    project: Named
+    database: Named = "(default)"
 
 
 class GateModel(Model):
@@ -237,10 +270,12 @@ class PipelineModel(Model):
     name: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,39}$")]
     title: Named
     schedule: Cron
+    active_schedule: Cron | None = None
     time_zone: Zone
     sources: Annotated[dict[str, SourceModel], Field(min_length=1)]
     entities: Annotated[dict[str, EntityModel], Field(min_length=1)]
-    targets: Annotated[dict[str, TargetModel], Field(min_length=1)]
+    targets: dict[str, TargetModel] = {}
+    hub: HubModel | None = None
     rules: dict[str, dict[str, Any] | None]
     gate: GateModel
     brakes: BrakesModel = BrakesModel()

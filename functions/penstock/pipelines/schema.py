@@ -20,21 +20,34 @@ from penstock.core.declaration import (
     ChangeCursor,
     Compare,
     Deactivate,
+    Dependents,
     Entity,
     Field,
     Freeze,
     Gate,
+    Hub,
+    Levels,
     Parent,
     Pipeline,
     Source,
     Target,
+    Tree,
 )
 from penstock.core.errors import InvalidInput
 from penstock.core.rules import RULES, removal
 from penstock.core.values import FieldPath
 from penstock.pipelines import combinations
 from penstock.pipelines.located import Located, Mistake, Place, read
-from penstock.pipelines.models import WEEKDAYS, BrakesModel, EntityModel, FieldModel, PipelineModel, SourceModel
+from penstock.pipelines.models import (
+    WEEKDAYS,
+    BrakesModel,
+    EntityModel,
+    FieldModel,
+    LevelsModel,
+    PipelineModel,
+    SourceModel,
+    TreeModel,
+)
 from penstock.pipelines.suggest import meant
 
 FOLDER = Path(__file__).parent
@@ -214,6 +227,8 @@ def _pipeline(model: PipelineModel, rules: Mapping[str, Any]) -> Pipeline:
         staging_retention=model.retention.staging,
         rollback_window=model.retention.rollback_window,
         readback_share=model.readback_share,
+        hub=Hub(model.hub.project, model.hub.database) if model.hub else None,
+        active_schedule=model.active_schedule or "",
     )
 
 
@@ -233,7 +248,7 @@ def _source(name: str, s: SourceModel) -> Source:
     cursor = (
         ChangeCursor(s.cursor.field, "text" if s.cursor.kind == "text" else "timestamp", s.cursor.overlap) if s.cursor else None
     )
-    return Source(name, s.project, s.database, s.collection, cursor, s.time_zone, frozenset(s.nothing), s.reconcile)
+    return Source(name, s.project, s.database, s.collection, cursor, s.time_zone, frozenset(s.nothing), s.reconcile, s.partition)
 
 
 def _entity(name: str, e: EntityModel) -> Entity:
@@ -251,6 +266,22 @@ def _entity(name: str, e: EntityModel) -> Entity:
         deactivate=Deactivate(e.deactivate.field, e.deactivate.value, e.deactivate.again) if e.deactivate else None,
         deleted_where=(e.deleted_where.field, frozenset(e.deleted_where.is_)) if e.deleted_where else None,
         spellings=None if e.spellings is None else tuple(e.spellings),
+        tree=_tree(e.tree) if e.tree else None,
+    )
+
+
+def _tree(t: TreeModel) -> Tree:
+    def levels(of: LevelsModel) -> Levels:
+        return Levels(of.official, of.last)
+
+    return Tree(
+        t.parent,
+        t.path,
+        t.level,
+        (t.own.field, t.own.value),
+        levels(t.levels),
+        {partition: levels(of) for partition, of in t.levels_of.items()},
+        tuple(Dependents(name, d.collection, d.path, tuple(d.chain)) for name, d in t.dependents.items()),
     )
 
 
