@@ -7,20 +7,27 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from penstock.core import layout
 from penstock.core.batch import Status
-from penstock.core.cost import PHASES, Cost, total
-from penstock.core.plan import Batch
+from penstock.core.codec import to_data
+from penstock.core.cost import PHASES, Cost, Prices, total
+from penstock.core.errors import Conflict
+from penstock.core.plan import Batch, Verdict
+from penstock.core.records import Set
 from penstock.core.reversal import Choice
+from penstock.use_cases import staging
 from penstock.use_cases.context import load_target
-from penstock.use_cases.decide import Said
+from penstock.use_cases.decide import Said, decide, decide_by_link
+from penstock.use_cases.promote import promote_pack, start
 from penstock.use_cases.rollback import plan_rollback
 from penstock.use_cases.sweep import sweep
 from penstock.wiring import Contexts
 from support import network as net
 from support.faults import PlainPages
 from support.rest import assert_sound, settle
-from support.world import World
+from support.world import APPROVER, World
 
+VOTER = "lerato@example.org"
 LOOKS = 4  # reads of the test itself, in approving and in looking at the batch
 
 
@@ -43,8 +50,13 @@ def billed(world: World) -> Cost:
     return Cost(sum(b.reads for b in bills), sum(b.writes for b in bills), sum(b.deletes for b in bills))
 
 
+def since(world: World, before: Cost) -> Cost:
+    now = billed(world)
+    return Cost(now.reads - before.reads, now.writes - before.writes, now.deletes - before.deletes)
+
+
 def spent(world: World, before: Cost) -> int:
-    return billed(world).operations - before.operations
+    return since(world, before).operations
 
 
 def in_all(costs: Mapping[str, Cost]) -> int:
@@ -78,13 +90,89 @@ def test_a_first_run_a_day_and_a_rollback_cost_what_was_foreseen(poles: int) -> 
     agrees(world.batch(rollback.id), spent(world, before))
 
 
+def of_two() -> tuple[World, str]:
+    """A batch that waits for two consents."""
+    world = World(pages=PlainPages(), people={"fibre_approvers": (APPROVER, VOTER)}, approvals=2)
+    net.feed(world, net.network(range(1, 4)))
+    return world, world.run().batch
+
+
+def vote(world: World, batch: str, by: str, verdict: Verdict) -> tuple[Batch, tuple[Set, ...]]:
+    return decide(world.ctx, batch, world.batch(batch).digest, by, Said(verdict))
+
+
+def test_each_voice_is_billed_with_the_link_that_it_used() -> None:
+    world, batch = of_two()
+    token, code = world.link()
+    before = billed(world)
+    first, _ = decide_by_link(world.ctx, token, code, Said("approve"))
+    one = since(world, before)
+    assert first.costs["decide"] == one
+    digest, before = first.digest, billed(world)
+    last, _ = decide(world.ctx, batch, digest, VOTER, Said("approve"))
+    assert last.costs["decide"] == one + since(world, before)
+
+
+def test_a_refusal_is_billed_with_what_it_owes() -> None:
+    world, batch = of_two()
+    digest, before = world.batch(batch).digest, billed(world)
+    _, owed = decide(world.ctx, batch, digest, APPROVER, Said("reject"))
+    world.pay(owed)
+    metered = since(world, before)
+    assert world.batch(batch).costs["decide"] == metered
+
+
+@pytest.mark.parametrize("verdict", ["approve", "reject"])
+def test_a_word_on_a_hold_is_billed(verdict: Verdict) -> None:
+    world = world_of(60, max_operations=50)
+    hold = world.batch(world.run().batch)
+    before = billed(world)
+    decided, _ = decide(world.ctx, hold.id, hold.digest, APPROVER, Said(verdict, {"rule:brake": verdict}))
+    assert decided.costs["decide"] == since(world, before)
+
+
+def test_a_decision_that_meets_others_is_billed_for_all_its_tries() -> None:
+    world, batch = of_two()
+    vote(world, batch, VOTER, "approve")
+    once, digest = world.batch(batch).costs["decide"], world.batch(batch).digest
+    real, met = world.ctx.store.commit, list[str]()
+
+    def commit(writes: Any) -> Any:
+        if not met:
+            met.append(writes[0].path)
+            raise Conflict("the target was written meanwhile")
+        return real(writes)
+
+    world.ctx.store.commit = commit  # type: ignore[method-assign]
+    before = billed(world)
+    decided, _ = decide(world.ctx, batch, digest, APPROVER, Said("approve"))
+    assert met == [layout.batch(batch)]
+    assert decided.costs["decide"] == once + since(world, before)
+
+
+def test_a_pack_is_billed_with_what_falls_out_and_what_is_refused() -> None:
+    world, batch = of_two()
+    drops = [f"drops/{net.drop_name(n)}" for n in (10, 20)]
+    for by in (VOTER, APPROVER):
+        said = Said("approve", changes={drops[0]: "reject"})
+        decide(world.ctx, batch, world.batch(batch).digest, by, said)
+    world.put(world.production, "drops", [(net.drop_name(20), {"note": "somebody was here"})])
+    promoting = start(world.ctx, batch)
+    before = billed(world)
+    ledger = promote_pack(world.ctx, promoting, 0)
+    assert ledger is not None
+    assert (ledger.rejected, ledger.drifted) == ((drops[0],), (drops[1],))
+    metered = since(world, before)
+    assert staging.load_pack(world.ctx, batch, 0).fields["costs"]["promote"] == to_data(metered)
+
+
 def planned(world: World, batch: str, *keys: str) -> tuple[Batch, Cost]:
     """A rollback, and what planning it was billed."""
-    before = world.production.bill
+    before = billed(world)
     back, owed = plan_rollback(world.ctx, batch, "operator@example.org", Choice(frozenset(keys) or None))
-    now = world.production.bill
+    metered = since(world, before)
     world.pay(owed)
-    return back, Cost(now.reads - before.reads, now.writes - before.writes, now.deletes - before.deletes)
+    return back, metered
 
 
 @pytest.mark.parametrize(("poles", "drops", "keys"), [(1, 1, ()), (31, 1, ()), (400, 0, ()), (5, 0, (f"poles/{net.name(1)}",))])
@@ -93,8 +181,8 @@ def test_planning_a_rollback_of_what_was_created_costs_what_was_foreseen(poles: 
     net.feed(world, net.network(range(1, poles + 1), drops=drops))
     batch = world.run().batch
     world.approve("approve")
-    back, billed = planned(world, batch, *keys)
-    assert back.costs["capture"] == back.foreseen["capture"] == billed
+    back, metered = planned(world, batch, *keys)
+    assert back.costs["capture"] == back.foreseen["capture"] == metered
 
 
 def test_planning_a_rollback_of_what_stood_there_before_costs_what_was_foreseen() -> None:
@@ -103,9 +191,9 @@ def test_planning_a_rollback_of_what_stood_there_before_costs_what_was_foreseen(
     world.put(world.production, "planned-poles", [net.standing(n, zoneNumber=None) for n in range(1, 4)])
     batch = world.run().batch
     world.approve("approve")
-    back, billed = planned(world, batch)
+    back, metered = planned(world, batch)
     assert back.counts == {"poles UPDATE": 3}
-    assert back.costs["capture"] == back.foreseen["capture"] == billed
+    assert back.costs["capture"] == back.foreseen["capture"] == metered
 
 
 def test_a_rollback_that_takes_the_place_of_another_batch_was_billed_for_that_too() -> None:
@@ -114,10 +202,19 @@ def test_a_rollback_that_takes_the_place_of_another_batch_was_billed_for_that_to
     batch = world.run().batch
     world.approve()
     first, _ = planned(world, batch)
-    again, billed = planned(world, batch)
+    again, metered = planned(world, batch)
     assert world.batch(first.id).status is Status.SUPERSEDED
-    assert again.costs["capture"] == billed
-    assert billed.writes == first.costs["capture"].writes + 2
+    assert again.costs["capture"] == metered
+    assert metered.writes == first.costs["capture"].writes + 2
+
+
+def test_a_rollback_is_reckoned_at_the_prices_of_its_pipeline() -> None:
+    world = world_of(1)
+    batch = world.run().batch
+    world.approve()
+    prices = Prices(reads=0.03, writes=0.09)
+    world.ctx = replace(world.ctx, pipeline=replace(world.ctx.pipeline, prices=prices))
+    assert planned(world, batch)[0].prices == prices
 
 
 def test_an_idle_run_says_what_it_cost() -> None:

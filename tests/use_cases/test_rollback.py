@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from penstock.core import layout, packs
 from penstock.core.batch import Status
+from penstock.core.changes import Action
 from penstock.core.codec import Recheck
 from penstock.core.diff import changed_by_hand, value_fingerprint
 from penstock.core.errors import InvalidInput, NotFound, Refused
@@ -704,6 +705,14 @@ def test_a_record_that_was_updated_is_not_removed_and_leaves_nobody() -> None:
     back = plan(world, synced(world))
     assert all("left" not in c.facts for c in changes(world, back.id))
     assert back.findings == {}
+
+
+def test_a_parent_whose_key_was_edited_since_leaves_those_behind_that_it_was_created_for() -> None:
+    world, _ = applied()
+    pole = f"poles/{net.name(1)}"
+    edit(world, f"planned-poles/{net.name(1)}", poleNumber="another")
+    (change,) = changes(world, plan(world, synced(world), [pole], overwrite=True).id)
+    assert (change.action, change.facts["left"]) == (Action.DELETE, {"drops": 1})
 
 
 def test_who_goes_back_to_another_parent_is_not_left_by_the_one_that_is_removed() -> None:

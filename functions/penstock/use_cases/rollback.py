@@ -15,6 +15,7 @@ from penstock.core.codec import Recheck
 from penstock.core.cost import Cost
 from penstock.core.declaration import Entity
 from penstock.core.errors import InvalidInput, NotFound, Refused
+from penstock.core.findings import business_key
 from penstock.core.packs import MAX_CHANGES, Draft, Packer
 from penstock.core.plan import Batch
 from penstock.core.promotion import stamp_of
@@ -159,7 +160,8 @@ def _reversals(ctx: Context, undone: Batch, choice: Choice) -> Iterator[Reversal
 
 def _of_pack(ctx: Context, undone: Batch, pack: Pack, choice: Choice) -> Iterator[Reversal]:
     ledger = pack.ledger
-    if ledger is None:
+    assert ledger is not None  # every pack of a batch that ended has one
+    if not ledger.applied:
         return
     verify(undone, pack)
     approved, _ = resolve(undone, pack)
@@ -177,11 +179,11 @@ def _bereft(ctx: Context, changes: Sequence[Change]) -> list[Change]:
     left: dict[str, dict[str, int]] = {}
     for child in (e for e in ctx.pipeline.entities if e.parent):
         assert child.parent is not None
-        parent, field = ctx.pipeline.entity(child.parent.entity), child.parent.field
+        parent, field = child.parent.entity, child.parent.field
         mine = [c for c in changes if c.entity == child.name]
         going = Counter(_named(c, field) for c in mine if proposed(c, field) != _named(c, field))
-        removed = {_named(c, parent.key): c.key for c in changes if c.entity == parent.name and c.action is Action.DELETE}
-        for some in chunks([key for key in removed if key is not None], IN):
+        removed = {business_key(c): c.key for c in changes if c.entity == parent and c.action is Action.DELETE}
+        for some in chunks(list(removed), IN):
             held = _naming(ctx, child, some)
             if held > sum(going[key] for key in some):
                 for key in some:
