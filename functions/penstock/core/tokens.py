@@ -54,7 +54,7 @@ def _mac(keys: Mapping[str, bytes], key_id: str, purpose: str, grant: Grant) -> 
     if len(key) < 32:
         raise InvalidInput("is shorter than 32 bytes", subject="token key", remedy="Make one with `openssl rand -hex 32`.")
     parts = [purpose, *(str(getattr(grant, field.name)) for field in fields(Grant))]
-    message = b"".join(len(p.encode()).to_bytes(4, "big") + p.encode() for p in parts)
+    message = b"".join(len(p.encode()).to_bytes(4) + p.encode() for p in parts)
     return hmac.new(key, message, hashlib.sha256).digest()
 
 
@@ -70,7 +70,7 @@ def is_made_for(keys: Mapping[str, bytes], key_id: str, grant: Grant, given: str
 
 def code(keys: Mapping[str, bytes], key_id: str, grant: Grant) -> str:
     """Six letters and digits that a person copies from the mail."""
-    number = int.from_bytes(_mac(keys, key_id, "code", grant)[:8], "big")
+    number = int.from_bytes(_mac(keys, key_id, "code", grant)[:8])
     return "".join(_LETTERS[number >> 5 * i & 31] for i in range(CODE_LENGTH))
 
 
@@ -86,7 +86,7 @@ def same_code(typed: str, right: str) -> bool:
 
 def could_be_code(typed: str) -> bool:
     """Whether it has the form of a code at all. What has not is no guess: a mail scanner that fills in forms locks no link."""
-    return len(_plain(typed)) == CODE_LENGTH and set(_plain(typed)) <= set(_LETTERS)
+    return len(_plain(typed)) == CODE_LENGTH and set(_LETTERS).issuperset(_plain(typed))
 
 
 def is_nonce(given: str, key: bytes, session: str, token: str) -> bool:
