@@ -21,6 +21,7 @@ from penstock.core.packs import (
     expand,
 )
 from penstock.core.records import Prepared
+from penstock.core.tree import Place
 from penstock.core.values import GeoPoint, Timestamp
 
 AT = Timestamp(1_790_000_000, 123_456_000)
@@ -103,8 +104,9 @@ def test_findings_come_back_as_they_were() -> None:
 
 def test_what_is_ready_comes_back_as_it_was() -> None:
     prepared = [Prepared(b"\x00\n{", b"mask", b"\n\n"), None, Prepared(b"", b"\n")]
+    places = [Place("create", 2, "np", "np.ä"), None, Place("move", 1, "", "x")]
     made = [
-        Ready(f"e/{n}", "e", "g\nä", f"c/{n}", action, ("a.b",), AT if n else None, body)
+        Ready(f"e/{n}", "e", "g\nä", f"c/{n}", action, ("a.b",), AT if n else None, body, places[n])
         for n, (action, body) in enumerate(zip(Action, prepared, strict=True))
     ]
     assert decode_ready(encode_ready(made)) == made

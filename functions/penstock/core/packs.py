@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from penstock.core.changes import Action, Change, FieldDiff, Finding
 from penstock.core.records import Prepared
+from penstock.core.tree import Place
 from penstock.core.values import Data, Timestamp, dumps, loads
 
 MAX_CHANGES = 350
@@ -79,7 +80,7 @@ _ACTIONS = {action.value: action for action in Action}
 
 class Ready(NamedTuple):
     """What promotion needs of a change. `replaced` are the dotted fields that would lose another value; a DELETE has nothing
-    prepared."""
+    prepared; of a record in a tree, `place` is where the change puts it."""
 
     key: str
     entity: str
@@ -89,6 +90,7 @@ class Ready(NamedTuple):
     replaced: tuple[str, ...]
     planned_against: Timestamp | None
     prepared: Prepared | None
+    place: Place | None = None
 
 
 _UNPREPARED = Prepared(b"")
@@ -111,6 +113,7 @@ def encode_ready(changes: Sequence[Ready]) -> bytes:
         [len(body.fields) for body in bodies],
         [len(body.mask) for body in bodies],
         [len(body.entries) for body in bodies],
+        [c.place for c in changes],
     ]
     line = json.dumps(columns, ensure_ascii=False, separators=(",", ":")).encode()
     return b"".join([line, b"\n", *(part for body in bodies for part in (body.fields, body.mask, body.entries))])
@@ -120,13 +123,14 @@ def decode_ready(content: bytes) -> list[Ready]:
     line, _, rest = content.partition(b"\n")
     found, here = [], 0
     for row in zip(*json.loads(line), strict=True):
-        key, entity, group, path, action, replaced, seconds, nanos, prepared, fields, mask, entries = row
+        key, entity, group, path, action, replaced, seconds, nanos, prepared, fields, mask, entries, place = row
         middle = here + fields
         last = middle + mask
         end = last + entries
         body = Prepared(rest[here:middle], rest[middle:last], rest[last:end]) if prepared else None
         at = None if seconds is None else Timestamp(seconds, nanos)
-        found.append(Ready(key, entity, group, path, _ACTIONS[action], tuple(replaced), at, body))
+        of = Place(*place) if place else None
+        found.append(Ready(key, entity, group, path, _ACTIONS[action], tuple(replaced), at, body, of))
         here = end
     return found
 

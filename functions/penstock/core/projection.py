@@ -48,6 +48,8 @@ class Facts(TypedDict, total=False):
     edited_by_hand: bool  # production's mapped fields are not what was last promoted
     gone: bool  # the source no longer holds it: removed or deactivated by the entity's policy
     # and by capture
+    place: list[Value]  # in a tree: step, level, document id above ("" at a root), planned path (`tree.Place`)
+    below: dict[str, int]  # of a move: documents that follow it, the tree's own as `units`, dependents by their name
     drift: dict[str, list[Value]]  # of a change that fell out: dotted field → [planned against, approved, in production now]
 
 

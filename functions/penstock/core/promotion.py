@@ -12,6 +12,7 @@ from penstock.core.layout import STAMP
 from penstock.core.packs import Ready
 from penstock.core.plan import Batch
 from penstock.core.records import ABSENT, Delete, Prepared, Set, Update, Write, unchanged_since
+from penstock.core.tree import place_of
 from penstock.core.values import Data, Timestamp, dotted
 
 
@@ -42,7 +43,7 @@ def ready_of(change: Change, entity: Entity, prepare: Callable[[Set | Update, Da
     replaced = tuple(dotted(d.path) for d in change.diff if d.before is not None)
     return Ready(
         change.key, change.entity, change.group, change.path, change.action, replaced, change.planned_against,
-        prepared,
+        prepared, place_of(change),
     )  # fmt: skip
 
 
