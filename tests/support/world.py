@@ -14,7 +14,7 @@ from penstock.adapters.confined import Grant, confined
 from penstock.adapters.memory import MemoryStores
 from penstock.adapters.memory_services import MemoryBlobs, MemoryMailer, MemoryPublisher
 from penstock.core.codec import Mode
-from penstock.core.declaration import Pipeline
+from penstock.core.declaration import Pipeline, Target
 from penstock.core.errors import InvalidInput, NotFound, PenstockError, Refused
 from penstock.core.plan import Batch
 from penstock.core.records import Query, Set
@@ -66,6 +66,7 @@ class World:
         stores: Stores | None = None,
         people: Mapping[str, tuple[str, ...]] | None = None,
         approvals: int | None = None,
+        targets: tuple[Target, ...] = (),  # in the place of those that the file names, or the documents of a hub
         pages: Pages | None = None,
         wrap: Callable[[Ports], Ports] = lambda ports: ports,
     ) -> None:
@@ -75,7 +76,10 @@ class World:
         loaded = _loaded(pipeline)
         if approvals:
             loaded = replace(loaded, gate=replace(loaded.gate, approvals=approvals))
-        projects = {s.project for s in loaded.sources.values()} | {t.project for t in loaded.targets}
+        if targets:
+            loaded = replace(loaded, targets=targets)
+        places = (*loaded.sources.values(), *loaded.targets, *filter(None, [loaded.hub]))
+        projects = {place.project for place in places}
         self.ports = Ports(
             stores=stores or MemoryStores(self.clock),
             blobs=self.blobs,

@@ -68,6 +68,9 @@ def _places(pipelines: Iterable[Pipeline], ids: Mapping[str, str]) -> dict[tuple
             there = found.setdefault((ids.get(target.project, ""), target.database), {})
             there |= {target.prefix + entity.collection: PRODUCTION for entity in pipeline.entities}
             there |= {collection: collection for collection in layout.OURS}
+        if pipeline.hub is not None:
+            there = found.setdefault((ids.get(pipeline.hub.project, ""), pipeline.hub.database), {})
+            there |= {collection: collection for collection in layout.OF_HUBS}
     return found
 
 

@@ -17,6 +17,9 @@ AUDIT = "penstock_audit"
 TOKENS = "penstock_tokens"
 OURS = (TARGETS, BATCHES, STAGING, REJECTIONS, OUTBOX, AUDIT, TOKENS)
 
+RELEASES = "penstock_releases"
+OF_HUBS = (RELEASES,)  # in the database that the targets of a pipeline have in common
+
 ANCHORS = "audit/"  # in Storage: in production a bucket of its own, in which nothing can be changed
 
 STAMP = "penstock"  # the field of a production document that says where its content came from

@@ -34,10 +34,15 @@ class Context:
     @property
     def store(self) -> Store:
         """The target's database: production, and everything of ours beside it."""
-        return self.ports.stores.open(self._project(self.target.project), self.target.database)
+        return open_store(self.ports, self.target.project, self.target.database, self.id)
+
+    @property
+    def hub_store(self) -> Store:
+        """The database of what the pipeline's targets have in common."""
+        return hub_store(self.ports, self.pipeline)
 
     def source_store(self, source: Source) -> Store:
-        return self.ports.stores.open(self._project(source.project), source.database)
+        return open_store(self.ports, source.project, source.database, self.id)
 
     def collection(self, entity: Entity) -> str:
         return self.target.prefix + entity.collection
@@ -53,13 +58,24 @@ class Context:
             )
         return found
 
-    def _project(self, name: str) -> str:
-        try:
-            return self.ports.project_ids[name]
-        except KeyError:
-            raise InvalidInput(
-                f"the project `{name}` has no id", subject=self.id, remedy=f"Set PENSTOCK_PROJECT_{name.upper()}."
-            ) from None
+
+def open_store(ports: Ports, project: str, database: str, subject: str) -> Store:
+    """A database in the project that a pipeline calls so; `subject` is what asks for it."""
+    try:
+        id = ports.project_ids[project]
+    except KeyError:
+        raise InvalidInput(
+            f"the project `{project}` has no id", subject=subject, remedy=f"Set PENSTOCK_PROJECT_{project.upper()}."
+        ) from None
+    return ports.stores.open(id, database)
+
+
+def hub_store(ports: Ports, pipeline: Pipeline) -> Store:
+    """The database of a pipeline's hub; `InvalidInput` where it has none."""
+    if pipeline.hub is None:
+        what = "has no hub: its targets are declared in its file"
+        raise InvalidInput(what, subject=pipeline.name, remedy="Name a pipeline whose targets are documents of a hub.")
+    return open_store(ports, pipeline.hub.project, pipeline.hub.database, pipeline.name)
 
 
 @dataclass(frozen=True, slots=True)
