@@ -13,7 +13,7 @@ from penstock.core.batch import Status
 from penstock.core.changes import Action
 from penstock.core.codec import Recheck
 from penstock.core.diff import changed_by_hand, value_fingerprint
-from penstock.core.errors import InvalidInput, NotFound, Refused
+from penstock.core.errors import Conflict, InvalidInput, NotFound, Refused
 from penstock.core.plan import Batch
 from penstock.core.records import Delete, Set, Update
 from penstock.core.reversal import Choice
@@ -617,6 +617,28 @@ def test_a_batch_whose_check_failed_is_pushed_aside_too_and_proposed_again() -> 
     assert (world.batch(failed).status, world.batch(failed).superseded_by) == (Status.SUPERSEDED, back.id)
     world.approve()
     assert [c.key for c in changes(world, world.run().batch)] == [f"poles/{net.name(7)}"]
+
+
+def test_a_batch_that_is_approved_while_a_rollback_is_planned_goes_on_and_nothing_is_staged() -> None:
+    world, _ = applied()
+    net.feed(world, [net.record("7-0", 7, day="2026-06-05")])
+    waiting = world.run().batch
+    token, code = world.link()
+    real, meanwhile = world.ctx.store.get, [True]
+
+    def get(paths: Any, select: Any = None) -> Any:
+        if meanwhile and paths == [layout.batch(waiting)]:
+            meanwhile.clear()
+            decide_by_link(world.ctx, token, code, Said("approve"))
+        return real(paths, select)
+
+    world.ctx.store.get = get  # type: ignore[method-assign]
+    with pytest.raises(Conflict):
+        plan_rollback(world.ctx, synced(world), OPERATOR)
+    assert meanwhile == []
+    assert world.batch(waiting).status is Status.APPROVED
+    state = load_target(world.outside).state
+    assert (state.open, state.applying) == ("", waiting)
 
 
 def test_what_waited_to_be_planned_again_still_waits_behind_a_rollback() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from penstock.core import layout, watermark
-from penstock.core.batch import OPEN, Status
+from penstock.core.batch import Status
 from penstock.core.brakes import (
     DEAR,
     ENOUGH,
@@ -38,7 +38,7 @@ from penstock.core.plan import Batch
 from penstock.core.records import Query, Where
 from penstock.core.values import Data, Timestamp, Value, dumps
 from penstock.use_cases import outbox
-from penstock.use_cases.context import Context, Held, HeldTarget, LostRace, Move, advance, find_batch
+from penstock.use_cases.context import Context, Held, HeldTarget, LostRace, Move, advance, find_replaceable
 from penstock.use_cases.proposing import Found, Outcome, write_target
 from penstock.use_cases.reading import Look
 
@@ -188,9 +188,7 @@ def _ask(ctx: Context, target: HeldTarget, run: Found, fact: Finding, hold: Hold
     state = target.state
     id = layout.batch_id(ctx.id, run.at, "hold")
     hold = replace(hold, batch=id)
-    before = find_batch(ctx, state.open) if state.open else None
-    if before is not None and before.batch.status not in OPEN | {Status.FAILED}:
-        before = None
+    before = find_replaceable(ctx, state)
     batch = Batch(
         id, ctx.pipeline.name, ctx.id, "hold", Status.CREATED, run.at, ctx.ports.now(), run.started_by,
         approvals=ctx.pipeline.gate.approvals, batch_findings=(fact,), supersedes=before.batch.id if before else "",

@@ -9,7 +9,7 @@ from typing import Any
 
 from penstock.core import audit, layout
 from penstock.core.audit import Head
-from penstock.core.batch import Status, move
+from penstock.core.batch import OPEN, Status, move
 from penstock.core.codec import TargetState, from_data, to_data
 from penstock.core.declaration import Entity, Pipeline, Source, Target
 from penstock.core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown, Refused, Unavailable
@@ -121,6 +121,13 @@ def load_target(ctx: Context) -> HeldTarget:
 
 def find_batch(ctx: Context, batch: str) -> Held | None:
     return held_of(ctx.store.get([layout.batch(batch)])[0])
+
+
+def find_replaceable(ctx: Context, state: TargetState) -> Held | None:
+    """The open batch, where a new one may take its place: also one that FAILED, which may be retried or lost otherwise. One that
+    was decided since the target was read stays what it is: a commit on that target is refused."""
+    held = find_batch(ctx, state.open) if state.open else None
+    return held if held is not None and held.batch.status in OPEN | {Status.FAILED} else None
 
 
 def held_of(found: Snapshot) -> Held | None:

@@ -21,7 +21,17 @@ from penstock.core.plan import Batch, Tally
 from penstock.core.records import Query, Set
 from penstock.core.values import Data, Timestamp, dotted
 from penstock.use_cases import outbox, staging
-from penstock.use_cases.context import Context, Held, HeldTarget, LostRace, Move, advance, find_batch, load_target
+from penstock.use_cases.context import (
+    Context,
+    Held,
+    HeldTarget,
+    LostRace,
+    Move,
+    advance,
+    find_batch,
+    find_replaceable,
+    load_target,
+)
 from penstock.use_cases.foreseeing import after_capture
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.production import chunks
@@ -176,9 +186,7 @@ def propose(ctx: Context, target: HeldTarget, run: Found) -> Outcome:
         return _end(ctx, target, run)
     _demand_all_packs(ctx, target, run, run.batch.batch.id)
     state = target.state
-    before = find_batch(ctx, state.open) if state.open else None
-    if before is not None and before.batch.status not in OPEN | {Status.FAILED}:
-        before = None
+    before = find_replaceable(ctx, state)
     if before is not None and _same_as(ctx, before.batch, run):
         step = Move(run.batch, Status.SUPERSEDED, run.started_by, {"superseded_by": before.batch.id})
         return _conclude(ctx, target, run, [step], "", open=before.batch.id)

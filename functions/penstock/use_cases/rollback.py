@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from penstock.core import later_edits, layout
-from penstock.core.batch import OPEN, Status
+from penstock.core.batch import Status
 from penstock.core.bill import query_of
 from penstock.core.changes import Action, Change
 from penstock.core.codec import Recheck
@@ -24,7 +24,7 @@ from penstock.core.reversal import Choice, Reversal, reverse
 from penstock.core.rules.base import proposed
 from penstock.core.values import FieldPath, dotted, get_in
 from penstock.use_cases import outbox, staging
-from penstock.use_cases.context import Context, Held, Move, advance, find_batch, load_batch, load_target
+from penstock.use_cases.context import Context, Held, Move, advance, find_replaceable, load_batch, load_target
 from penstock.use_cases.foreseeing import after_capture, staged
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.production import IN, chunks
@@ -86,16 +86,15 @@ def plan_rollback(ctx: Context, batch: str, by: str, choice: Choice = WHOLE) -> 
     }
     in_production = {ctx.collection(e): ctx.store.count(Query(ctx.collection(e))) for e in ctx.pipeline.entities}
     foreseen = after_capture(ctx, [staged(ctx, draft, in_production) for draft in drafts], in_production, rollback=True)
-    before = find_batch(ctx, target.state.open) if target.state.open else None
-    replaces = before is not None and before.batch.status in OPEN | {Status.FAILED}  # one that FAILED may be retried, or lost
+    before = find_replaceable(ctx, target.state)
     fields |= {
-        "costs": {"capture": metering.spent + Cost(writes=2 * (1 + replaces) + 2)},
+        "costs": {"capture": metering.spent + Cost(writes=2 * (1 + (before is not None)) + 2)},
         "foreseen": {"capture": capturing, **foreseen},
         "prices": ctx.pipeline.prices,
     }
     steps = [Move(held, Status.STAGED, by, fields, {"packs": [draft.digest for draft in drafts]})]
     target_fields: dict[str, object] = {"open": id}
-    if before is not None and replaces:
+    if before is not None:
         steps.append(Move(before, Status.SUPERSEDED, by, {"superseded_by": id}))
         if before.batch.kind != "rollback":  # the next run proposes it again
             target_fields["recheck"] = (*target.state.recheck, Recheck(before.batch.id))
