@@ -3,7 +3,7 @@ a unit is what has its path and a dot in front, so a subtree is a key range, and
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from penstock.core.changes import Action, Change
 from penstock.core.declaration import Entity
@@ -79,11 +79,13 @@ def step_of(entity: Entity, change: Change) -> Step:
     return "update"
 
 
-def chain_after(chain: list[object], old: str, new: str) -> list[object]:
+def chain_after(chain: list[Any], old: str, new: str) -> list[Any]:
     """The ids that a document stores level by level, once the path that it belongs to is `new` instead of `old`. Only those that
-    the old path accounts for are replaced; None where the new path is shorter."""
+    the old path accounts for are replaced; None where the new path is shorter. A longer one goes on where nothing is stored."""
     was, now = old.split(DOT), new.split(DOT)
-    return [
-        (now[n] if n < len(now) else None) if n < len(was) and id == was[n] else id
-        for n, id in enumerate(chain)
-    ]  # fmt: skip
+    whole = chain[: len(was)] == was[: len(chain)]
+    found: list[Any] = []
+    for n, id in enumerate(chain):
+        stored = id == was[n] if n < len(was) else whole and id is None
+        found.append((now[n] if n < len(now) else None) if stored else id)
+    return found

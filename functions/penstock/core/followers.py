@@ -1,0 +1,127 @@
+"""What goes along when units of a tree are moved: whatever stores a path that leads through them. Several moves are composed
+before anything is written, so each document is written once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from penstock.core.declaration import Dependents, Entity
+from penstock.core.packs import compress, expand
+from penstock.core.records import Snapshot, Update, unchanged_since
+from penstock.core.tree import DOT, chain_after, is_below, with_beginning
+from penstock.core.values import Data, FieldPath, Timestamp, Value, dumps, get_in, loads, set_in
+
+_ABSENT: Final = object()
+
+
+class Moves:
+    """Where paths lead after moves that were made one after the other. It is asked in paths as production holds them."""
+
+    def __init__(self) -> None:
+        self._to: dict[str, str] = {}  # a path as production holds it → where it lies now; whatever is not named goes along
+
+    def __bool__(self) -> bool:
+        return bool(self._to)
+
+    def move(self, old: str, new: str) -> None:
+        """What lies at or below `old`, a path as production holds it, lies at or below `new` from now on."""
+        here = self.now(old)
+        for path, to in self._to.items():
+            if to == here or is_below(to, here):
+                self._to[path] = with_beginning(to, here, new)
+        self._to[old] = new
+
+    def now(self, path: str) -> str:
+        """Where a path of production leads by now."""
+        found = path
+        while found not in self._to:
+            found, dot, _ = found.rpartition(DOT)
+            if not dot:
+                return path
+        return with_beginning(path, found, self._to[found])
+
+    @property
+    def tops(self) -> list[str]:
+        """The paths of production at and below which anything moves; none lies below another."""
+        return [path for path in self._to if not any(is_below(path, other) for other in self._to)]
+
+
+def places_in(entity: Entity, prefix: str = "") -> tuple[Dependents, ...]:
+    """Every collection of a target that stores paths of the tree, the units' own first; `prefix` is the target's."""
+    assert entity.tree is not None
+    units = Dependents(entity.name, prefix + entity.collection, entity.tree.path)
+    others = (Dependents(d.name, prefix + d.collection, d.path, d.chain) for d in entity.tree.dependents)
+    return units, *others
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What is written of one document because of what it hangs under: `fields`, before and after. One that `after` lacks is
+    removed. `kind` is the name of its entity or of its dependents, `update_time` that of the state it was read in."""
+
+    kind: str
+    document: str
+    update_time: Timestamp
+    fields: tuple[FieldPath, ...]
+    before: Data
+    after: Data
+
+    def write(self) -> Update:
+        return Update(self.document, self.after, self.fields, unchanged_since(self.update_time))
+
+
+def followed(place: Dependents, now: Snapshot, path: str, also: Mapping[FieldPath, Value] | None = None) -> Followed | None:
+    """What makes a document store another path, its chain with it, and other values of the fields in `also`; None where it does
+    already. `now` need hold no more than these fields."""
+    assert now.update_time is not None
+    old = get_in(now.fields, place.path)
+    values: dict[FieldPath, Value] = {place.path: path, **(also or {})}
+    if isinstance(old, str):
+        chain = [get_in(now.fields, field) for field in place.chain]
+        values |= zip(place.chain, chain_after(chain, old, path), strict=True)
+    changed = {field: value for field, value in values.items() if _differs(get_in(now.fields, field), value)}
+    if not changed:
+        return None
+    before: Data = {}
+    after: Data = {}
+    for field, value in changed.items():
+        if (held := get_in(now.fields, field, _ABSENT)) is not _ABSENT:
+            set_in(before, field, held)
+        if value is not None:
+            set_in(after, field, value)
+    return Followed(place.name, now.path, now.update_time, tuple(changed), before, after)
+
+
+def _differs(one: Value, other: Value) -> bool:
+    return one is not other and one != other
+
+
+def following(moves: Moves, place: Dependents, held: Iterable[Snapshot]) -> list[Followed]:
+    """What is to be written of these documents after the moves; one that stores no path is left alone."""
+    found = []
+    for now in held:
+        path = get_in(now.fields, place.path)
+        if isinstance(path, str) and (wrote := followed(place, now, moves.now(path))) is not None:
+            found.append(wrote)
+    return found
+
+
+def encode_followed(of: Iterable[Followed]) -> bytes:
+    """A line for each document: what it stored before, exactly, and what was written."""
+    return compress("\n".join(dumps(_line(f)) for f in of))
+
+
+def _line(of: Followed) -> Data:
+    named = {"kind": of.kind, "path": of.document, "update_time": of.update_time}
+    return {**named, "fields": [list(field) for field in of.fields], "before": of.before, "after": of.after}
+
+
+def decode_followed(content: bytes) -> list[Followed]:
+    return [_read(loads(line)) for line in expand(content).split("\n") if line]
+
+
+def _read(line: dict[str, Any]) -> Followed:
+    fields = tuple(tuple(field) for field in line["fields"])
+    return Followed(line["kind"], line["path"], line["update_time"], fields, line["before"], line["after"])
