@@ -67,6 +67,8 @@ def _places(pipelines: Iterable[Pipeline], ids: Mapping[str, str]) -> dict[tuple
         for target in pipeline.targets:
             there = found.setdefault((ids.get(target.project, ""), target.database), {})
             there |= {target.prefix + entity.collection: PRODUCTION for entity in pipeline.entities}
+            dependents = (d for entity in pipeline.entities if entity.tree for d in entity.tree.dependents)
+            there |= {target.prefix + d.collection: PRODUCTION for d in dependents}
             there |= {collection: collection for collection in layout.OURS}
         if pipeline.hub is not None:
             there = found.setdefault((ids.get(pipeline.hub.project, ""), pipeline.hub.database), {})

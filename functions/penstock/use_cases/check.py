@@ -11,7 +11,7 @@ from penstock.core.codec import to_data
 from penstock.core.cost import Cost
 from penstock.core.errors import Conflict, OutcomeUnknown
 from penstock.core.records import Query, Set, Snapshot, Update, Where, unchanged_since
-from penstock.core.rules import Count, Lookup, check, gather, lookups
+from penstock.core.rules import Answer, Below, Count, Find, Get, Lookup, check, gather, lookups
 from penstock.use_cases import staging
 from penstock.use_cases.context import Context, Move, advance, load_batch
 from penstock.use_cases.metering import Metering
@@ -35,7 +35,7 @@ def check_pack(ctx: Context, batch: str, number: int) -> tuple[Set, ...]:
 def _judge(ctx: Context, pack: Pack, metering: Metering) -> None:
     changes = pack.changes
     proposed = [change for change in changes if "undoes" not in change.facts]  # what is taken back was judged when it came
-    found: dict[Lookup, Snapshot | int] = {}
+    found: dict[Lookup, Answer] = {}
     while asked := lookups(ctx.pipeline, ctx.target.prefix, proposed, found):  # a rule may ask further, once it knows more
         found |= _look_up(ctx, pack.fields["batch"], asked)
     findings = check(ctx.pipeline, ctx.target.prefix, proposed, found) + later_edits.findings(changes)
@@ -50,14 +50,13 @@ def _judge(ctx: Context, pack: Pack, metering: Metering) -> None:
             raise  # nobody wrote it, ourselves included: the message comes again
 
 
-def _look_up(ctx: Context, batch: str, asked: Sequence[Lookup]) -> dict[Lookup, Snapshot | int]:
-    counts = [a for a in asked if isinstance(a, Count)]
-    gets = [a for a in asked if not isinstance(a, Count)]
+def _look_up(ctx: Context, batch: str, asked: Sequence[Lookup]) -> dict[Lookup, Answer]:
+    def answer(a: Count | Below | Find) -> Answer:
+        return tuple(ctx.store.scan(a.query)) if isinstance(a, Find) else ctx.store.count(a.query)
 
-    def count(a: Count) -> int:
-        return ctx.store.count(Query(a.collection, (a.where,)))
-
-    found: dict[Lookup, Snapshot | int] = dict(zip(counts, ctx.ports.each(count, counts), strict=True))
+    queries = [a for a in asked if not isinstance(a, Get)]
+    gets = [a for a in asked if isinstance(a, Get)]
+    found: dict[Lookup, Answer] = dict(zip(queries, ctx.ports.each(answer, queries), strict=True))
     if gets:
         documents = ctx.store.get([a.path for a in gets])
         new = _created(ctx, batch, [d.path for d in documents if not d.exists])

@@ -7,7 +7,6 @@ from typing import Any
 
 from penstock.core.changes import Action, Change, Finding
 from penstock.core.declaration import Pipeline
-from penstock.core.records import Snapshot
 from penstock.core.rules import (
     child_moves,
     child_without_parent,
@@ -24,9 +23,22 @@ from penstock.core.rules import (
     too_many_children,
     unconvertible,
 )
-from penstock.core.rules.base import BatchRule, ChangeRule, Count, Get, GroupRule, Judgement, Lookup, Rule, View
+from penstock.core.rules.base import (
+    Answer,
+    BatchRule,
+    Below,
+    ChangeRule,
+    Count,
+    Find,
+    Get,
+    GroupRule,
+    Judgement,
+    Lookup,
+    Rule,
+    View,
+)
 
-__all__ = ["RULES", "Count", "Get", "Judgement", "Lookup", "check", "gather", "judge", "lookups"]
+__all__ = ["RULES", "Answer", "Below", "Count", "Find", "Get", "Judgement", "Lookup", "check", "gather", "judge", "lookups"]
 
 _MODULES = (
     exists_elsewhere, different_values, child_without_parent, too_many_children, child_moves, rivals, records_disagree,
@@ -50,7 +62,7 @@ def _groups(changes: Sequence[Change]) -> Iterator[list[Change]]:
 
 
 def lookups(
-    pipeline: Pipeline, target_prefix: str, changes: Sequence[Change], found: Mapping[Lookup, Snapshot | int] | None = None
+    pipeline: Pipeline, target_prefix: str, changes: Sequence[Change], found: Mapping[Lookup, Answer] | None = None
 ) -> list[Lookup]:
     """What the pipeline's rules must see of production to judge this pack; each once.
 
@@ -65,7 +77,7 @@ def lookups(
     return [asked for asked in wanted if not found or asked not in found]
 
 
-def check(pipeline: Pipeline, prefix: str, changes: Sequence[Change], found: Mapping[Lookup, Snapshot | int]) -> list[Finding]:
+def check(pipeline: Pipeline, prefix: str, changes: Sequence[Change], found: Mapping[Lookup, Answer]) -> list[Finding]:
     """What the rules for changes and for groups say of one pack. `found` answers all that `lookups` asked; ValueError if not,
     since a rule that cannot see would stay silent."""
     open_questions = [q for q in lookups(pipeline, prefix, changes) if q not in found]

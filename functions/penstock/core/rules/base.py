@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 from penstock.core.changes import Action, Change, Finding
 from penstock.core.declaration import Entity, Pipeline
-from penstock.core.records import Snapshot, Where
+from penstock.core.records import Query, Snapshot, Where
+from penstock.core.tree import below
 from penstock.core.values import Data, FieldPath, Value, get_in
 
 
@@ -29,13 +30,50 @@ class Count:
     value: Value  # hashable
 
     @property
-    def where(self) -> Where:
-        if isinstance(self.value, tuple):
-            return Where(self.field, "in", list(self.value))
-        return Where(self.field, "==", self.value)
+    def query(self) -> Query:
+        return Query(self.collection, (_where(self.field, self.value),))
 
 
-Lookup: TypeAlias = Get | Count
+@dataclass(frozen=True, slots=True)
+class Below:
+    """How many production documents of a collection store in a field a path below this one; of those alone that hold the values
+    of `equal`, if any."""
+
+    collection: str
+    field: FieldPath
+    path: str
+    equal: tuple[tuple[FieldPath, Value], ...] = ()  # hashable
+
+    @property
+    def query(self) -> Query:
+        first, end = below(self.path)
+        span = Where(self.field, ">=", first), Where(self.field, "<", end)
+        return Query(self.collection, (*(_where(field, value) for field, value in self.equal), *span), self.field)
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """The production documents of a collection that hold these values in these fields (a tuple of at most 30: one of them), the
+    first `most` by name, each with the fields of `select` alone. As many as `most` may not be all."""
+
+    collection: str
+    equal: tuple[tuple[FieldPath, Value], ...]  # hashable
+    select: tuple[FieldPath, ...]
+    most: int
+
+    @property
+    def query(self) -> Query:
+        return Query(
+            self.collection, tuple(_where(field, value) for field, value in self.equal), select=self.select, limit=self.most
+        )
+
+
+def _where(field: FieldPath, value: Value) -> Where:
+    return Where(field, "in", list(value)) if isinstance(value, tuple) else Where(field, "==", value)
+
+
+Lookup: TypeAlias = Get | Count | Below | Find
+Answer: TypeAlias = Snapshot | int | tuple[Snapshot, ...]  # to a Get, to what counts, to a Find
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +82,7 @@ class View:
 
     pipeline: Pipeline
     prefix: str  # of the target's collections
-    found: Mapping[Lookup, Snapshot | int] | None = field(default_factory=dict)  # None: nothing will be asked twice
+    found: Mapping[Lookup, Answer] | None = field(default_factory=dict)  # None: nothing will be asked twice
     by_path: Mapping[str, Change] = field(default_factory=dict)  # the pack's changes
 
     def path(self, entity: Entity, key: str) -> str:
@@ -60,6 +98,16 @@ class View:
             return None if change.action is Action.DELETE else {**(change.before or {}), **(change.after or {})}
         found = (self.found or {}).get(Get(path))
         return found.data if isinstance(found, Snapshot) and found.exists else None
+
+    def number(self, asked: Count | Below) -> int | None:
+        """How many there are; None as long as that was not asked."""
+        found = (self.found or {}).get(asked)
+        return found if isinstance(found, int) else None
+
+    def documents(self, asked: Find) -> tuple[Snapshot, ...] | None:
+        """The documents as they stand in production; None as long as they were not asked for."""
+        found = (self.found or {}).get(asked)
+        return found if isinstance(found, tuple) else None
 
 
 def _no_lookups(_view: View, _settings: Any, _changes: Sequence[Change]) -> Iterable[Lookup]:

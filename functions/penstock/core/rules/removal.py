@@ -55,8 +55,7 @@ def check(view: View, _settings: Settings, change: Change) -> Iterable[Finding]:
         text = f"{title(change)} is gone from the source, and was edited in production since the last sync."
         yield about(change, NAME, "blocker", text, "Remove it only if the edit may be lost; keep production otherwise.")
     for child in _children(view.pipeline, change):
-        held = (view.found or {}).get(_count(view, child, change))
-        left = held - _leaving(view, child, change) if isinstance(held, int) else 0
+        left = (view.number(_count(view, child, change)) or 0) - _leaving(view, child, change)
         if left > 0:
             text = f"{title(change)} would be removed, and {left} {child.name} in production would still name it."
             yield about(change, NAME, "blocker", text, f"Keep it until its {child.name} are removed or belong elsewhere.")

@@ -53,8 +53,8 @@ def lookups(view: View, settings: Settings, changes: Sequence[Change]) -> Iterab
     for n in range(0, len(gains), _AT_ONCE):
         parents = tuple(sorted(gains))[n : n + _AT_ONCE]
         together = _count(view, child, parents)
-        held = view.found.get(together)
-        if not isinstance(held, int):
+        held = view.number(together)
+        if held is None:
             yield together
         else:
             yield from (_count(view, child, p) for p in parents if held + len(gains[p]) >= settings.warn_from)
@@ -64,8 +64,8 @@ def check(view: View, settings: Settings, group: Sequence[Change]) -> Iterable[F
     child = view.pipeline.entity(settings.entity)
     for parent, gained in _gains(child, group).items():
         assert child.parent is not None
-        held = (view.found or {}).get(_count(view, child, parent))
-        if not isinstance(held, int):
+        held = view.number(_count(view, child, parent))
+        if held is None:
             continue  # counted together with others, and too few
         total = held + len(gained)
         if total < settings.warn_from:
