@@ -191,6 +191,7 @@ class DecisionLine:
     groups: Mapping[str, str]  # `rule:moved`, `mass:ponNumber` → approve, reject
     changes: Mapping[str, str]  # change key → approve, reject
     note: str
+    choices: Mapping[str, str]  # change key → `cascade`, `reassign:ID`
 
 
 @dataclass(frozen=True, slots=True)

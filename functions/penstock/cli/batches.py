@@ -181,7 +181,7 @@ def _head(a: answers.Shown) -> None:
     for note in a.notes:
         output.say(f"  {note}")
     for d in a.decisions:
-        words = ", ".join(f"{label}={said}" for label, said in (*d.groups.items(), *d.changes.items()))
+        words = ", ".join(f"{label}={said}" for label, said in (*d.groups.items(), *{**d.changes, **d.choices}.items()))
         output.say(f"  {d.verdict} by {d.by} at {d.at}" + (f" ({words})" if words else "") + (f": {d.note}" if d.note else ""))
     if a.batch.finished_at:
         b = a.batch

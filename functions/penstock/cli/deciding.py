@@ -10,10 +10,11 @@ from penstock.cli import answers, output, rolling, waiting
 from penstock.cli.app import App, as_option, pass_app, wait_option
 from penstock.cli.command import DONE, FAILURE, FOUND, Command
 from penstock.cli.lines import steps_of
+from penstock.core import choices
 from penstock.core.batch import DECIDED, Status
 from penstock.core.decisions import person
 from penstock.core.errors import InvalidInput, Refused
-from penstock.core.plan import Batch, Decision, Verdict
+from penstock.core.plan import DEPENDENTS, Batch, Verdict
 from penstock.core.reversal import Choice
 from penstock.use_cases import effects, finish, listing, staging
 from penstock.use_cases.context import Context, load_batch
@@ -46,6 +47,13 @@ def code_of(batch: Batch) -> int:
 )
 @click.option("--mass", "masses", multiple=True, metavar="FIELD=WORD", help="The same for a mass change of a field.")
 @click.option("--change", "changes", multiple=True, metavar="KEY=WORD", help="The same for one change.")
+@click.option(
+    "--choice",
+    "chosen",
+    multiple=True,
+    metavar="KEY=CHOICE",
+    help="Of a unit that goes: cascade (what hangs below goes along) or reassign:ID (it moves to that unit). As KEY, `*`: each.",
+)
 @click.option("--note", default="", help="Why; it is kept with the decision.")
 @click.option("--digest", metavar="DIGEST", help="Decide only if the batch still is what `show --json` gave this digest of.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -53,15 +61,15 @@ def code_of(batch: Batch) -> int:
 @wait_option
 @pass_app
 def decide(
-    app: App, batch: str, verdict: str, rules: Sequence[str], masses: Sequence[str], changes: Sequence[str], note: str,
-    digest: str | None, yes: bool, by: str, wait: bool,
+    app: App, batch: str, verdict: str, rules: Sequence[str], masses: Sequence[str], changes: Sequence[str],
+    chosen: Sequence[str], note: str, digest: str | None, yes: bool, by: str, wait: bool,
 ) -> int:  # fmt: skip
     """Approve or reject BATCH. A word for a change counts before a word for its rule, and that before the verdict; a blocker
     never passes without a word of its own."""
     ctx = app.contexts.of_batch(batch)
     seen = load_batch(ctx, batch).batch
-    said = _said(seen, parse_verdict(verdict), rules, masses, changes, note)
-    decision = Decision(by, ctx.ports.now(), digest or seen.digest, said.verdict, said.groups, said.changes, note)
+    said = _said(seen, parse_verdict(verdict), rules, masses, changes, chosen, note)
+    decision = said.by(by, ctx.ports.now(), digest or seen.digest)
     try:
         would = listing.foresee(ctx, seen, decision)
     except InvalidInput as error:
@@ -93,9 +101,13 @@ def decide(
     return max(code_of(now), FOUND if failures else DONE)
 
 
-def _said(batch: Batch, verdict: Verdict, rules: Sequence[str], masses: Sequence[str], changes: Sequence[str], note: str) -> Said:
-    if verdict == "reject" and (rules or masses or changes):
-        raise click.UsageError("`reject` refuses the whole batch. Leave --rule, --mass and --change out, or approve with them.")
+def _said(
+    batch: Batch, verdict: Verdict, rules: Sequence[str], masses: Sequence[str], changes: Sequence[str], chosen: Sequence[str],
+    note: str,
+) -> Said:  # fmt: skip
+    if verdict == "reject" and (rules or masses or changes or chosen):
+        what = "`reject` refuses the whole batch. Leave --rule, --mass, --change and --choice out, or approve with them."
+        raise click.UsageError(what)
     found = {"rule": set(batch.findings), "mass": {f.field for f in batch.batch_findings if f.field}}
     groups: dict[str, Verdict] = {}
     for kind, given in (("rule", rules), ("mass", masses)):
@@ -104,7 +116,7 @@ def _said(batch: Batch, verdict: Verdict, rules: Sequence[str], masses: Sequence
                 known = ", ".join(sorted(found[kind])) or "none"
                 raise InvalidInput(f"has no finding of --{kind} {name}", subject=batch.id, remedy=f"It has: {known}.")
             groups[f"{kind}:{name}"] = word
-    return Said(verdict, groups, dict(map(_word, changes)), note)
+    return Said(verdict, groups, dict(map(_word, changes)), note, dict(map(_choice, chosen)))
 
 
 def _word(text: str) -> tuple[str, Verdict]:
@@ -114,9 +126,17 @@ def _word(text: str) -> tuple[str, Verdict]:
     return name, parse_verdict(word)
 
 
+def _choice(text: str) -> tuple[str, str]:
+    key, equals, choice = text.rpartition("=")
+    if not equals or not key:
+        raise click.UsageError(f"`{text}` is not KEY=cascade or KEY=reassign:ID.")
+    return key, choices.parse(choice)
+
+
 def _with_hint(error: InvalidInput, batch: Batch, said: Said) -> InvalidInput:
     """The same refusal, with the options that would give each blocker its word."""
-    options = [f"--rule {rule}=reject" for rule, by in batch.findings.items() if by.get("blocker")]
+    blocking = [rule for rule, by in batch.findings.items() if by.get("blocker") and not (rule == DEPENDENTS and said.choices)]
+    options = [f"--rule {rule}=reject" for rule in blocking]
     options += [f"--mass {f.field}=approve" for f in batch.batch_findings if f.field and f.severity == "blocker"]
     missing = [o for o in options if o.split()[1].rpartition("=")[0] not in {g.partition(":")[2] for g in said.groups}]
     hint = f" For example: {' '.join(missing)}." if missing else ""

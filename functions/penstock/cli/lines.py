@@ -78,7 +78,8 @@ def shown(batch: Batch, rows: tuple[Row, ...], page: int, pages: int, steps: tup
         batch_findings=tuple(map(finding_line, batch.batch_findings)),
         approvals=batch.approvals,
         decisions=tuple(
-            answers.DecisionLine(d.by, moment(d.at), d.verdict, dict(d.groups), dict(d.changes), d.note) for d in batch.decisions
+            answers.DecisionLine(d.by, moment(d.at), d.verdict, dict(d.groups), dict(d.changes), d.note, dict(d.choices))
+            for d in batch.decisions
         ),
         verified=batch.verified,
         mismatched=batch.mismatched,

@@ -14,6 +14,7 @@ from penstock.core.values import Timestamp
 
 Kind = Literal["sync", "followup", "rollback", "hold"]  # a hold has no changes: brakes stopped a run, and it is decided upon
 Verdict = Literal["approve", "reject"]
+DEPENDENTS = "dependents"  # the rule that a choice answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,9 @@ class Tally:
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What one person said. `groups` speaks for labels (`rule:moved`, `mass:ponNumber`, `entity:drops`, `action:CREATE`,
-    `group:LAW.P.A001`), `changes` for single keys; the most particular word counts. Bound to the digest that was shown."""
+    `group:LAW.P.A001`), `changes` for single keys; the most particular word counts. `choices` says by key what becomes of what
+    hangs below a unit that goes: `cascade`, or `reassign:` and the document id that it moves to. Bound to the digest that was
+    shown."""
 
     by: str
     at: Timestamp
@@ -50,6 +53,7 @@ class Decision:
     groups: Mapping[str, Verdict] = field(default_factory=dict)
     changes: Mapping[str, Verdict] = field(default_factory=dict)
     note: str = ""
+    choices: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

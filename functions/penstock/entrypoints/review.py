@@ -10,7 +10,7 @@ from flask import Request, Response
 from werkzeug.datastructures import MultiDict
 
 from penstock import wiring
-from penstock.core import tokens
+from penstock.core import choices, tokens
 from penstock.core.errors import InvalidInput, NotFound, PenstockError, Refused
 from penstock.core.plan import Review, Verdict
 from penstock.entrypoints import privileges
@@ -30,6 +30,7 @@ LOOKS = ("GET", "HEAD")
 FORM = "application/x-www-form-urlencoded"
 MAX_FORM = 256 * 1024
 MAX_CHOICES = 2_000
+KEEP, MOVE = "keep", "reassign"  # of a unit that others hang below
 
 
 def review(request: Request) -> Response:
@@ -119,18 +120,34 @@ def _said(request: Request) -> Said:
     groups: dict[str, Verdict] = {}
     changes: dict[str, Verdict] = {}
     _demand_plain(form)
+    verdict = parse_verdict(form.get("verdict", ""))
     for name, value in form.items():
         kind, dot, rest = name.partition(".")
-        if not dot or value in ("", "each"):
+        if not dot or value in ("", "each", choices.CASCADE):
             continue
         if kind in ("rule", "mass"):
             groups[f"{kind}:{rest}"] = parse_verdict(value)
-        elif kind == "change":
-            changes[rest] = parse_verdict(value)
+        elif kind == "change" or (kind == "choice" and value == KEEP):
+            changes[rest] = "reject" if kind == "choice" else parse_verdict(value)
     for line in form.get("except", "").splitlines():
         if key := line.strip():
             changes[key] = "reject"
-    return Said(parse_verdict(form.get("verdict", "")), groups, changes, form.get("note", ""))
+    return Said(verdict, groups, changes, form.get("note", ""), _chosen(form) if verdict == "approve" else {})
+
+
+def _chosen(form: MultiDict[str, str]) -> dict[str, str]:
+    """What becomes of what hangs below units that go: by key, or for each by the answer for the rule."""
+    found: dict[str, str] = {}
+    for name, value in form.items():
+        kind, _, key = name.partition(".")
+        if kind == "choice" and value not in ("", KEEP):
+            found[key] = choices.parse(choices.reassign(form.get(f"to.{key}", "")) if value == MOVE else value)
+        elif kind == "rule" and value == choices.CASCADE:
+            found[choices.EACH] = value
+        elif kind == "to" and value and form.get(f"choice.{key}") != MOVE:
+            remedy = "Nothing was decided. Choose that what hangs below it moves there, or take the id out."
+            raise InvalidInput(f"was given the id {value[:120]}, and no move was chosen", subject=key[:200], remedy=remedy)
+    return found
 
 
 def _demand_plain(form: MultiDict[str, str]) -> None:

@@ -11,7 +11,7 @@ from penstock.core.batch import Status
 from penstock.core.bill import refusing
 from penstock.core.codec import to_data
 from penstock.core.cost import Cost
-from penstock.core.decisions import Subject, admit, closed, demand_complete, outcome, person
+from penstock.core.decisions import Subject, admit, outcome, person
 from penstock.core.errors import Conflict, InvalidInput, OutcomeUnknown, Refused
 from penstock.core.packs import digest_of
 from penstock.core.plan import Batch, Decision, Verdict
@@ -19,12 +19,14 @@ from penstock.core.records import EXISTS, Set, Snapshot, Update, Write, unchange
 from penstock.core.tokens import Grant
 from penstock.core.values import Data, Timestamp, dumps
 from penstock.use_cases import outbox, staging
+from penstock.use_cases.choosing import complete
 from penstock.use_cases.context import Context, Held, LostRace, Move, advance, load_batch, load_target
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.opening import invite
 from penstock.use_cases.staging import Pack
 
 TRIES_AT_ONCE = 3
+MAX_NOTE = 2_000
 USED = (("state",), ("used_at",))
 
 
@@ -36,6 +38,11 @@ class Said:
     groups: Mapping[str, Verdict] = field(default_factory=dict)
     changes: Mapping[str, Verdict] = field(default_factory=dict)
     note: str = ""
+    choices: Mapping[str, str] = field(default_factory=dict)
+
+    def by(self, who: str, at: Timestamp, digest: str) -> Decision:
+        """The same as the decision of one person on what had this digest."""
+        return Decision(who, at, digest, self.verdict, self.groups, self.changes, self.note, self.choices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +83,7 @@ def decide_by_link(ctx: Context, token: str, code: str, said: Said) -> tuple[Bat
         metering = Metering()
         link = find_link(ctx, token)
         held = load_batch(ctx, link.grant.batch)
-        decision = Decision(
-            link.recipient, ctx.ports.now(), link.grant.digest, said.verdict, said.groups, said.changes, said.note[:2_000]
-        )
+        decision = replace(said, note=said.note[:MAX_NOTE]).by(link.recipient, ctx.ports.now(), link.grant.digest)
         _admit_link(ctx, link, held, decision)
         if not tokens.could_be_code(code):
             raise InvalidInput(
@@ -114,7 +119,7 @@ def decide(ctx: Context, batch: str, digest: str, by: str, said: Said) -> tuple[
     """Decide as a person whose identity the caller has proved: the CLI's operator. `digest` is that of what they were shown."""
     metering = Metering()
     held = load_batch(ctx, batch)
-    decision = Decision(by, ctx.ports.now(), digest, said.verdict, said.groups, said.changes, said.note)
+    decision = said.by(by, ctx.ports.now(), digest)
     admit(held.batch, decision, ctx.approvers)
     return _decide(ctx, metering, held, decision, [])
 
@@ -168,8 +173,7 @@ def _decide(
     batch = held.batch
     staging.demand_shown(batch)
     subjects = list(_subjects(ctx, batch))
-    decision = closed((s for s, _ in subjects), decision)
-    demand_complete((s for s, _ in subjects), decision, batch.batch_findings)
+    decision = complete(ctx, batch, subjects, decision)
     decided = replace(batch, decisions=(*batch.decisions, decision))
     if batch.kind == "hold":
         return _decide_hold(ctx, metering, held, decided, writes)

@@ -10,11 +10,12 @@ from itertools import islice
 from penstock.core import layout
 from penstock.core.batch import Status
 from penstock.core.codec import TargetState, from_data
-from penstock.core.decisions import admit, closed, demand_complete, verdict
+from penstock.core.decisions import admit, verdict
 from penstock.core.plan import Batch, Decision, Row, Verdict
 from penstock.core.records import NAME, Query, Where
 from penstock.core.values import Timestamp
 from penstock.use_cases import staging
+from penstock.use_cases.choosing import complete
 from penstock.use_cases.context import Context, load_target
 from penstock.use_cases.reviewing import PAGE, packs_left, rows_of
 
@@ -93,7 +94,6 @@ def foresee(ctx: Context, batch: Batch, decision: Decision) -> Counter[Verdict]:
     subjects = []
     for pack in staging.packs_of(ctx, batch.id):
         findings = staging.findings_by_key(pack, batch.batch_findings)
-        subjects += [staging.subject(change, findings, ctx.pipeline) for change in pack.changes]
-    decision = closed(subjects, decision)
-    demand_complete(subjects, decision, batch.batch_findings)
-    return Counter(said for subject in subjects if (said := verdict(subject, decision)) is not None)
+        subjects += [(staging.subject(change, findings, ctx.pipeline), pack) for change in pack.changes]
+    decision = complete(ctx, batch, subjects, decision)
+    return Counter(said for subject, _ in subjects if (said := verdict(subject, decision)) is not None)

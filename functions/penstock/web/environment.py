@@ -26,9 +26,10 @@ def environment() -> Environment:
     )
     made.filters.update(
         show=text.show, prose=text.prose, visible=text.visible, n=text.number, moment=text.moment, time=text.time_tag,
-        words=text.words, dotted=dotted, duration=text.duration, kind=text.kind, plain=text.plain,
+        words=text.words, dotted=dotted, duration=text.duration, kind=text.kind, plain=text.plain, chosen=text.chosen,
     )  # fmt: skip
     made.globals.update(fields_shown=60, findings_shown=20)  # of one change; documents may have 40,000 fields
+    made.globals.update(choices_shown=20)  # of one decision
     style = Markup(stylesheet())  # noqa: S704 - a file of the package
     made.globals.update(link=text.link, plural=text.plural, percent=text.percent, stylesheet=style)
     return made

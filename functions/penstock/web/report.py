@@ -117,6 +117,7 @@ def _decision(decision: Decision) -> dict[str, Any]:
         "verdict": decision.verdict,
         "groups": dict(decision.groups),
         "changes": dict(decision.changes),
+        "choices": dict(decision.choices),
         "note": decision.note,
     }
 

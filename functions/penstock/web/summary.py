@@ -72,7 +72,7 @@ def severities(batch: Batch) -> dict[str, int]:
 
 def masses(batch: Batch) -> list[Finding]:
     """Fields that changed alike in many records: one decision each."""
-    return [f for f in batch.batch_findings if f.table]
+    return [f for f in batch.batch_findings if f.table and not f.key]
 
 
 def brakes(batch: Batch) -> list[Finding]:

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from penstock.core.changes import Finding
+from penstock.core.choices import other_of
 from penstock.core.values import GeoPoint, Reference, Timestamp, Value, Vector, dumps
 
 SHORT = 160  # characters of a value shown at once
@@ -125,6 +126,12 @@ def plural(count: int, one: str, many: str = "") -> str:
 def words(name: str) -> str:
     """A rule's or a status's name for people: `too_many_drops` → `too many drops`."""
     return visible(name).replace("_", " ").lower()
+
+
+def chosen(choice: str) -> str:
+    """What becomes of what hangs below a unit that goes: `moves to w-12`."""
+    to = other_of(choice)
+    return f"what hangs below moves to {visible(to)}" if to is not None else "what hangs below goes along"
 
 
 def worst_first(findings: Any) -> list[Finding]:

@@ -9,7 +9,7 @@ from typing import Any
 from penstock.core.batch import OPEN, Status
 from penstock.core.changes import Finding
 from penstock.core.errors import Conflict, InvalidInput, NotFound, PenstockError, Refused, Unavailable
-from penstock.core.plan import Batch, Review, Row
+from penstock.core.plan import DEPENDENTS, Batch, Review, Row
 from penstock.web import summary
 from penstock.web.environment import render
 from penstock.web.text import duration, plain, plural, visible, words
@@ -37,7 +37,8 @@ class _Group:
 def review_page(review: Review, post_url: str) -> str:
     """The page on which one person decides. The form posts to `post_url` (same site, token in its path or query):
     `verdict`, `code`, `nonce`, `note`, `except`, `rule.<rule>` and `mass.<field>` (approve, reject, each),
-    `change.<key>` (approve, reject, or empty)."""
+    `change.<key>` (approve, reject, or empty); of a unit that others hang below `choice.<key>` (keep, cascade, reassign, or
+    empty) and `to.<key>` (an id)."""
     batch, form = review.batch, review.form
     groups = _blocker_groups(review)
     held: dict[str, list[Finding]] = {}  # by rule: one answer for all that it found
@@ -67,6 +68,7 @@ def review_page(review: Review, post_url: str) -> str:
         anchors=anchors,
         missing=_missing(review, groups, list(held), [f.field for f in masses]),
         example_key=shown[0].change.key if shown else "poles/LAW.P.A001",
+        chosen_rule=DEPENDENTS,
         page_url=lambda page: f"{post_url}{joint}page={page}",
         **_HELPERS,
     )
@@ -185,4 +187,9 @@ def alike(diff: Any) -> bool:
     return diff.before is not None and diff.after is not None and plain(diff.before) == plain(diff.after)
 
 
-_HELPERS = {"counted": summary.counted, "rules": summary.rules, "alike": alike}
+def needs_choice(row: Row) -> bool:
+    """Whether a change is answered by what becomes of what hangs below it."""
+    return any(f.rule == DEPENDENTS and f.severity == "blocker" for f in row.findings)
+
+
+_HELPERS = {"counted": summary.counted, "rules": summary.rules, "alike": alike, "needs_choice": needs_choice}
