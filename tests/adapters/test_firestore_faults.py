@@ -12,7 +12,7 @@ from penstock.adapters import firestore_errors
 from penstock.adapters import firestore_proto as proto
 from penstock.adapters.firestore import FirestoreStore, FirestoreStores
 from penstock.core import limits
-from penstock.core.errors import Conflict, Incomplete, InvalidInput, OutcomeUnknown, PenstockError, Unavailable
+from penstock.core.errors import Conflict, Incomplete, InvalidInput, NoDatabase, OutcomeUnknown, PenstockError, Unavailable
 from penstock.core.records import ABSENT, Query, Set
 from penstock.core.values import Timestamp
 
@@ -122,7 +122,7 @@ def test_a_commit_that_the_server_refused_goes_again_and_again_and_then_gives_up
         (Code.FAILED_PRECONDITION, "stored version differs", Conflict),
         (Code.ALREADY_EXISTS, "exists", Conflict),
         (Code.NOT_FOUND, "no entity to update", Conflict),
-        (Code.NOT_FOUND, "The database tenant-nepal does not exist for project p", PenstockError),
+        (Code.NOT_FOUND, "The database tenant-nepal does not exist for project p", NoDatabase),
         (Code.INVALID_ARGUMENT, "Invalid base version, it is greater than the stored version: c/a", Conflict),
         (Code.INVALID_ARGUMENT, "bad", InvalidInput),
         (Code.RESOURCE_EXHAUSTED, "gRPC message exceeds maximum size 4194304: 5000000", InvalidInput),

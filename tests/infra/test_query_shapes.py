@@ -15,6 +15,7 @@ from penstock.adapters.memory_services import MemoryBlobs
 from penstock.core import indexes, layout
 from penstock.core.audit import Head
 from penstock.core.records import Query
+from penstock.readers.geography import Geography
 from penstock.use_cases import listing, reviewing
 from penstock.use_cases.context import chain_end
 from penstock.use_cases.decide import Said
@@ -81,6 +82,9 @@ def fibre() -> World:
     first = world.run()
     assert first.batch
     reviewing.find_row(world.ctx, world.batch(first.batch), "poles/LAW.P.A002")
+    geography = Geography(world.production)
+    assert geography.unit("NP-1") is None
+    assert not geography.installed()
     listing.standing(world.ctx)
     world.approve("approve")
     world.put(

@@ -43,6 +43,8 @@ def test_every_import_keeps_to_its_layer(copy: Path) -> None:
         ("use_cases/check.py", "from google.cloud import firestore", "Use cases reach the outside by their ports alone"),
         ("web/pages.py", "import penstock.wiring", "Each layer knows those below it alone"),
         ("entrypoints/workers.py", "import penstock.local.emulators", "What is deployed does not know the developer's machine"),
+        ("readers/geography.py", "from google.cloud import firestore", "The readers' library brings no service"),
+        ("readers/geography.py", "import penstock.wiring", "Each layer knows those below it alone"),
         ("newcomer.py", "", "Each layer knows those below it alone"),
     ],
 )

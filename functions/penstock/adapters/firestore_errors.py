@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import grpc
 
-from penstock.core.errors import Conflict, InvalidInput, OutcomeUnknown, PenstockError, Unavailable
+from penstock.core.errors import Conflict, InvalidInput, NoDatabase, OutcomeUnknown, PenstockError, Unavailable
 
 T = TypeVar("T")
 Code = grpc.StatusCode
@@ -81,6 +81,7 @@ def _final(code: grpc.StatusCode, details: str, subject: str) -> PenstockError:
             remedy = "Grant the service account roles/datastore.user (roles/datastore.viewer to read) on this database."
         case Code.NOT_FOUND:
             remedy = "Create the database, or correct the project and database in the settings."
+            return NoDatabase(f"{code.name}: {details}", subject=subject, remedy=remedy)
         case Code.FAILED_PRECONDITION:
             remedy = "If an index is missing, deploy firestore.indexes.json; if the read time is too old, start the run again."
         case _:

@@ -40,5 +40,9 @@ class Unavailable(PenstockError):
     """The service refused before doing anything; the same call may go through later."""
 
 
+class NoDatabase(PenstockError):
+    """The database itself is not there."""
+
+
 class Incomplete(PenstockError):
     """A read ended early. What was read is not the whole and must not be taken for it."""

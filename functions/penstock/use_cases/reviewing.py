@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from penstock.core import layout
 from penstock.core.batch import OPEN, Status
 from penstock.core.changes import ChangeStatus
+from penstock.core.codec import TargetState, from_data
 from penstock.core.decisions import outcome
 from penstock.core.errors import NotFound
 from penstock.core.plan import Batch, Review, Row
 from penstock.core.records import Query, Where
+from penstock.ports import Store
 from penstock.use_cases import staging
-from penstock.use_cases.context import Context, load_batch
+from penstock.use_cases.context import Context, held_of, load_batch
 from penstock.use_cases.decide import Link, find_link
 from penstock.use_cases.opening import is_folded
 from penstock.use_cases.staging import Pack
@@ -155,8 +157,21 @@ def _blockers(packs: list[Pack], batch: Batch, blocked: dict[int, set[str]]) -> 
 
 def find_row(ctx: Context, batch: Batch, key: str) -> Row:
     """One change by its key: one query, whatever the size of the batch."""
+    row = _row(ctx.store, batch, key)
+    if row is None:
+        raise NotFound("is not in this batch", subject=key, remedy=f"`penstock show {batch.id}` lists its changes.")
+    return row
+
+
+def staged_row(store: Store, target: str, key: str) -> Row | None:
+    """The change with this key in the target's open batch, or in the one that is being promoted; None where neither has it."""
+    found = store.get([layout.target(target)])[0]
+    state = from_data(found.fields, TargetState) if found.exists else TargetState(target)
+    batches = [id for id in (state.open, state.applying) if id]
+    held = [held_of(snapshot) for snapshot in store.get([layout.batch(id) for id in batches])]
+    return next((row for h in held if h is not None and (row := _row(store, h.batch, key))), None)
+
+
+def _row(store: Store, batch: Batch, key: str) -> Row | None:
     query = Query(layout.STAGING, (Where(("batch",), "==", batch.id), Where(("keys",), "array-contains", key)))
-    for found in ctx.store.scan(query):
-        for row in rows_of(Pack(found), batch, {key}):
-            return row
-    raise NotFound("is not in this batch", subject=key, remedy=f"`penstock show {batch.id}` lists its changes.")
+    return next((row for found in store.scan(query) for row in rows_of(Pack(found), batch, {key})), None)

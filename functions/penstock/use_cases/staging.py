@@ -36,6 +36,7 @@ from penstock.core.plan import Batch, Verdict
 from penstock.core.promotion import ready_of
 from penstock.core.records import ABSENT, NAME, Query, Set, Snapshot, Where
 from penstock.core.values import Data, FieldPath, Timestamp, dotted, dumps, get_in
+from penstock.ports import Store
 from penstock.use_cases.context import Context, load_batch
 
 PackState = Literal["STAGED", "CHECKED", "PROMOTED"]
@@ -307,11 +308,15 @@ def remember(ctx: Context, batch: str, number: int, refused: Mapping[str, Mappin
 
 
 def words(ctx: Context) -> dict[str, dict[str, Word]]:
+    return words_on(ctx.store, ctx.id)
+
+
+def words_on(store: Store, target: str) -> dict[str, dict[str, Word]]:
     """Everything refused on this target, by change key and dotted field ("" for the whole record): the latest word on each, where
     that is not that it lapsed or was lifted."""
     found: dict[str, dict[str, Word]] = {}
-    query = Query(layout.REJECTIONS, (Where(("target",), "==", ctx.id),))
-    for remembered in sorted(ctx.store.scan(query), key=_said_at):
+    query = Query(layout.REJECTIONS, (Where(("target",), "==", target),))
+    for remembered in sorted(store.scan(query), key=_said_at):
         batch, at = remembered.fields["batch"], _said_at(remembered)
         for key, fields in json.loads(remembered.fields["refused"]).items():
             found.setdefault(key, {}).update({name: Word(said, batch, at) for name, said in fields.items()})

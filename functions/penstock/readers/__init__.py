@@ -1,0 +1,1 @@
+"""Small libraries for applications that read what Penstock promotes. They write nothing."""
