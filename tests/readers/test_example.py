@@ -53,7 +53,8 @@ def test_one_without_is_told_why(asked: Any) -> None:
 
 
 def test_the_library_brings_no_client_before_it_connects() -> None:
-    code = "import sys, penstock.readers.geography; print([m for m in ('grpc', 'google.cloud.firestore', 'flask', 'pydantic') if m in sys.modules])"
+    clients = ("grpc", "google.cloud.firestore", "flask", "pydantic")
+    code = f"import sys, penstock.readers.geography; print([m for m in {clients} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
