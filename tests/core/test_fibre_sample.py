@@ -74,7 +74,7 @@ class Run:
                     else:
                         answers[q] = sum(children[v] for v in (q.value if isinstance(q.value, tuple) else (q.value,)))
             found += rules.check(PIPELINE, "", pack, answers)
-            gathered.append(rules.gather(PIPELINE, pack))
+            gathered.append(rules.gather(PIPELINE, "", pack, {}))
         totals = collections.Counter(path.partition("/")[0] for path in self.production)
         judged = rules.judge(PIPELINE, gathered, {"poles": totals["planned-poles"], "drops": totals["drops"]})
         told = [f for f in found if not (f.rule == "different_values" and f.field in judged.folded)]

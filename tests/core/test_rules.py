@@ -143,7 +143,7 @@ def test_a_drop_that_changes_its_pole_is_told():
 def test_one_drop_on_two_poles_blocks_both_claims_across_packs():
     one = group(record("1"))
     other = group(record("2", Pole_Number="LAW.P.A009"), claim=2)
-    judged = judge(PIPELINE, [gather(PIPELINE, one), gather(PIPELINE, other)], {"poles": 10, "drops": 10})
+    judged = judge(PIPELINE, [gather(PIPELINE, "", one, {}), gather(PIPELINE, "", other, {})], {"poles": 10, "drops": 10})
     assert [(f.key, f.group, f.severity) for f in judged.findings] == [
         ("drops/DR1700001", "LAW.P.A007", "blocker"),
         ("drops/DR1700001#2", "LAW.P.A009", "blocker"),
@@ -154,12 +154,12 @@ def test_one_drop_on_two_poles_blocks_both_claims_across_packs():
 def test_a_claim_on_a_record_that_another_pole_keeps_is_a_rival_too():
     held = document(drop(record())) | {"poleNumber": "LAW.P.A001"}
     claim = planned(drop(record()), held, rival_of="LAW.P.A001", claim=2)
-    assert [f.key for f in judge(PIPELINE, [gather(PIPELINE, [claim])], {}).findings] == ["drops/DR1700001#2"]
+    assert [f.key for f in judge(PIPELINE, [gather(PIPELINE, "", [claim], {})], {}).findings] == ["drops/DR1700001#2"]
 
 
 def test_two_groups_that_spell_one_pole_alike_are_rivals():
     one, other = planned(pole(record()), None), planned(pole(record("2", Pole_Number="LAW.P.A007 ")), None, claim=2)
-    assert len(judge(PIPELINE, [gather(PIPELINE, [one, other])], {}).findings) == 2
+    assert len(judge(PIPELINE, [gather(PIPELINE, "", [one, other], {})], {}).findings) == 2
 
 
 def test_records_that_disagree_or_lie_far_apart_are_told():
@@ -265,7 +265,7 @@ def renumbered(many):
 
 def test_a_mass_change_is_one_finding_with_a_table_and_folds_its_field():
     changes = renumbered(300)
-    judged = judge(PIPELINE, [gather(PIPELINE, changes[:100]), gather(PIPELINE, changes[100:])], {"poles": 5000})
+    judged = judge(PIPELINE, [gather(PIPELINE, "", changes[:100], {}), gather(PIPELINE, "", changes[100:], {})], {"poles": 5000})
     found = only(judged.findings)
     assert (found.rule, found.severity, found.key, found.field) == ("mass_change", "blocker", "", "ponNumber")
     assert judged.folded == ("ponNumber",)
@@ -277,8 +277,8 @@ def test_a_mass_change_is_one_finding_with_a_table_and_folds_its_field():
 
 def test_few_changes_or_a_small_share_are_no_mass_change():
     changes = renumbered(300)
-    assert judge(PIPELINE, [gather(PIPELINE, changes)], {"poles": 6001}).findings == ()
-    assert judge(PIPELINE, [gather(PIPELINE, changes[:249])], {"poles": 300}).findings == ()
+    assert judge(PIPELINE, [gather(PIPELINE, "", changes, {})], {"poles": 6001}).findings == ()
+    assert judge(PIPELINE, [gather(PIPELINE, "", changes[:249], {})], {"poles": 300}).findings == ()
 
 
 def test_every_rule_of_the_registry_is_filed_under_its_own_name():

@@ -39,7 +39,8 @@ def _judge(ctx: Context, pack: Pack, metering: Metering) -> None:
     while asked := lookups(ctx.pipeline, ctx.target.prefix, proposed, found):  # a rule may ask further, once it knows more
         found |= _look_up(ctx, pack.fields["batch"], asked)
     findings = check(ctx.pipeline, ctx.target.prefix, proposed, found) + later_edits.findings(changes)
-    fields = staging.findings_fields(findings, gather(ctx.pipeline, proposed)) | {"state": "CHECKED", "error": ""}
+    gathered = gather(ctx.pipeline, ctx.target.prefix, proposed, found)
+    fields = staging.findings_fields(findings, gathered) | {"state": "CHECKED", "error": ""}
     fields["costs"] = {"check": to_data(metering.spent + Cost(writes=1))}
     assert pack.snapshot.update_time is not None
     mask = tuple((name,) for name in fields)

@@ -72,8 +72,7 @@ def lookups(
     wanted: dict[Lookup, None] = {}
     for name, settings in pipeline.rules:
         rule = RULES[name]
-        if not isinstance(rule, BatchRule):
-            wanted |= dict.fromkeys(rule.lookups(view, settings, _judged_by(rule, changes)))
+        wanted |= dict.fromkeys(rule.lookups(view, settings, _judged_by(rule, changes)))
     return [asked for asked in wanted if not found or asked not in found]
 
 
@@ -94,11 +93,12 @@ def check(pipeline: Pipeline, prefix: str, changes: Sequence[Change], found: Map
     return said
 
 
-def gather(pipeline: Pipeline, changes: Sequence[Change]) -> dict[str, Any]:
-    """What the batch-wide rules must know of one pack, as JSON by rule."""
+def gather(pipeline: Pipeline, prefix: str, changes: Sequence[Change], found: Mapping[Lookup, Answer]) -> dict[str, Any]:
+    """What the batch-wide rules must know of one pack, as JSON by rule. `found` as for `check`."""
+    view = View(pipeline, prefix, found, {c.path: c for c in changes})
     named = ((name, settings, RULES[name]) for name, settings in pipeline.rules)
     of = ((name, settings, rule) for name, settings, rule in named if isinstance(rule, BatchRule))
-    return {name: rule.gather(pipeline, settings, _judged_by(rule, changes)) for name, settings, rule in of}
+    return {name: rule.gather(view, settings, _judged_by(rule, changes)) for name, settings, rule in of}
 
 
 def judge(pipeline: Pipeline, gathered: Sequence[Mapping[str, Any]], totals: Mapping[str, int]) -> Judgement:

@@ -146,13 +146,14 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class BatchRule:
-    """Judges the batch: `gather` sums one pack up as a JSON value, `judge` sees the sums of all packs and how many records of
-    each entity there are."""
+    """Judges the batch: `gather` sums one pack up as a JSON value, from its changes and what of production was asked for; `judge`
+    sees the sums of all packs and how many records of each entity there are."""
 
     name: str
     settings: type[Any]
-    gather: Callable[[Pipeline, Any, Sequence[Change]], Any]
+    gather: Callable[[View, Any, Sequence[Change]], Any]
     judge: Callable[[Pipeline, Any, Sequence[Any], Mapping[str, int]], Judgement]
+    lookups: Callable[[View, Any, Sequence[Change]], Iterable[Lookup]] = _no_lookups
 
 
 Rule: TypeAlias = ChangeRule | GroupRule | BatchRule

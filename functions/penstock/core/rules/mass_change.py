@@ -10,7 +10,7 @@ from typing import Any
 from penstock.core.changes import Action, Change, Finding
 from penstock.core.declaration import Pipeline
 from penstock.core.findings import label, show
-from penstock.core.rules.base import BatchRule, Judgement
+from penstock.core.rules.base import BatchRule, Judgement, View
 from penstock.core.values import dotted
 
 NAME = "mass_change"
@@ -27,7 +27,7 @@ class Settings:
     fields: tuple[str, ...]
 
 
-def gather(_pipeline: Pipeline, settings: Settings, changes: Sequence[Change]) -> Any:
+def gather(_view: View, settings: Settings, changes: Sequence[Change]) -> Any:
     """[{entity, field, old, new, count}, …] of one pack."""
     count: Counter[tuple[str, str, str, str]] = Counter()
     for change in changes:

@@ -9,7 +9,7 @@ from typing import Any
 from penstock.core.changes import Action, Change, Finding
 from penstock.core.declaration import Pipeline
 from penstock.core.findings import listed
-from penstock.core.rules.base import BatchRule, Judgement
+from penstock.core.rules.base import BatchRule, Judgement, View
 
 NAME = "rivals"
 
@@ -19,7 +19,7 @@ class Settings:
     """No settings."""
 
 
-def gather(_pipeline: Pipeline, _settings: Settings, changes: Sequence[Change]) -> Any:
+def gather(_view: View, _settings: Settings, changes: Sequence[Change]) -> Any:
     """Every claim: key → [group], and behind it the rival that capture knew already."""
     claims = ((c.key, c.group, c.facts.get("rival_of")) for c in changes if c.action is not Action.DELETE)
     return {key: [group, rival] if rival else [group] for key, group, rival in claims}
