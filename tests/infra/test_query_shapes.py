@@ -14,14 +14,19 @@ import pytest
 from penstock.adapters.memory_services import MemoryBlobs
 from penstock.core import indexes, layout
 from penstock.core.audit import Head
+from penstock.core.declaration import Target
 from penstock.core.records import Query
+from penstock.core.rules import Below, Count, lookups
+from penstock.pipelines.schema import FOLDER
 from penstock.readers.geography import Geography
 from penstock.use_cases import listing, reviewing
+from penstock.use_cases.check import _look_up
 from penstock.use_cases.context import chain_end
 from penstock.use_cases.decide import Said
 from penstock.use_cases.exporting import export
 from penstock.use_cases.forgetting import forget
 from penstock.use_cases.rollback import plan_rollback
+from support.geography import created, unit, updated
 from support.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +65,7 @@ def made() -> Made:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Query, "__init__", record)
-        worlds = [fibre(), library()]
+        worlds = [fibre(), library(), geography()]
     for world in worlds:
         for collection in OURS:
             found = {"purge_at" in document for document in world.documents(collection).values()}
@@ -121,6 +126,17 @@ def library() -> World:
     world.put(world.source, "loans", loans)
     world.run()
     world.run("reconcile")
+    return world
+
+
+def geography() -> World:
+    """A tenant in which a unit is renamed and another comes: what the rules of a tree ask about them."""
+    world = World(FOLDER / "tenant_geography.yaml", targets=(Target("nepal", "nepal", "(default)"),))
+    town = unit("p.d.t")
+    changes = [updated(town, names={"en": "Another"}), created(unit("p.d.u"))]
+    asked = lookups(world.ctx.pipeline, "", changes)
+    assert {type(a) for a in asked} >= {Count, Below}
+    _look_up(world.ctx, "none", asked)
     return world
 
 

@@ -13,6 +13,7 @@ from penstock.core.rules import (
     different_values,
     edited_by_hand,
     exists_elsewhere,
+    impact,
     mass_change,
     moved,
     records_disagree,
@@ -42,7 +43,7 @@ __all__ = ["RULES", "Answer", "Below", "Count", "Find", "Get", "Judgement", "Loo
 
 _MODULES = (
     exists_elsewhere, different_values, child_without_parent, too_many_children, child_moves, rivals, records_disagree,
-    moved, required, status_backwards, edited_by_hand, unconvertible, mass_change, removal,
+    moved, required, status_backwards, edited_by_hand, unconvertible, mass_change, removal, impact,
 )  # fmt: skip
 
 RULES: Mapping[str, Rule] = {module.RULE.name: module.RULE for module in _MODULES}
