@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from penstock.core import layout
 from penstock.core.batch import Status
-from penstock.core.codec import to_data
+from penstock.core.codec import Mode, to_data
 from penstock.core.cost import PHASES, Cost, Prices, total
 from penstock.core.errors import Conflict
 from penstock.core.plan import Batch, Verdict
@@ -262,6 +262,18 @@ def test_a_run_foreseen_to_cost_too_much_does_not_start_and_an_approval_lets_it_
     assert world.batch(batch.id).status is Status.APPLIED
     settle(world)
     assert_sound(world)
+
+
+@pytest.mark.parametrize("mode", ["changes", "full"])
+def test_an_approved_run_goes_on_as_it_was_asked_for(mode: Mode) -> None:
+    world = world_of(60)
+    world.run()
+    world.approve("approve")
+    net.feed(world, net.network(range(61, 91)))
+    capped(world, max_operations=50)
+    hold = world.batch(world.run(mode).batch)
+    _, owed = decide(world.ctx, hold.id, hold.digest, APPROVER, Said("approve", {"rule:brake": "approve"}))
+    assert [(fact.data["kind"], fact.data["mode"]) for fact in owed] == [("proceed", mode)]
 
 
 def test_a_run_is_let_pass_by_a_higher_band_without_a_word() -> None:

@@ -554,6 +554,28 @@ def test_of_two_people_asked_about_a_hold_the_first_refusal_refuses() -> None:
     assert decide(world.ctx, batch.id, batch.digest, LERATO, Said("reject"))[0].status is Status.REJECTED
 
 
+@pytest.mark.parametrize("word", ["approve", "reject"])
+def test_a_hold_that_ends_while_it_is_decided_is_told_to_be_over(word: Any) -> None:
+    world = held()
+    batch = world.batch(batch_of(world))
+    rules = {f"rule:{f.rule}": "approve" for f in batch.batch_findings}
+    real, meanwhile = world.ctx.store.get, [True]
+
+    def get(paths: Any, *more: Any, **named: Any) -> Any:
+        if meanwhile and paths == [layout.target(world.ctx.id)]:
+            meanwhile.clear()
+            net.feed(world, net.network(range(1, 4)))
+            world.run("full")
+        return real(paths, *more, **named)
+
+    world.ctx.store.get = get  # type: ignore[method-assign]
+    with pytest.raises(Refused, match="is over: a run found nothing to hold any more") as told:
+        decide(world.ctx, batch.id, batch.digest, APPROVER, Said(word, rules))
+    assert (told.value.subject, told.value.remedy) == (batch.id, "Your decision was not needed.")
+    assert world.batch(batch.id).status is Status.SUPERSEDED
+    assert load_target(world.outside).state.hold is None
+
+
 @pytest.mark.parametrize("text", ["approve", "reject"])
 def test_a_verdict_is_one_of_two_words(text: str) -> None:
     assert parse_verdict(text) == text

@@ -626,11 +626,11 @@ def test_a_batch_that_is_approved_while_a_rollback_is_planned_goes_on_and_nothin
     token, code = world.link()
     real, meanwhile = world.ctx.store.get, [True]
 
-    def get(paths: Any, select: Any = None) -> Any:
+    def get(paths: Any, *more: Any, **named: Any) -> Any:
         if meanwhile and paths == [layout.batch(waiting)]:
             meanwhile.clear()
             decide_by_link(world.ctx, token, code, Said("approve"))
-        return real(paths, select)
+        return real(paths, *more, **named)
 
     world.ctx.store.get = get  # type: ignore[method-assign]
     with pytest.raises(Conflict):

@@ -198,15 +198,17 @@ def _decide_hold(
 ) -> tuple[Batch, tuple[Set, ...]]:
     """What was seen of the source passes, or it holds every run until it changes. There are no changes to speak of."""
     last, standing = decided.decisions[-1], load_target(ctx).state.hold
+    if standing is None:
+        raise Refused("is over: a run found nothing to hold any more", subject=decided.id, remedy="Your decision was not needed.")
     fields: dict[str, Any] = {"decisions": decided.decisions}
     detail = {"digest": decided.digest, "verdict": last.verdict, "decision": digest_of(dumps(to_data(last)))}
     if last.verdict == "approve" and len({person(d.by) for d in decided.decisions}) < decided.approvals:
         return _commit(ctx, metering, Move(held, Status.UNDER_REVIEW, last.by, fields, detail), writes, ())
     fields["decided_at"] = last.at
-    target_fields: Data = {"open": "", "hold": standing and replace(standing, verdict=last.verdict)}
+    target_fields: Data = {"open": "", "hold": replace(standing, verdict=last.verdict)}
     if last.verdict == "reject":
         return _commit(ctx, metering, Move(held, Status.REJECTED, last.by, fields, detail), writes, (), target_fields)
-    proceed = outbox.owe(ctx, decided.id, "proceed", mode=standing.mode if standing else "full")
+    proceed = outbox.owe(ctx, decided.id, "proceed", mode=standing.mode)
     return _commit(ctx, metering, Move(held, Status.APPROVED, last.by, fields, detail), writes, (proceed,), target_fields)
 
 
