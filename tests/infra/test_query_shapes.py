@@ -21,12 +21,13 @@ from penstock.pipelines.schema import FOLDER
 from penstock.readers.geography import Geography
 from penstock.use_cases import listing, reviewing
 from penstock.use_cases.check import _look_up
+from penstock.use_cases.choosing import _found
 from penstock.use_cases.context import chain_end
 from penstock.use_cases.decide import Said
 from penstock.use_cases.exporting import export
 from penstock.use_cases.forgetting import forget
 from penstock.use_cases.rollback import plan_rollback
-from support.geography import created, unit, updated
+from support.geography import created, deactivated, unit, updated
 from support.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,13 +131,16 @@ def library() -> World:
 
 
 def geography() -> World:
-    """A tenant in which a unit is renamed and another comes: what the rules of a tree ask about them."""
+    """A tenant in which a unit is renamed, another comes and one goes: what the rules of a tree ask about them, and where what
+    hangs below may go."""
     world = World(FOLDER / "tenant_geography.yaml", targets=(Target("nepal", "nepal", "(default)"),))
     town = unit("p.d.t")
-    changes = [updated(town, names={"en": "Another"}), created(unit("p.d.u"))]
+    changes = [updated(town, names={"en": "Another"}), created(unit("p.d.u")), deactivated(unit("p.d.v"))]
     asked = lookups(world.ctx.pipeline, "", changes)
     assert {type(a) for a in asked} >= {Count, Below}
     _look_up(world.ctx, "none", asked)
+    assert world.ctx.pipeline.tree is not None
+    assert not _found(world.ctx, world.ctx.pipeline.tree, "np-12").exists
     return world
 
 

@@ -98,7 +98,7 @@ def judged(pipeline: Pipeline, documents: Documents, *packs: Iterable[Change]) -
         while asked := rules.lookups(pipeline, "", pack, found):
             found |= {lookup: answer(lookup, documents) for lookup in asked}
         said += rules.check(pipeline, "", pack, found)
-        gathered.append(rules.gather(pipeline, pack))
+        gathered.append(rules.gather(pipeline, "", pack, found))
     return [*said, *rules.judge(pipeline, gathered, {}).findings]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from penstock.core.changes import Change
 from penstock.core.declaration import Entity
 from penstock.core.tree import is_below
 from penstock.core.values import Data, get_in
@@ -17,6 +18,12 @@ def is_own(entity: Entity, data: Data) -> bool:
 def is_active(entity: Entity, data: Data) -> bool:
     off = entity.deactivate
     return off is None or get_in(data, off.field) != off.value
+
+
+def takes_away(entity: Entity, change: Change) -> bool:
+    """Whether a change makes a unit inactive, whatever else it does."""
+    off = entity.deactivate
+    return off is not None and off.field in change.mask and get_in(change.after or {}, off.field) == off.value
 
 
 def why_no_home(entity: Entity, data: Data, level: int, path: str) -> str:

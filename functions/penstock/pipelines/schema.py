@@ -34,7 +34,7 @@ from penstock.core.declaration import (
     Tree,
 )
 from penstock.core.errors import InvalidInput
-from penstock.core.rules import RULES, removal
+from penstock.core.rules import RULES, dependents, removal
 from penstock.core.values import FieldPath
 from penstock.pipelines import combinations
 from penstock.pipelines.located import Located, Mistake, Place, read
@@ -235,7 +235,8 @@ def _pipeline(model: PipelineModel, rules: Mapping[str, Any]) -> Pipeline:
 def _always(model: PipelineModel) -> dict[str, Any]:
     """Rules that a pipeline has without naming them."""
     removes = any(entity.on_delete == "remove" for entity in model.entities.values())
-    return {removal.NAME: removal.Settings()} if removes else {}
+    grows = any(entity.tree is not None for entity in model.entities.values())
+    return ({removal.NAME: removal.Settings()} if removes else {}) | ({dependents.NAME: dependents.Settings()} if grows else {})
 
 
 def _brakes(b: BrakesModel) -> Brakes:

@@ -10,6 +10,7 @@ from penstock.core.declaration import Pipeline
 from penstock.core.rules import (
     child_moves,
     child_without_parent,
+    dependents,
     different_values,
     edited_by_hand,
     exists_elsewhere,
@@ -43,7 +44,7 @@ __all__ = ["RULES", "Answer", "Below", "Count", "Find", "Get", "Judgement", "Loo
 
 _MODULES = (
     exists_elsewhere, different_values, child_without_parent, too_many_children, child_moves, rivals, records_disagree,
-    moved, required, status_backwards, edited_by_hand, unconvertible, mass_change, removal, impact,
+    moved, required, status_backwards, edited_by_hand, unconvertible, mass_change, removal, impact, dependents,
 )  # fmt: skip
 
 RULES: Mapping[str, Rule] = {module.RULE.name: module.RULE for module in _MODULES}

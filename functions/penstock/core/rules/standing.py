@@ -1,0 +1,76 @@
+"""What rules ask about a unit of a tree: who stands at it, and what lies below it. Counted, never read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from penstock.core.changes import Action, Change
+from penstock.core.declaration import Tree
+from penstock.core.rules.base import Below, Count, Lookup, View
+from penstock.core.tree import place_of
+from penstock.core.values import FieldPath, get_in
+
+AT_ONCE = 30  # values that Firestore takes in one `in`
+
+
+class Unit(NamedTuple):
+    """A unit as production has it; `path` is "" where it stores none."""
+
+    collection: str
+    tree: Tree
+    id: str
+    path: str
+    level: int
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether nothing of the source's is to lie below it: seldom anything does."""
+        return self.level >= self.tree.levels.official
+
+
+def unit_of(view: View, change: Change) -> Unit | None:
+    """None where no unit of a tree is updated."""
+    entity, place = view.pipeline.entity(change.entity), place_of(change)
+    if entity.tree is None or place is None or change.action is not Action.UPDATE:
+        return None
+    path, level = (get_in(change.before or {}, field) for field in (entity.tree.path, entity.tree.level))
+    id = change.path.rpartition("/")[2]
+    at = level if isinstance(level, int) else place.level
+    return Unit(view.collection(entity), entity.tree, id, path if isinstance(path, str) else "", at)
+
+
+def children(unit: Unit) -> Count:
+    return Count(unit.collection, unit.tree.parent, unit.id)
+
+
+def at(view: View, unit: Unit) -> dict[str, Count]:
+    """Dependents that belong to the unit itself, by their name; none where its path is not known."""
+    return {of.name: Count(view.prefix + of.collection, of.path, unit.path) for of in unit.tree.dependents if unit.path}
+
+
+def dependents_below(view: View, unit: Unit) -> dict[str, Below]:
+    return {of.name: Below(view.prefix + of.collection, of.path, unit.path) for of in unit.tree.dependents if unit.path}
+
+
+def units_below(unit: Unit, *, official: bool = False) -> Below:
+    tree = unit.tree
+    return Below(unit.collection, tree.path, unit.path, (tree.own,) if official else ())
+
+
+def asking(view: View, of: Iterable[tuple[Unit, Sequence[Count]]]) -> Iterator[Lookup]:
+    """Leaves seldom have anything at or below them, so they are asked about many at once, and one by one only where there is
+    something; what was not asked one by one then is nothing."""
+    together: dict[tuple[str, FieldPath], list[Count]] = {}
+    for unit, counts in of:
+        if view.found is None or not unit.is_leaf:
+            yield from counts
+            continue
+        for count in counts:
+            together.setdefault((count.collection, count.field), []).append(count)
+    for counts in together.values():
+        for n in range(0, len(counts), AT_ONCE):
+            some = counts[n : n + AT_ONCE]
+            yield (all_ := Count(some[0].collection, some[0].field, tuple(count.value for count in some)))
+            if view.number(all_):
+                yield from some
