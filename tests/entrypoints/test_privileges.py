@@ -18,7 +18,7 @@ from penstock.entrypoints import privileges
 from penstock.entrypoints.privileges import GRANTS
 from penstock.local.identity import Issuer
 from penstock.ports import Message
-from penstock.use_cases import check, effects
+from penstock.use_cases import check, effects, pausing
 from penstock.use_cases.context import Context
 from penstock.use_cases.decide import Said, decide
 from penstock.use_cases.promote import promote_pack
@@ -153,7 +153,20 @@ def a_pack_cannot_be_promoted() -> None:
     assert world.documents(layout.STAGING)[f"{batch}.00000"]["error"] == "a cause"
 
 
+def a_pack_ends_in_the_dead_letters_after_the_chain_has_grown() -> None:
+    """Found by random lives: who could not read the chain failed for ever, and the batch never told its cause."""
+    world = World(pages=PlainPages())
+    net.feed(world, net.network(range(1, 6)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world, "pump", lambda: None)
+        batch = world.run().batch
+    pausing.pause(world.ctx, APPROVER)
+    assert check.fail(world.serving(privileges.DEAD_LETTER), batch, 0)
+    assert world.batch(batch).status is Status.FAILED
+
+
 RARE = (
+    a_pack_ends_in_the_dead_letters_after_the_chain_has_grown,
     a_refusal_lapses,
     a_batch_is_given_up_for_a_newer_one_half_promoted,
     a_brake_holds_while_the_mail_server_is_away,

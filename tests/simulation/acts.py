@@ -135,8 +135,8 @@ def rivals(sim: Simulation, note: Note) -> None:
         except Refused as told:
             sim.errors.append(str(told))
         else:
-            if sim.batches()[id].approvals > 1:
-                return  # one consent of two decides nothing, and the refusal is the decision
+            if sim.batches()[id].approvals > 1 or (id, PEOPLE[1], "reject") not in sim.said:
+                return  # one consent of two decides nothing, and the refusal is the decision; or they had no mail to answer
             sim.journal.broken.append("one decision: the second word was taken too")
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from penstock.core import layout
-from penstock.core.changes import Action
+from penstock.core.changes import Action, Change
 from penstock.core.codec import TargetState, from_data
 from penstock.core.layout import STAMP
 from penstock.core.packs import decode_changes, expand
@@ -60,6 +60,13 @@ def approval(sim: Simulation, event: object) -> Found:
             yield f"{path} was shown as {wanted} and is {now}"
 
 
+def needed(change: Change, fell_out: Collection[str], others: Iterable[Change]) -> bool:
+    """Whether the removal of a pipe has to wait for that of a tap on it, which fell out."""
+    number = (change.before or {}).get("number")
+    taps = (c for c in others if c.entity == "taps" and c.action is Action.DELETE and (c.before or {}).get("pipe") == number)
+    return change.action is Action.DELETE and change.entity == "pipes" and any(tap.key in fell_out for tap in taps)
+
+
 def drift(sim: Simulation, event: object) -> Found:
     """What moved since it was planned is not overwritten; it falls out, and nothing else does."""
     if not isinstance(event, Landed) or (promoted := promotion(sim, event)) is None:
@@ -71,7 +78,8 @@ def drift(sim: Simulation, event: object) -> Found:
         moved = was.time != change.planned_against
         if path in event.production and (moved or dumps(was.data) != dumps(change.before)):
             yield f"{path} moved since {batch.id} was planned, and was overwritten"
-        if change.key in fell_out and not moved and batch.status != "FAILED":  # given up: the rest of it is planned anew
+        given_up = batch.status == "FAILED"  # the rest of it is planned anew
+        if change.key in fell_out and not moved and not given_up and not needed(change, fell_out, allowed.values()):
             yield f"{path} fell out of {batch.id} and had not moved"
 
 

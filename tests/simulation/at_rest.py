@@ -71,7 +71,7 @@ def nothing_overlooked(sim: Simulation) -> Found:
     """What the source says behind the watermark is dealt with."""
     state = image(sim.database, layout.target(sim.ctx.id)).data
     if state and state.get("last_run"):
-        yield from overlooked(sim, from_data(state, TargetState))
+        yield from overlooked(sim, from_data(state, TargetState), rest=True)
 
 
 def whole_chain(sim: Simulation) -> Found:

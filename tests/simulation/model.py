@@ -9,7 +9,7 @@ from penstock.core import layout
 from penstock.core.changes import Action, Change
 from penstock.core.codec import TargetState, from_data
 from penstock.core.plan import Batch
-from penstock.core.values import Data, FieldPath, Value, dumps, get_in, loads
+from penstock.core.values import Data, FieldPath, Timestamp, Value, dumps, get_in, loads
 
 from simulation.journal import Image, Landed, Shown, image, images, versions
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from simulation.simulation import Simulation
 
 GONE = object()
+OVERLAP = 600  # seconds, as the pipeline says
 DEAD_ENDS = {"REJECTED", "EXPIRED", "SUPERSEDED"}
 
 
@@ -91,8 +92,9 @@ def _promotion(sim: Simulation, landed: Landed) -> tuple[Batch, Shown, dict[str,
     return batch, shown, {c.path: c for c in shown.changes.values() if approved(c, shown, batch)}
 
 
-def overlooked(sim: Simulation, state: TargetState) -> Iterator[str]:
-    """Source records behind the watermark, seen by the last run that looked, that nobody dealt with."""
+def overlooked(sim: Simulation, state: TargetState, *, rest: bool = False) -> Iterator[str]:
+    """Source records behind the watermark, seen by the last run that looked, that nobody dealt with. While the overlap window
+    holds another number of them than the target knows (a run was cut there), the next run looks again; at `rest` none comes."""
     passed = state.sources.get("registry")
     if state.last_run and state.last_run["mode"] != "recheck":
         sim.looked_at = state.last_run["at"]
@@ -104,13 +106,18 @@ def overlooked(sim: Simulation, state: TargetState) -> Iterator[str]:
         again |= set(recheck.keys if recheck.keys is not None else (c.key for c in sim.changes_in(recheck.batch)))
     declined = sim.declined()
     seen = [i.fields for i in images(sim.registry, sim.SOURCE).values() if i.time <= sim.looked_at]  # type: ignore[operator]
+    window = [r for r in seen if passed.watermark.plus(-OVERLAP) <= r["changed"] <= passed.watermark]
+    due = len(window) != passed.window and not rest
     for record in seen:
+        if due and record in window:
+            continue
         if record["changed"] > passed.watermark or not sim.promised[record["tap"]] or not record["colour"]:
             continue  # not passed yet, later than is promised for, or blank
         others = [other for other in seen if other["pipe"] == record["pipe"] and other is not record]
         youngest = all(other["changed"] < record["changed"] for other in others)
         for key in (f"pipes/{record['pipe']}", f"taps/{record['tap']}") if youngest else (f"taps/{record['tap']}",):
-            planned = key in proposed and get_in(proposed[key].after or {}, ("colour",)) == record["colour"]
+            after = (proposed[key].after or {}) if key in proposed else {}
+            planned = after.get("colour") == record["colour"] or after.get("changedAt", Timestamp(0)) > record["changed"]
             if planned or key in declined or key in again:
                 continue
             if not any(v.fields.get("colour") == record["colour"] or _newer(v, record) for v in versions(sim.database, key)):

@@ -31,12 +31,12 @@ from support.world import World
 from simulation import laws
 from simulation.journal import Image, Journal, Landed, image, images
 from simulation.laws import SECRET
+from simulation.model import OVERLAP
 
 PIPELINE = Path(__file__).with_name("waterworks.yaml")
 PEOPLE = ("ama@example.org", "ben@example.org")
 SETTLED = {Status.UNDER_REVIEW, Status.APPLIED, Status.PARTIALLY_APPLIED, Status.REJECTED, Status.SUPERSEDED, Status.EXPIRED,
            Status.ROLLED_BACK, Status.FAILED}  # fmt: skip
-OVERLAP = 600  # seconds, as the pipeline says
 _WORKER = {effects.CHECK: privileges.CHECK, effects.PROMOTE: privileges.PROMOTE}
 TRIES = 5  # deliveries of a message before it goes to the dead letters
 

@@ -311,6 +311,18 @@ def test_a_removal_whose_drop_was_edited_falls_out_with_its_pole_and_is_planned_
     assert world.batch(followup).findings["removal"] == {"blocker": 1}
 
 
+def test_a_removal_whose_pole_was_edited_falls_out_and_that_of_its_drop_lands(follow: Make) -> None:
+    """A drop may go before its pole; found by random lives."""
+    world = follow("remove")
+    drop(world, "7-0")
+    world.run("reconcile")
+    world.production.commit([Update(f"planned-poles/{net.name(7)}", {"note": "x"}, (("note",),))])
+    batch = world.approve("approve")
+    assert (batch.status, batch.applied, batch.drifted) == (Status.PARTIALLY_APPLIED, 1, 1)
+    assert net.name(7) in poles(world)
+    assert net.drop_name(70) not in world.documents("drops")
+
+
 def test_a_rolled_back_removal_puts_back_exactly_what_stood_there_and_is_not_proposed_again(follow: Make) -> None:
     world = follow("remove")
     before = {c: world.documents(c) for c in ("planned-poles", "drops")}

@@ -56,7 +56,7 @@ PROMOTE = Grant(
     publish=frozenset({effects.CAPTURE}),
     send=frozenset({MAIL}),
 )
-DEAD_LETTER = Grant("dead_letter", read=frozenset({BATCHES, STAGING}), write=_MOVED)
+DEAD_LETTER = Grant("dead_letter", read=frozenset({BATCHES, STAGING, AUDIT}), write=_MOVED)
 REVIEW = Grant(
     "review",
     read=frozenset({PRODUCTION, TARGETS, BATCHES, STAGING, AUDIT, TOKENS}),

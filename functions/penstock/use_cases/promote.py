@@ -80,7 +80,7 @@ def _promote(ctx: Context, batch: Batch, pack: Pack, metering: Metering) -> Ledg
             pass
         except Conflict:
             moved = _moved(ctx, going)
-            drifted += [*moved, *_bound(going, moved)]
+            drifted += [*moved, *_bound(ctx, pack, going, moved)]
         pack = staging.load_pack(ctx, batch.id, pack.number)
         if pack.ledger is not None:
             return pack.ledger  # ours, applied before its answer was lost; or another instance's
@@ -155,10 +155,20 @@ def remembered_of(batch: Batch, pack: Pack, applied: Sequence[Ready], refused: S
     return {change.key: refusal(change) for change in pack.some({c.key for c in refused})} if refused else {}
 
 
-def _bound(changes: Sequence[Ready], moved: Sequence[str]) -> list[str]:
-    """The other removals of a group of which one fell out: nothing is removed while what belongs to it stays."""
-    groups = {c.group for c in changes if c.action is Action.DELETE and c.key in set(moved)}
-    return [c.key for c in changes if c.action is Action.DELETE and c.group in groups and c.key not in set(moved)]
+def _bound(ctx: Context, pack: Pack, changes: Sequence[Ready], moved: Sequence[str]) -> list[str]:
+    """The removals of what those that fell out belong to, and so on upwards: nothing goes while what belongs to it stays."""
+    removals = {c.key for c in changes if c.action is Action.DELETE}
+    kept = [key for key in moved if key in removals]
+    if not kept:
+        return []
+    above = {change.key: staging.subject(change, {}, ctx.pipeline).parent for change in pack.some(removals)}
+    found: list[str] = []
+    while kept:
+        parent = above[kept.pop()]
+        if parent in removals and parent not in {*moved, *found}:
+            found.append(parent)
+            kept.append(parent)
+    return found
 
 
 def _moved(ctx: Context, changes: Sequence[Ready]) -> list[str]:
