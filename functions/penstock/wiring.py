@@ -6,58 +6,133 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from typing import TypeVar
 
 from penstock.adapters.confined import Grant, confined
 from penstock.core import layout
-from penstock.core.declaration import Pipeline
-from penstock.core.errors import InvalidInput, NotFound
+from penstock.core.declaration import Pipeline, Target
+from penstock.core.errors import InvalidInput, NotFound, PenstockError
 from penstock.core.values import Timestamp
 from penstock.pipelines.schema import FOLDER, load_all
 from penstock.ports import TAB, Ports, Tab, tab_of_this_thread
 from penstock.settings import Settings, read
+from penstock.use_cases import registry
 from penstock.use_cases.context import Context
+from penstock.use_cases.registry import Registered
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 
-class Contexts:
-    """Every target of every pipeline, by its id."""
+KEPT_SECONDS = 30.0  # so long an entry point may go on with a target's declaration as it was; a command never does
+NAMED = 20  # targets that an error names
 
-    def __init__(self, ports: Ports, pipelines: dict[str, Pipeline]) -> None:
-        self.ports, self.pipelines = ports, pipelines
-        all_of_them = (Context(ports, p, target) for p in pipelines.values() for target in p.targets)
+
+class Contexts:
+    """Every target of every pipeline, by its id: those that files name, and those that hubs declare. With a grant, through ports
+    that refuse all that it does not name: what an entry point does for a target of a hub reaches that target alone."""
+
+    def __init__(self, ports: Ports, pipelines: dict[str, Pipeline], grant: Grant | None = None) -> None:
+        self._given, self._grant = ports, grant
+        self.ports = confined(ports, pipelines.values(), grant) if grant else ports
+        self.pipelines = pipelines
+        all_of_them = (Context(self.ports, p, target) for p in pipelines.values() for target in p.targets)
         self._by_id = {ctx.id: ctx for ctx in all_of_them}
+        self._kept: dict[str, tuple[Timestamp, Registered]] = {}
         self._confined: dict[str, Contexts] = {}
 
     def confined(self, grant: Grant) -> Contexts:
-        """The same, through ports that refuse all that the grant does not name."""
+        """The same within a grant."""
         if grant.name not in self._confined:
-            self._confined[grant.name] = Contexts(confined(self.ports, self.pipelines.values(), grant), self.pipelines)
+            self._confined[grant.name] = Contexts(self._given, self.pipelines, grant)
         return self._confined[grant.name]
 
     def all(self) -> list[Context]:
-        return list(self._by_id.values())
+        """Those that can be worked on. `survey` tells of the others."""
+        return self.survey()[0]
+
+    def survey(self) -> tuple[list[Context], list[str]]:
+        """Every target that can be worked on, and a line for each document or hub that cannot be read."""
+        contexts, broken = list(self._by_id.values()), list[str]()
+        for name in self._hubs():
+            try:
+                found = self.registered(name)
+            except PenstockError as error:  # one hub that does not answer never stops the others
+                broken.append(str(error))
+                continue
+            contexts += [self.of(name, entry.target) for entry in found if entry.target]
+            broken += [str(entry.wrong) for entry in found if entry.wrong]
+        return contexts, broken
+
+    def registered(self, pipeline: str) -> list[Registered]:
+        """What the hub of a pipeline declares, read now."""
+        found = registry.every(self.ports, self.pipelines[pipeline])
+        self._kept |= {entry.id: (self.ports.now(), entry) for entry in found}
+        return found
+
+    def of(self, pipeline: str, target: Target) -> Context:
+        """A target that a hub declares."""
+        on = self.pipelines[pipeline].on(target)
+        return Context(confined(self._given, [on], self._grant) if self._grant else self._given, on, target)
 
     def target(self, id: str) -> Context:
-        try:
+        """`NotFound`, or `InvalidInput` where a hub declares it wrongly."""
+        if id in self._by_id:
             return self._by_id[id]
-        except KeyError:
-            known = ", ".join(self._by_id) or "none"
-            raise NotFound("there is no such target", subject=repr(id[:80]), remedy=f"There are: {known}.") from None
+        if layout.is_target(id) and (pipeline := id.partition(".")[0]) in self._hubs():
+            entry = self._entry(pipeline, id)
+            if entry.target is None:
+                raise entry.wrong or unknown_target(id, [])
+            return self.of(pipeline, entry.target)
+        raise unknown_target(id, list(self._by_id.values()))
 
-    def of_pipeline(self, name: str) -> list[Context]:
+    def _entry(self, pipeline: str, id: str) -> Registered:
+        now, kept = self.ports.now(), self._kept.get(id)
+        if kept is None or not self._grant or kept[0].plus(KEPT_SECONDS) < now:
+            kept = self._kept[id] = (now, registry.one(self.ports, self.pipelines[pipeline], id))
+        return kept[1]
+
+    def _hubs(self) -> list[str]:
+        """Pipelines whose targets are documents."""
+        return [name for name, pipeline in self.pipelines.items() if pipeline.hub and not pipeline.targets]
+
+    def pipeline(self, name: str) -> Pipeline:
+        """`NotFound` names those there are."""
         if name not in self.pipelines:
             raise NotFound(
                 "there is no such pipeline", subject=repr(name[:80]), remedy=f"There are: {', '.join(self.pipelines)}."
             )
-        return [ctx for ctx in self.all() if ctx.pipeline.name == name]
+        return self.pipelines[name]
+
+    def of_pipeline(self, name: str) -> list[Context]:
+        if self.pipeline(name).hub and not self.pipeline(name).targets:
+            return [self.of(name, entry.target) for entry in self.registered(name) if entry.target]
+        return [ctx for ctx in self._by_id.values() if ctx.pipeline.name == name]
+
+    def called(self, text: str, pipeline: str = "") -> Context:
+        """A target by its id, or by its own name where no other target is called so. `NotFound` names those there are."""
+        names = [self.pipeline(pipeline).name] if pipeline else list(self.pipelines)
+        found = [ctx for ctx in self._by_id.values() if ctx.pipeline.name in names and text in (ctx.id, ctx.target.name)]
+        for name in (name for name in names if name in self._hubs()):
+            id = text if text.startswith(f"{name}.") else layout.target_id(name, text)
+            with suppress(NotFound):
+                found += [self.target(id)] if layout.is_target(id) else []
+        if len(found) == 1:
+            return found[0]
+        known = self.of_pipeline(pipeline) if pipeline else self.all()
+        raise unknown_target(text, known, "is the name of several targets" if found else "there is no such target")
 
     def of_batch(self, batch: str) -> Context:
         """The target that a batch id names."""
         return self.target(layout.target_id(*layout.target_of(batch)))
+
+
+def unknown_target(text: str, known: list[Context], what: str = "there is no such target") -> NotFound:
+    names = ", ".join(ctx.id for ctx in known[:NAMED]) or "none"
+    more = f" and {len(known) - NAMED} more" if len(known) > NAMED else ""
+    return NotFound(what, subject=repr(text[:80]), remedy=f"There are: {names}{more}.")
 
 
 _given: list[Contexts] = []

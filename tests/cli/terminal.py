@@ -22,6 +22,8 @@ KINDS = {
     "show": answers.Shown, "decide": answers.Decided, "promote": answers.Moved, "retry": answers.Moved,
     "rollback": answers.Moved, "sweep": answers.Swept, "readback": answers.ReadBack, "status": answers.StatusAnswer,
     "export": answers.ExportedTo, "verify": answers.Verified,
+    "targets list": answers.DeclaredTargets, "targets add": answers.DeclaredTargets, "targets set": answers.DeclaredTargets,
+    "targets remove": answers.DeclaredTargets, "targets rollout": answers.Stages,
     "declined": answers.DeclinedList, "forget": answers.Forgotten,
     "pause": answers.Paused, "resume": answers.Paused, "local load": answers.Loaded, "local status": answers.LocalStack,
     "keys make": answers.Keys, "keys rotate": answers.Keys, "local down": answers.LocalStack, "local logs": answers.Logs,

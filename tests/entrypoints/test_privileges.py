@@ -27,6 +27,7 @@ from simulation.lives import life_of, live
 from simulation.simulation import small_packs
 from support import network as net
 from support.faults import FailingMailer, PlainPages
+from support.tenants import Tenants
 from support.world import APPROVER, World
 
 VERBS = ("read", "write", "fetch", "store", "publish", "send")
@@ -165,8 +166,16 @@ def a_pack_ends_in_the_dead_letters_after_the_chain_has_grown() -> None:
     assert world.batch(batch).status is Status.FAILED
 
 
+def every_entry_point_asks_a_hub_for_the_target_of_its_message() -> None:
+    world = Tenants()
+    world.declare("alpha")
+    for grant in GRANTS.values():
+        assert world.contexts.confined(grant).target("library_loans.alpha").target.name == "alpha"
+
+
 RARE = (
     a_pack_ends_in_the_dead_letters_after_the_chain_has_grown,
+    every_entry_point_asks_a_hub_for_the_target_of_its_message,
     a_refusal_lapses,
     a_batch_is_given_up_for_a_newer_one_half_promoted,
     a_brake_holds_while_the_mail_server_is_away,

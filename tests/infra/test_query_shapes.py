@@ -18,6 +18,7 @@ from penstock.core.declaration import Target
 from penstock.core.records import Query
 from penstock.core.rules import Below, Count, lookups
 from penstock.pipelines.schema import FOLDER
+from penstock.ports import Store
 from penstock.readers.geography import Geography
 from penstock.use_cases import listing, reviewing
 from penstock.use_cases.check import _look_up
@@ -28,6 +29,7 @@ from penstock.use_cases.exporting import export
 from penstock.use_cases.forgetting import forget
 from penstock.use_cases.rollback import plan_rollback
 from support.geography import created, deactivated, unit, updated
+from support.tenants import Tenants
 from support.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,9 +69,11 @@ def made() -> Made:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Query, "__init__", record)
         worlds = [fibre(), library(), geography()]
-    for world in worlds:
+        hub = tenants()
+    stores = [*(world.production for world in worlds), hub]
+    for store in stores:
         for collection in OURS:
-            found = {"purge_at" in document for document in world.documents(collection).values()}
+            found = {"purge_at" in s.fields for s in store.scan(Query(collection))}
             recorded.purged.setdefault(collection, set()).update(found)
     return recorded
 
@@ -142,6 +146,14 @@ def geography() -> World:
     assert world.ctx.pipeline.tree is not None
     assert not _found(world.ctx, world.ctx.pipeline.tree, "np-12").exists
     return world
+
+
+def tenants() -> Store:
+    """The hub of targets that operators declare."""
+    world = Tenants()
+    world.declare("alpha")
+    world.declare("beta")
+    return world.hub
 
 
 def sites() -> set[Site]:

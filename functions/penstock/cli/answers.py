@@ -385,6 +385,58 @@ class StatusAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class DeclaredTarget:
+    """`approvers` are its own, or those of the pipeline's gate where it has none (`central`). It `waits` for a stage that is not
+    open. `broken` says what is wrong with its document, "" where nothing is; then the rest is empty. `changed_by` is "" for a
+    target that the pipeline's file names."""
+
+    target: str
+    project: str
+    database: str
+    prefix: str
+    partitions: tuple[str, ...]
+    approvers: tuple[str, ...]
+    central: bool
+    approvals: int
+    stage: str
+    waits: bool
+    active: bool
+    enabled: bool
+    overrides: Mapping[str, Value]
+    changed_by: str
+    changed_at: str
+    broken: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredTargets:
+    """`penstock targets list`, `add`, `set` and `remove` (the target as it was); exit code 1 where one is broken."""
+
+    targets: tuple[DeclaredTarget, ...]
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class StageLine:
+    """`stage` is "" for targets that have none, and run always."""
+
+    stage: str
+    open: bool
+    targets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """`penstock targets rollout`"""
+
+    pipeline: str
+    stages: tuple[StageLine, ...]
+    changed_by: str
+    changed_at: str
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
 class Paused:
     """`penstock pause` and `penstock resume`. `changed` is false where it was so already."""
 

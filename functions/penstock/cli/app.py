@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from penstock.cli import output
-from penstock.core.errors import InvalidInput, NotFound
+from penstock.core.errors import InvalidInput
 from penstock.use_cases.context import Context
 from penstock.wiring import Contexts
 
@@ -62,14 +62,7 @@ class App:
         return bool(os.environ.get("FIRESTORE_EMULATOR_HOST"))
 
     def find_target(self, text: str, pipeline: str = "") -> Context:
-        """A target by its id, or by its own name where no other target is called so. `NotFound` names those there are."""
-        known = self.contexts.of_pipeline(pipeline) if pipeline else self.contexts.all()
-        found = [ctx for ctx in known if text in (ctx.id, ctx.target.name)]
-        if len(found) == 1:
-            return found[0]
-        names = ", ".join(ctx.id for ctx in known) or "none"
-        what = "is the name of several targets" if found else "there is no such target"
-        raise NotFound(what, subject=repr(text[:80]), remedy=f"There are: {names}.")
+        return self.contexts.called(text, pipeline)
 
     def answer(self, answer: Any, people: Callable[[], None]) -> None:
         """Print the answer: as JSON where that was asked for, else as `people` does, with the next steps below."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from penstock.core.cost import Prices
@@ -203,8 +203,11 @@ class Target:
     partitions: tuple[str, ...] = ()  # of a partitioned source, those that the target takes
     approvers: tuple[str, ...] = ()  # addresses; (): whom the pipeline's gate names
     approvals: int | None = None  # None: as many as the gate says
-    stage: str = ""  # of the rollout
+    expires: dt.timedelta | None = None  # None: as the gate says
+    stage: str = ""  # of the rollout; "": runs whichever stages are open
     active: bool = False  # run by the pipeline's `active_schedule` too
+    enabled: bool = True  # run at all
+    brakes: Mapping[str, Any] = field(default_factory=dict)  # bands of its own, by their names in `Brakes`
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +238,12 @@ class Pipeline:
     prices: Prices = Prices()  # noqa: RUF009 - a constant
     hub: Hub | None = None
     active_schedule: str = ""  # cron; of active targets
+
+    def on(self, target: Target) -> Pipeline:
+        """The pipeline as it runs on this target alone: where the target has a gate or bands of its own, those hold."""
+        gate = self.gate
+        gate = replace(gate, approvals=target.approvals or gate.approvals, expires=target.expires or gate.expires)
+        return replace(self, targets=(target,), gate=gate, brakes=replace(self.brakes, **target.brakes))
 
     @property
     def tree(self) -> Entity | None:

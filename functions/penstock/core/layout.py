@@ -18,7 +18,10 @@ TOKENS = "penstock_tokens"
 OURS = (TARGETS, BATCHES, STAGING, REJECTIONS, OUTBOX, AUDIT, TOKENS)
 
 RELEASES = "penstock_releases"
-OF_HUBS = (RELEASES,)  # in the database that the targets of a pipeline have in common
+REGISTRY = "penstock_registry"
+ROLLOUT = "penstock_rollout"
+RUNS = "penstock_runs"
+OF_HUBS = (RELEASES, REGISTRY, ROLLOUT, RUNS)  # in the database that the targets of a pipeline have in common
 
 ANCHORS = "audit/"  # in Storage: in production a bucket of its own, in which nothing can be changed
 
@@ -26,11 +29,17 @@ STAMP = "penstock"  # the field of a production document that says where its con
 
 KINDS = ("sync", "followup", "rollback", "hold")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_BATCH_ID = re.compile(r"([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)\.[0-9]{8}t[0-9]{6}-[0-9a-z]{6}")
+_TARGET = r"([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)"
+_TARGET_ID = re.compile(_TARGET)
+_BATCH_ID = re.compile(_TARGET + r"\.[0-9]{8}t[0-9]{6}-[0-9a-z]{6}")
 
 
 def target_id(pipeline: str, target: str) -> str:
     return f"{pipeline}.{target}"
+
+
+def is_target(text: str) -> bool:
+    return _TARGET_ID.fullmatch(text) is not None
 
 
 def batch_id(target: str, moment: Timestamp, kind: str) -> str:
@@ -61,6 +70,23 @@ def target_of(batch: str) -> tuple[str, str]:
 
 def target(id: str) -> str:
     return f"{TARGETS}/{id}"
+
+
+def registered(target: str) -> str:
+    return f"{REGISTRY}/{target}"
+
+
+def rollout(pipeline: str) -> str:
+    return f"{ROLLOUT}/{pipeline}"
+
+
+def run(id: str) -> str:
+    return f"{RUNS}/{id}"
+
+
+def run_line(run: str, target: str) -> str:
+    """What a run over many targets came to on one of them; beside the run, of which it is none."""
+    return f"{RUNS}/{run}.{target}"
 
 
 def batch(id: str) -> str:

@@ -8,7 +8,7 @@ never reads a source. An audit entry that was written is written by nobody."""
 from __future__ import annotations
 
 from penstock.adapters.confined import MAIL, PRODUCTION, SOURCE, Grant
-from penstock.core.layout import ANCHORS, AUDIT, BATCHES, OUTBOX, REJECTIONS, STAGING, TARGETS, TOKENS
+from penstock.core.layout import ANCHORS, AUDIT, BATCHES, OUTBOX, REGISTRY, REJECTIONS, STAGING, TARGETS, TOKENS
 from penstock.use_cases import effects
 
 MANIFESTS, BACKUPS, REPORTS = "manifests/", "backups/", "reports/"
@@ -24,6 +24,7 @@ def _fields(collection: str, *names: str) -> frozenset[str]:
     return frozenset(f"{collection}.{name}" for name in names)
 
 
+_DECLARED = frozenset({REGISTRY})  # targets of a hub
 _MOVED = frozenset({BATCHES}) | _new(AUDIT)  # a batch moves on
 _OWED = _new(OUTBOX) | _fields(OUTBOX, "state", "attempts", "due", "error", "paid_at", "purge_at")
 _JUDGED = _fields(STAGING, "state", "findings", "findings_digest", "gathered", "error", "costs")
@@ -33,7 +34,7 @@ _FAILED = _fields(STAGING, "error")
 
 CAPTURE = Grant(  # it also asks people where a brake holds, and ends a batch that a newer one takes the place of
     "capture",
-    read=frozenset({SOURCE, PRODUCTION, TARGETS, BATCHES, STAGING, REJECTIONS, AUDIT, TOKENS}),
+    read=_DECLARED | frozenset({SOURCE, PRODUCTION, TARGETS, BATCHES, STAGING, REJECTIONS, AUDIT, TOKENS}),
     write=frozenset({TARGETS, REJECTIONS}) | _MOVED | _OWED | _CLOSED | _new(STAGING, TOKENS),
     fetch=frozenset({MANIFESTS, ANCHORS}),
     store=frozenset({MANIFESTS, BACKUPS, REPORTS, ANCHORS}),
@@ -42,24 +43,24 @@ CAPTURE = Grant(  # it also asks people where a brake holds, and ends a batch th
 )
 CHECK = Grant(
     "check",
-    read=frozenset({PRODUCTION, BATCHES, STAGING, AUDIT, TOKENS}),
+    read=_DECLARED | frozenset({PRODUCTION, BATCHES, STAGING, AUDIT, TOKENS}),
     write=_MOVED | _OWED | _JUDGED | _new(TOKENS),
     store=frozenset({REPORTS}),
     send=frozenset({MAIL}),
 )
 PROMOTE = Grant(
     "promote",
-    read=frozenset({PRODUCTION, TARGETS, BATCHES, STAGING, AUDIT}),
+    read=_DECLARED | frozenset({PRODUCTION, TARGETS, BATCHES, STAGING, AUDIT}),
     write=frozenset({PRODUCTION, TARGETS, REJECTIONS}) | _MOVED | _OWED | _PROMOTED | _FAILED,
     fetch=frozenset({ANCHORS}),
     store=frozenset({BACKUPS, REPORTS, ANCHORS}),
     publish=frozenset({effects.CAPTURE}),
     send=frozenset({MAIL}),
 )
-DEAD_LETTER = Grant("dead_letter", read=frozenset({BATCHES, STAGING, AUDIT}), write=_MOVED)
+DEAD_LETTER = Grant("dead_letter", read=_DECLARED | frozenset({BATCHES, STAGING, AUDIT}), write=_MOVED)
 REVIEW = Grant(
     "review",
-    read=frozenset({PRODUCTION, TARGETS, BATCHES, STAGING, AUDIT, TOKENS}),
+    read=_DECLARED | frozenset({PRODUCTION, TARGETS, BATCHES, STAGING, AUDIT, TOKENS}),
     write=frozenset({PRODUCTION, TARGETS, REJECTIONS, TOKENS}) | _MOVED | _OWED | _PROMOTED,
     fetch=frozenset({ANCHORS}),
     store=frozenset({BACKUPS, REPORTS, ANCHORS}),
@@ -68,7 +69,7 @@ REVIEW = Grant(
 )
 SWEEP = Grant(  # brings to its end whatever another left behind, except what only messages ask for
     "sweep",
-    read=frozenset({SOURCE, PRODUCTION, TARGETS, BATCHES, STAGING, REJECTIONS, AUDIT, TOKENS, OUTBOX}),
+    read=_DECLARED | frozenset({SOURCE, PRODUCTION, TARGETS, BATCHES, STAGING, REJECTIONS, AUDIT, TOKENS, OUTBOX}),
     write=frozenset({PRODUCTION, TARGETS, REJECTIONS}) | _MOVED | _OWED | _PROMOTED | _new(STAGING, TOKENS),
     fetch=frozenset({MANIFESTS, ANCHORS}),
     store=frozenset({MANIFESTS, BACKUPS, REPORTS, ANCHORS}),

@@ -59,7 +59,7 @@ def _address(known: Contexts, request: Request) -> tuple[Context, str]:
         raise unknown
     try:
         return known.target(parts[0]), parts[1]
-    except NotFound:
+    except (NotFound, InvalidInput):  # how operators declare their targets is nobody's who only holds a link
         raise unknown from None
 
 

@@ -9,6 +9,7 @@ from flask import Request, Response
 
 from penstock import wiring
 from penstock.adapters.confined import Grant
+from penstock.core import layout
 from penstock.core.errors import InvalidInput, PenstockError
 from penstock.entrypoints import privileges
 from penstock.entrypoints.http import Malformed, private
@@ -115,9 +116,10 @@ def _pack(body: dict[str, Any], grant: Grant) -> tuple[Context, str, int]:
     known = wiring.contexts(grant)
     try:
         batch, number = str(body["batch"]), int(body["pack"])
-        return known.of_batch(batch), batch, number
+        layout.target_of(batch)
     except (KeyError, ValueError, TypeError, OverflowError, InvalidInput) as error:
         raise Malformed("names no pack of a batch", subject="message", remedy="It is not taken again.") from error
+    return known.of_batch(batch), batch, number
 
 
 def told(ctx: Context, lines: list[str]) -> list[str]:

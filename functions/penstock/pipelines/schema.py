@@ -7,11 +7,10 @@ import dataclasses
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import TypeAdapter, ValidationError
 
 from penstock.core.converters import CONVERTERS
 from penstock.core.cost import Prices
@@ -37,6 +36,7 @@ from penstock.core.errors import InvalidInput
 from penstock.core.rules import RULES, dependents, removal
 from penstock.core.values import FieldPath
 from penstock.pipelines import combinations
+from penstock.pipelines.explained import explain
 from penstock.pipelines.located import Located, Mistake, Place, read
 from penstock.pipelines.models import (
     WEEKDAYS,
@@ -127,42 +127,12 @@ def _structure(located: Located) -> tuple[PipelineModel | None, list[Mistake]]:
         return PipelineModel.model_validate(data), mistakes
     except ValidationError as error:
         for found in error.errors():
-            mistakes.append(Mistake(found["loc"], _explain(found)))
+            mistakes.append(Mistake(found["loc"], explain(found, PipelineModel)))
             data = _mended(data, found["loc"])
     try:
         return PipelineModel.model_validate(data), mistakes
     except ValidationError:
         return None, mistakes
-
-
-def _explain(error: ErrorDetails) -> str:
-    match error["type"]:
-        case "extra_forbidden":
-            known = [f.alias or name for name, f in _model_at(error["loc"][:-1]).model_fields.items()]
-            return f"is not a key here.{meant(error['loc'][-1], known)} Known: {', '.join(known)}."
-        case "missing":
-            return "is missing. Add it."
-        case "value_error":
-            return str(error["ctx"]["error"])
-        case "string_pattern_mismatch":
-            return f"is {error['input']!r}, and must match {error['ctx']['pattern']}."
-        case _:
-            return f"is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}."
-
-
-def _model_at(place: Place) -> type[BaseModel]:
-    """The model that a place of the file belongs to."""
-    here: Any = PipelineModel
-    for part in place:
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            here = next(f.annotation for name, f in here.model_fields.items() if (f.alias or name) == part)
-        else:
-            here = get_args(here)[-1]  # of dict[str, Model]
-        inner = [a for a in get_args(here) if isinstance(a, type) and issubclass(a, BaseModel)]
-        if inner and get_origin(here) is not dict:
-            here = inner[0]  # of Model | None
-    model: type[BaseModel] = here
-    return model
 
 
 def _mended(data: Any, place: Place) -> Any:
@@ -190,7 +160,7 @@ def _settings(kind: str, known: Mapping[str, Any], name: str, raw: Mapping[str, 
     try:
         made = TypeAdapter(cls).validate_python({key: value for key, value in raw.items() if key in names})
     except ValidationError as error:
-        mistakes += [Mistake((*at, *found["loc"]), _explain(found)) for found in error.errors()]
+        mistakes += [Mistake((*at, *found["loc"]), explain(found, PipelineModel)) for found in error.errors()]
         return None
     return None if stray else made
 

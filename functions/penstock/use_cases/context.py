@@ -49,6 +49,9 @@ class Context:
 
     @property
     def approvers(self) -> tuple[str, ...]:
+        """The target's own, or those of the pipeline's gate."""
+        if self.target.approvers:
+            return self.target.approvers
         found = self.ports.people.get(self.pipeline.gate.approvers, ())
         if not found:
             raise InvalidInput(
