@@ -69,6 +69,19 @@ def title(change: Change) -> str:
     return f"{one(change.entity)} {business_key(change)}"
 
 
+def called(name: Value) -> str:
+    """What people call a thing, from a text or from texts by language: each that differs once, at most two."""
+    texts = name.values() if isinstance(name, dict) else (name,)
+    return " / ".join(list(dict.fromkeys(text for text in texts if isinstance(text, str) and text))[:2])
+
+
+def named(thing: str, name: Value, code: Value = None) -> str:
+    """`unit np-3 "Bagmati" (NP-P3)`, as far as it has a name and a code."""
+    words = called(name)
+    parts = [thing, show(words) if words else "", f"({code})" if code not in (None, "") else ""]
+    return " ".join(filter(None, parts))
+
+
 def about(change: Change, rule: str, severity: Severity, text: str, remedy: str, field: FieldPath = ()) -> Finding:
     """A finding about one change."""
     return Finding(rule, severity, change.key, change.group, text, remedy, dotted(field))

@@ -1,8 +1,9 @@
-"""One thing under several spellings of its key: `LAW.P.A001`, `law.p.a001`, `P.A001`."""
+"""One thing under several spellings of its key: `LAW.P.A001`, `law.p.a001`, `P.A001`; or of its name."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 MOST = 6
@@ -17,6 +18,13 @@ def folded(key: str) -> str:
         digits = run[0].isdigit()
         out += ("-" if digits and out and out[-1].isdigit() else "") + ((run.lstrip("0") or "0") if digits else run)
     return out
+
+
+def folded_name(name: str) -> str:
+    """A name without case, accents and punctuation: `Île-de-France` is `ile de france`. Marks of other scripts stay, for
+    vowel signs tell names apart."""
+    bare = (c for c in unicodedata.normalize("NFKD", name).casefold() if not "\u0300" <= c <= "\u036f")
+    return " ".join("".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in bare).split())
 
 
 def variants(key: str, prefixes: Sequence[str] = ()) -> list[str]:

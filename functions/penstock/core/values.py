@@ -233,3 +233,8 @@ def set_in(data: Data, path: FieldPath, value: Value) -> None:
 def dotted(path: FieldPath) -> str:
     """A path for people: `location.latitude`."""
     return ".".join(path)
+
+
+def as_path(name: str) -> FieldPath:
+    """The path that is `dotted` so."""
+    return tuple(name.split("."))

@@ -189,8 +189,9 @@ def _field(targets: Mapping[FieldPath, FieldModel], path: FieldPath, field: Fiel
 
 def _rule(pipeline: PipelineModel, settings: Any, at: Place) -> Iterator[Mistake]:
     mapped = {name for entity in pipeline.entities.values() for name in entity.fields}
-    single = getattr(settings, "field", None)
-    for key, name in [("fields", n) for n in getattr(settings, "fields", ())] + ([("field", single)] if single else []):
+    several = [(key, name) for key in ("fields", "within") for name in getattr(settings, key, ())]
+    single = [(key, name) for key in ("field", "code", "name", "type") if (name := getattr(settings, key, None))]
+    for key, name in several + single:
         if name not in mapped:
             yield Mistake((*at, key), f"`{name}` is mapped by no entity.{meant(name, mapped)}")
     entity = getattr(settings, "entity", None)

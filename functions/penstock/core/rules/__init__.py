@@ -10,17 +10,21 @@ from penstock.core.declaration import Pipeline
 from penstock.core.rules import (
     child_moves,
     child_without_parent,
+    code_taken,
     dependents,
     different_values,
     edited_by_hand,
     exists_elsewhere,
     impact,
+    kind_changed,
     mass_change,
     moved,
+    recoded,
     records_disagree,
     removal,
     required,
     rivals,
+    same_name,
     status_backwards,
     too_many_children,
     unconvertible,
@@ -45,6 +49,7 @@ __all__ = ["RULES", "Answer", "Below", "Count", "Find", "Get", "Judgement", "Loo
 _MODULES = (
     exists_elsewhere, different_values, child_without_parent, too_many_children, child_moves, rivals, records_disagree,
     moved, required, status_backwards, edited_by_hand, unconvertible, mass_change, removal, impact, dependents,
+    recoded, code_taken, same_name, kind_changed,
 )  # fmt: skip
 
 RULES: Mapping[str, Rule] = {module.RULE.name: module.RULE for module in _MODULES}

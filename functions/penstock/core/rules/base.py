@@ -159,6 +159,11 @@ class BatchRule:
 Rule: TypeAlias = ChangeRule | GroupRule | BatchRule
 
 
+def values_of(change: Change, fields: Iterable[FieldPath]) -> tuple[tuple[FieldPath, Value], ...]:
+    """Of these fields, those that hold something once the change is made, each with it."""
+    return tuple((field, value) for field in fields if (value := proposed(change, field)) is not None)
+
+
 def proposed(change: Change, path: FieldPath) -> Value:
     """The value of a field once the change is made."""
     for d in change.diff:

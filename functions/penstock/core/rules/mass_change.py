@@ -11,7 +11,7 @@ from penstock.core.changes import Action, Change, Finding
 from penstock.core.declaration import Pipeline
 from penstock.core.findings import label, show
 from penstock.core.rules.base import BatchRule, Judgement, View
-from penstock.core.values import dotted
+from penstock.core.values import as_path, dotted
 
 NAME = "mass_change"
 SHOWN = 50
@@ -54,7 +54,7 @@ def judge(_pipeline: Pipeline, settings: Settings, gathered: Sequence[Any], tota
         rest = ranked[SHOWN:]
         if rest:
             rows.append((f"{len(rest)} other values", "", sum(n for _, n in rest)))
-        words = label(tuple(name.split(".")))
+        words = label(as_path(name))
         text = f"{many} {entity} change their {words} at once, in {len(table)} ways; {totals.get(entity, 0)} {entity} are known."
         remedy = "Decide once for all of them by the table: a renumbering at the source is approved, a slip rejected."
         findings.append(Finding(NAME, "blocker", "", "", text, remedy, name, tuple(rows)))

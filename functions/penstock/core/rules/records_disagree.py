@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from penstock.core.changes import Change, Finding
 from penstock.core.findings import about, label, listed, metres, show, title
 from penstock.core.rules.base import ChangeRule, View
+from penstock.core.values import as_path
 
 NAME = "records_disagree"
 
@@ -28,7 +29,7 @@ def check(_view: View, settings: Settings, change: Change) -> Iterable[Finding]:
         yield about(change, NAME, "warning", text, "Look at the map; reject if the latest place is not the right one.")
     for name, values in change.facts.get("disagree", {}).items():
         if name in settings.fields:
-            path = tuple(name.split("."))
+            path = as_path(name)
             said = listed(show(v) for v in values)
             text = f"{title(change)}: its {rows} source records give {label(path)} as {said}; the latest one counts."
             yield about(change, NAME, "warning", text, "Reject if the latest value is not the right one.", path)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from penstock.core.changes import Action, Change, Finding
 from penstock.core.findings import about, label, listed, title
 from penstock.core.rules.base import ChangeRule, View, proposed
+from penstock.core.values import as_path
 
 NAME = "required"
 
@@ -18,7 +19,7 @@ class Settings:
 
 
 def check(_view: View, _settings: Settings, change: Change) -> Iterable[Finding]:
-    missing = [tuple(name.split(".")) for name in change.facts.get("missing", ())]
+    missing = [as_path(name) for name in change.facts.get("missing", ())]
     gaps = [path for path in missing if proposed(change, path) is None]
     if not gaps or change.action is Action.DELETE:
         return

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from penstock.core.changes import Change, Finding
 from penstock.core.findings import about, label, listed, title
 from penstock.core.rules.base import ChangeRule, View
+from penstock.core.values import as_path
 
 NAME = "unconvertible"
 
@@ -22,7 +23,7 @@ def check(_view: View, _settings: Settings, change: Change) -> Iterable[Finding]
     for problem in change.facts.get("problems", ()):
         by_field.setdefault(problem["field"], []).append(problem)
     for name, problems in by_field.items():
-        path = tuple(name.split("."))
+        path = as_path(name)
         shapes = listed(p["shape"] for p in problems)
         text = f"{title(change)}: the source's {label(path)} has the form {shapes}, which is no {problems[0]['convert']}."
         yield about(change, NAME, "warning", text, "It was left out; correct it at the source.", path)

@@ -1,0 +1,144 @@
+"""A record would take the code that another has or had: a code that changed hands, a swap, a ring of several. Who gives a code
+up, and for which, is known once every pack was looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.core.changes import Change, Finding
+from penstock.core.declaration import Entity, Pipeline
+from penstock.core.findings import listed, named, one, show, title
+from penstock.core.leaving import is_active, takes_away
+from penstock.core.records import Snapshot
+from penstock.core.rules.base import BatchRule, Find, Judgement, Lookup, View, proposed, values_of
+from penstock.core.values import FieldPath, Value, as_path, get_in
+
+NAME = "code_taken"
+TOLD = 300  # records that are told by themselves; a batch can hold no more words. The others are counted
+_AT_ONCE = 30  # values that Firestore takes in one `in`
+_MOST = 300  # documents that are looked at for so many codes
+_NAMED = 5  # of those that have one code
+_REMEDY = "Look up what each of them is. Approve only if the code was really given to it; decide alike for all that are named."
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The target fields, dotted, that hold the code and the name, and those `within` whose values a code stands for one thing."""
+
+    code: str
+    name: str
+    within: tuple[str, ...] = ()
+
+
+def _new_code(settings: Settings, change: Change) -> Value:
+    """The code that a change gives to its record, if another than it has."""
+    code = as_path(settings.code)
+    new = proposed(change, code)
+    return new if new is not None and new != get_in(change.before or {}, code) else None
+
+
+def _finds(view: View, settings: Settings, changes: Sequence[Change]) -> Iterator[tuple[Find, list[Change]]]:
+    """What is asked, and for which changes."""
+    code = as_path(settings.code)
+    gains: dict[tuple[str, tuple[tuple[FieldPath, Value], ...]], list[Change]] = {}
+    for change in changes:
+        if _new_code(settings, change) is not None:
+            scope = values_of(change, map(as_path, settings.within))
+            gains.setdefault((change.entity, scope), []).append(change)
+    for (name, scope), of in gains.items():
+        entity = view.pipeline.entity(name)
+        for n in range(0, len(of), _AT_ONCE):
+            some = of[n : n + _AT_ONCE]
+            codes = tuple(dict.fromkeys(_new_code(settings, change) for change in some))
+            select = entity.key, code, as_path(settings.name), *([entity.deactivate.field] if entity.deactivate else [])
+            yield Find(view.collection(entity), (*scope, (code, codes)), select, _MOST), some
+
+
+def lookups(view: View, settings: Settings, changes: Sequence[Change]) -> Iterable[Lookup]:
+    return (find for find, _ in _finds(view, settings, changes))
+
+
+def gather(view: View, settings: Settings, changes: Sequence[Change]) -> Any:
+    """`gives`: by path of a document that gives a code up, [words, code, new code]. `gone`: the paths of those that are
+    deactivated. `takes`: [key, group, words, path, code, holders], and of each holder [path, words, whether it is active]; no
+    holders where so many have one of the codes that a code tells nothing. Codes are as people read them."""
+    code, name = as_path(settings.code), as_path(settings.name)
+    gives: dict[str, list[str]] = {}
+    for change in changes:
+        old = get_in(change.before or {}, code)
+        if old is not None and code in change.mask:
+            gives[change.path] = [_words(change, name), show(old), show(proposed(change, code))]
+    takes = []
+    for find, some in _finds(view, settings, changes):
+        found = view.documents(find) or ()
+        for change in some:
+            entity, new = view.pipeline.entity(change.entity), _new_code(settings, change)
+            others = [s for s in found if s.path != change.path and get_in(s.fields, code) == new]
+            if others or len(found) == _MOST:
+                holders = [[s.path, _holder(entity, name, s), is_active(entity, s.fields)] for s in others[:_NAMED]]
+                takes.append([change.key, change.group, _words(change, name), change.path, show(new), holders])
+    return {"gives": gives, "gone": [c.path for c in changes if takes_away(view.pipeline.entity(c.entity), c)], "takes": takes}
+
+
+def _words(change: Change, name: FieldPath) -> str:
+    return named(title(change), get_in(change.before or change.after or {}, name))
+
+
+def _holder(entity: Entity, name: FieldPath, held: Snapshot) -> str:
+    return named(f"{one(entity.name)} {get_in(held.fields, entity.key) or held.id}", get_in(held.fields, name))
+
+
+def judge(_pipeline: Pipeline, settings: Settings, gathered: Sequence[Any], _totals: Mapping[str, int]) -> Judgement:
+    gives = {path: told for pack in gathered for path, told in pack["gives"].items()}
+    gone = {path for pack in gathered for path in pack["gone"]}
+    takes = [took for pack in gathered for took in pack["takes"]]
+    rings = _rings({path: next((h[0] for h in holders if h[0] in gives), "") for *_, path, _, holders in takes if path in gives})
+    findings = []
+    for key, group, words, path, code, holders in takes[:TOLD]:
+        if path in rings:
+            text = _ring(rings[path], gives)
+        elif holders:
+            text = f"{words} takes the code {code}, which {listed(_fate(h, gives, gone) for h in holders)}."
+        else:
+            text = f"{words} takes the code {code}; so many have it, or one like it, that a code tells nothing here."
+        findings.append(Finding(NAME, "blocker", key, group, text, _REMEDY, settings.code))
+    if len(takes) > TOLD:
+        text = f"{len(takes)} records take a code that another has; the first {TOLD} are told one by one."
+        findings.append(Finding(NAME, "blocker", "", "", text, _REMEDY))
+    return Judgement(tuple(findings))
+
+
+def _fate(holder: Sequence[Any], gives: Mapping[str, Sequence[str]], gone: Iterable[str]) -> str:
+    path, words, active = holder
+    if path in gives:
+        return f"{words} gives up for {gives[path][2]} in this batch"
+    if path in gone:
+        return f"{words} has, which goes with this batch"
+    return f"{words} has and keeps: both would have it" if active else f"{words} had, which is not active any more"
+
+
+def _rings(takes_from: Mapping[str, str]) -> dict[str, list[str]]:
+    """By path of each that is in one: the ring, each before the one whose code it takes, the least path first."""
+    found: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    for start in sorted(takes_from):
+        way, here = dict[str, int](), start
+        while here in takes_from and here not in seen:
+            seen.add(here)
+            way[here] = len(way)
+            here = takes_from[here]
+        ring = list(way)[way[here] :] if here in way else []
+        least = ring.index(min(ring)) if ring else 0
+        found |= dict.fromkeys(ring, ring[least:] + ring[:least])
+    return found
+
+
+def _ring(ring: Sequence[str], gives: Mapping[str, Sequence[str]]) -> str:
+    parts = (f"{gives[path][0]} gives {gives[path][1]} for {gives[path][2]}" for path in ring)
+    how = "Two swap their codes" if len(ring) == 2 else f"The codes of {len(ring)} go round"
+    return f"{how}: {listed(parts)}."
+
+
+RULE = BatchRule(NAME, Settings, gather, judge, lookups)
