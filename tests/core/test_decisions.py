@@ -209,6 +209,47 @@ def test_what_hangs_on_a_refused_record_is_refused_with_it(subjects: Any, said_o
     assert closed(subjects, said(changes=said_of)).changes == {**said_of, **dict.fromkeys(follows, "reject")}
 
 
+def in_tree(step: str, key: str, parent: str = "") -> Subject:
+    action = {"create": "CREATE", "remove": "DELETE"}.get(step, "UPDATE")
+    return subject(key, entity="units", action=action, parent=parent, step=step)
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "refused", "follows"),
+    [
+        ("create", "create", "units/a", {"units/b"}),
+        ("create", "move", "units/a", {"units/b"}),
+        ("create", "restore", "units/a", {"units/b"}),
+        ("create", "deactivate", "units/a", set()),
+        ("restore", "restore", "units/a", {"units/b"}),
+        ("move", "create", "units/a", set()),  # it comes to where the other stays
+        ("move", "move", "units/a", set()),
+        ("update", "restore", "units/a", set()),
+        ("deactivate", "deactivate", "units/b", {"units/a"}),
+        ("deactivate", "deactivate", "units/a", set()),
+        ("deactivate", "move", "units/b", set()),
+        ("remove", "remove", "units/b", {"units/a"}),
+    ],
+)
+def test_in_a_tree_what_comes_needs_what_is_above_it_and_what_goes_what_is_below(
+    above: str, below: str, refused: str, follows: set[str]
+) -> None:
+    subjects = [in_tree(above, "units/a"), in_tree(below, "units/b", "units/a")]
+    decision = closed(subjects, said(changes={refused: "reject"}))
+    assert decision.changes.keys() == {refused, *follows}
+    demand_complete(subjects, decision)
+    if follows:
+        (other,) = follows
+        with pytest.raises(InvalidInput):
+            demand_complete(subjects, said(changes={refused: "reject", other: "approve"}))
+
+
+def test_a_unit_is_not_deactivated_while_one_below_it_is_kept() -> None:
+    subjects = [in_tree("deactivate", "units/a"), in_tree("deactivate", "units/b", "units/a")]
+    with pytest.raises(InvalidInput, match="units/a: would be deactivated, while units/b"):
+        demand_complete(subjects, said(changes={"units/b": "reject"}))
+
+
 def test_a_word_on_a_group_has_its_consequences_too() -> None:
     subjects = [new(POLE), new(DROP, POLE)]
     word = said(groups={"entity:drops": "approve", "action:CREATE": "reject"})

@@ -27,6 +27,17 @@ class Subject(NamedTuple):
     rules: frozenset[str]
     blockers: frozenset[str]  # the rules among them that block
     parent: str = ""  # the key of the record it belongs to
+    step: str = ""  # in a tree: what it is to the hierarchy (`tree.Step`)
+
+    @property
+    def comes(self) -> bool:
+        """Whether other changes may need this one first: of a new record, or in a tree of one that comes back."""
+        return self.action == "CREATE" or self.step in ("create", "restore")
+
+    @property
+    def goes(self) -> bool:
+        """Whether what belongs to the record must go before it."""
+        return self.action == "DELETE" or self.step == "deactivate"
 
 
 def subject_of(
@@ -38,11 +49,12 @@ def subject_of(
     fields: Iterable[str],
     findings: Iterable[Finding],
     parent: str = "",
+    step: str = "",
 ) -> Subject:
     found = list(findings)
     rules = frozenset(f.rule for f in found) if found else _NONE
     blockers = frozenset(f.rule for f in found if f.severity == "blocker") if found else _NONE
-    return Subject(key, entity, group, action, path, frozenset(fields), rules, blockers, parent)
+    return Subject(key, entity, group, action, path, frozenset(fields), rules, blockers, parent, step)
 
 
 @lru_cache(maxsize=1_024)
@@ -153,24 +165,25 @@ def _spoken_of(found: Finding, decision: Decision) -> bool:
 
 def closed(subjects: Iterable[Subject], decision: Decision) -> Decision:
     """The decision with what follows from it: where a new record is refused, what belongs to it is refused too, by its key, and
-    so on downwards; where a record is to be kept, the removal of what it belongs to is refused too, and so on upwards. A change
-    that was approved by its own key is left to `demand_complete`."""
+    so on downwards; where a record is to be kept, the removal of what it belongs to is refused too, and so on upwards. In a
+    tree the same holds of one that comes back, and of one that is deactivated. A change that was approved by its own key is left
+    to `demand_complete`."""
     if decision.verdict == "reject":
         return decision
     said = [(s, verdict(s, decision)) for s in subjects]
-    refused = {s.key for s, word in said if word == "reject" and s.action == "CREATE"}
+    refused = {s.key for s, word in said if word == "reject" and s.comes}
     follows: dict[str, Verdict] = {}
     while more := [
         s
         for s, word in said
-        if word != "reject" and s.action != "DELETE" and s.parent in refused and s.key not in {**follows, **decision.changes}
+        if word != "reject" and not s.goes and s.parent in refused and s.key not in {**follows, **decision.changes}
     ]:
         follows |= {s.key: "reject" for s in more}
-        refused |= {s.key for s in more if s.action == "CREATE"}
-    removals = {s.key: s for s, word in said if s.action == "DELETE"}
-    kept = [s for s, word in said if s.action == "DELETE" and word == "reject"]
+        refused |= {s.key for s in more if s.comes}
+    leaving = {s.key: s for s, word in said if s.goes}
+    kept = [s for s, word in said if s.goes and word == "reject"]
     while kept:
-        above = removals.get(kept.pop().parent)
+        above = leaving.get(kept.pop().parent)
         if above is not None and above.key not in {**follows, **decision.changes}:
             follows[above.key] = "reject"
             kept.append(above)
@@ -199,9 +212,9 @@ def demand_complete(subjects: Iterable[Subject], decision: Decision, of_batch: I
         said = verdict(subject, decision)
         if said is None:
             silent.append(subject.key)
-        elif said == "reject" and subject.action == "CREATE":
+        elif said == "reject" and subject.comes:
             not_created.add(subject.key)
-        elif said == "reject" and subject.action == "DELETE":
+        elif said == "reject" and subject.goes:
             needed[subject.parent] = subject.key
         elif said == "approve":
             approved.append(subject)
@@ -212,13 +225,14 @@ def demand_complete(subjects: Iterable[Subject], decision: Decision, of_batch: I
                     subject=subject.key,
                     remedy="Approve one of the two and keep production for the other.",
                 )
-    if bereft := [s for s in approved if s.action == "DELETE" and s.key in needed]:
+    if bereft := [s for s in approved if s.goes and s.key in needed]:
+        how = "removed" if bereft[0].action == "DELETE" else "deactivated"
         raise InvalidInput(
-            f"would be removed, while {needed[bereft[0].key]}, which belongs to it, was to be kept",
+            f"would be {how}, while {needed[bereft[0].key]}, which belongs to it, was to be kept",
             subject=bereft[0].key,
-            remedy="Nothing was decided. Approve both removals, or keep production for both.",
+            remedy="Nothing was decided. Approve both, or keep production for both.",
         )
-    if orphans := [s for s in approved if s.parent in not_created and s.action != "DELETE"]:
+    if orphans := [s for s in approved if s.parent in not_created and not s.goes]:
         raise InvalidInput(
             f"{len(orphans)} changes were approved without the new record that they belong to, the first is {orphans[0].key}: "
             f"{orphans[0].parent} would not be created",

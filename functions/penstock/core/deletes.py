@@ -11,14 +11,18 @@ from penstock.core.diff import changed_by_hand
 from penstock.core.layout import STAMP
 from penstock.core.manifest import GONE
 from penstock.core.records import Snapshot
+from penstock.core.tree import owns
 from penstock.core.values import Data, FieldPath, get_in, set_in
 
 
-def plan_gone(entity: Entity, key: str, group: str, production: Snapshot) -> Change | Literal["foreign"] | None:
+def plan_gone(entity: Entity, key: str, group: str, production: Snapshot) -> Change | Literal["foreign", "own"] | None:
     """The change that takes a record out of production, by the entity's policy (`deactivate` or `remove`). None: there is nothing
-    to take out. `foreign`: the document of that id says of itself that it is another record, and is left alone."""
+    to take out. `foreign`: the document of that id says of itself that it is another record, and is left alone; `own`: it is the
+    target's own."""
     if not production.exists:
         return None
+    if entity.tree and not owns(entity.tree, production.fields):
+        return "own"
     if get_in(production.fields, entity.key) not in (None, key):
         return "foreign"
     after: Data | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,7 @@ def plan(
     parent_exists: bool = False,
     claim: int = 1,
     older: bool = False,
+    also: Sequence[FieldDiff] = (),
 ) -> Change | Declined | Older | None:
     """The change that makes `production` (present or absent, at the path to be written) say what the source says.
 
@@ -66,8 +67,9 @@ def plan(
     to the `Projected.fingerprint` of a whole record that was declined. `matched_by` is `key` where production holds the
     record under another document id; `near` is the path of a production document spelled alike; `rival_of` is the group that
     claims the same record in this run, and `claim` the number of this claim; `parent_exists`: production holds the parent.
-    `older`: this is an older state of the record than was seen before, so only what adds to history is proposed."""
-    diff = _compare(entity, projected, production.fields) + _again(entity, production)
+    `older`: this is an older state of the record than was seen before, so only what adds to history is proposed. `also`: what
+    is to be written beside the mapped fields."""
+    diff = _compare(entity, projected, production.fields) + _again(entity, production) + list(also)
     if all(d.passive for d in diff) and production.exists:
         return None
     if older:

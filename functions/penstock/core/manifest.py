@@ -18,6 +18,7 @@ Fed: TypeAlias = tuple[str, ...]  # the fingerprint of a key's values, then the 
 # In the place of a fingerprint, of a key that nothing feeds any more; the groups are those that fed it last.
 LOST = "lost"  # not proved: nothing was proposed
 GONE = "gone"  # proved, and dealt with
+HELD = "held"  # of a key that is fed, and has no place in its tree: it is planned again with every news
 
 
 @dataclass(frozen=True, slots=True)

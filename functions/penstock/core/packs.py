@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from penstock.core.changes import Action, Change, FieldDiff, Finding
+from penstock.core.limits import MAX_WRITES
 from penstock.core.records import Prepared
 from penstock.core.tree import Place
 from penstock.core.values import Data, Timestamp, dumps, loads
 
 MAX_CHANGES = 350
+PACK_WRITES = MAX_WRITES - 2  # of production; beside them stand the pack's own ledger, and what is remembered of it
 MAX_BYTES = 400 * 1024  # of text; with what is ready-made beside it, a pack stays below one mebibyte however badly it compresses
 
 
@@ -160,14 +162,20 @@ def decode_changes(text: str, keys: Container[str] | None = None) -> list[Change
     return [decode_change(row) for row in rows if keys is None or row["key"] in keys]
 
 
+def writes_of(change: Change) -> int:
+    """What a change writes in production: its record, and what follows it."""
+    below: dict[str, int] = change.facts.get("below", {})
+    return 1 + sum(below.values())
+
+
 class Packer:
-    """Takes groups in order and gives packs as they fill."""
+    """Takes groups in order and gives packs as they fill: with changes, bytes, or writes."""
 
     def __init__(self, first: int = 0) -> None:
         self.number = first
         self._texts: list[str] = []
         self._changes: list[Change] = []
-        self._bytes = 0
+        self._bytes = self._writes = 0
 
     def add(self, group: Sequence[Change]) -> Iterator[Draft]:
         """Put one whole group in; yields the packs that it filled. A group too large for any pack is cut."""
@@ -177,11 +185,14 @@ class Packer:
     def _add(self, group: Sequence[Change]) -> Iterator[Draft]:
         texts = [dumps(encode_change(change)) for change in group]
         size = sum(len(text.encode()) + 1 for text in texts)
-        if self._changes and (len(self._changes) + len(group) > MAX_CHANGES or self._bytes + size > MAX_BYTES):
+        writes = sum(map(writes_of, group))
+        full = len(self._changes) + len(group) > MAX_CHANGES or self._bytes + size > MAX_BYTES
+        if self._changes and (full or self._writes + writes > PACK_WRITES):
             yield self._draft()
         self._texts += texts
         self._changes += group
         self._bytes += size
+        self._writes += writes
 
     def rest(self) -> Iterator[Draft]:
         if self._changes:
@@ -195,7 +206,7 @@ class Packer:
         keys, text = tuple(c.key for c in self._changes), "\n".join(self._texts)
         draft = Draft(self.number, keys, counts, text, tuple(self._changes))
         self.number += 1
-        self._texts, self._changes, self._bytes = [], [], 0
+        self._texts, self._changes, self._bytes, self._writes = [], [], 0, 0
         return draft
 
 

@@ -212,10 +212,11 @@ class Projector:
             return "", f"no {words}" if value is ABSENT else f"unreadable {words}"
         if parent is not None and plan.entity.parent is not None:
             of_parent = row.values[parent.column]
-            if of_parent is ABSENT or isinstance(of_parent, Problem):
+            is_root = of_parent is ABSENT and plan.entity.tree is not None
+            if not is_root and (of_parent is ABSENT or isinstance(of_parent, Problem)):
                 named = "no" if of_parent is ABSENT else "unreadable"
                 return "", f"{named} {one(plan.entity.parent.entity)} named"
-            if not _may_be_id(str(of_parent)):  # nobody can look whether it is there
+            if not is_root and not _may_be_id(str(of_parent)):  # nobody can look whether it is there
                 return "", f"{one(plan.entity.parent.entity)} named that cannot be a document id"
         key = value if type(value) is str else str(value)
         return (key, "") if _may_be_id(key) else ("", f"{label(plan.entity.key)} that cannot be a document id")

@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from penstock.core.changes import Action, Change
-from penstock.core.declaration import Entity
-from penstock.core.values import get_in
+from penstock.core.declaration import Entity, Tree
+from penstock.core.values import Data, get_in
 
 DOT = "."
 _BEHIND = "/"  # the character behind the dot: an id never holds it
@@ -64,15 +64,23 @@ def with_beginning(path: str, old: str, new: str) -> str:
     return new + path[len(old) :]
 
 
+def owns(tree: Tree, data: Data) -> bool:
+    """Whether a document is the source's to write, and not the target's own."""
+    field, value = tree.own
+    held = get_in(data, field)
+    return bool(held == value) and type(held) is type(value)
+
+
 def step_of(entity: Entity, change: Change) -> Step:
-    """What a change is to the hierarchy. A change that moves a unit is a move, whatever else it does."""
+    """What a change is to the hierarchy. A change that moves a unit is a move, whatever else it does. One that had no path yet
+    has nothing below it, and is put in its place like one that is new."""
     assert entity.tree is not None
     if change.action is Action.CREATE:
         return "create"
     if change.action is Action.DELETE:
         return "remove"
     if entity.tree.parent in change.mask or entity.tree.path in change.mask:
-        return "move"
+        return "move" if get_in(change.before or {}, entity.tree.path) else "restore"
     off = entity.deactivate
     if off is not None and off.field in change.mask:
         return "deactivate" if get_in(change.after or {}, off.field) == off.value else "restore"

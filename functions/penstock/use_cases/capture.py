@@ -6,24 +6,26 @@ makes the batch STAGED, and never before what they pass is durable."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 
 from penstock.core import layout
 from penstock.core.batch import Status
-from penstock.core.changes import Change
+from penstock.core.changes import Change, FieldDiff
 from penstock.core.codec import Mode, Recheck, SourceState, TargetState
 from penstock.core.cost import Cost
 from penstock.core.decisions import person
 from penstock.core.declaration import Entity
 from penstock.core.diff import Declined, Older, is_older, lapsed, plan
 from penstock.core.errors import PenstockError, Unavailable
+from penstock.core.manifest import HELD
 from penstock.core.packs import Draft, Packer
 from penstock.core.plan import Batch, Kind
 from penstock.core.projection import Projected, Projection, Projector
 from penstock.core.records import Set, Snapshot
+from penstock.core.tree import place_of
 from penstock.core.values import Timestamp, Value, dotted, get_in
 from penstock.use_cases import braking, lease, staging
 from penstock.use_cases.context import Context, Held, HeldTarget, Move, advance, find_batch, load_target
@@ -32,6 +34,7 @@ from penstock.use_cases.finish import give_up
 from penstock.use_cases.foreseeing import staged
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.outlook import Reads, rest_of_capture, rest_of_comparing
+from penstock.use_cases.planting import Planned, in_order, plant
 from penstock.use_cases.production import Asked, Match, Production, cheaper
 from penstock.use_cases.proposing import Count, Found, Outcome, held_of, manifest_of, propose
 from penstock.use_cases.reading import Look, Plan, Reading, changes, everything, look_at, plans, scanned
@@ -109,6 +112,7 @@ class Run:
         self.drifted: dict[str, dict[str, list[Value]]] = {}  # change key → dotted field → [planned against, approved]
         self.voices: staging.Voices = {}
         self.packer = Packer()
+        self.of_tree: list[Projected] = []  # news of the tree, which has its order only once all of it is there
 
     @property
     def mode(self) -> Mode:
@@ -131,6 +135,7 @@ class Run:
                 return held
         if state.open and self.ctx.pipeline.gate.approvals > 1:
             self.voices = staging.voices_on(self.ctx, state.open, but=person(self.lease.started_by))
+        self._take_up_held()
         declined = staging.declined(self.ctx)
         self.found.foreseen = self.found.spent + self._outlook(reads)
         if (held := braking.too_costly(self.ctx, self.target, self.found, self.found.foreseen)) is not None:
@@ -150,7 +155,9 @@ class Run:
                 spent = self.found.spent
                 if (held := braking.too_costly(self.ctx, self.target, self.found, spent, stopped=True)) is not None:
                     return held
-            self._take_leave(look, entities, production, declined)
+            gone = self._take_leave(look, entities, production, declined)
+            if (tree := self.ctx.pipeline.tree) in entities and tree is not None:
+                self._plant(tree, production, declined, gone)
             for entity in entities if look.reading.blank else ():
                 self.found.counts[entity.name].skipped[f"no {dotted(entity.group_by or ())}"] += look.reading.blank
                 self.found.counts[entity.name].read += look.reading.blank
@@ -198,6 +205,14 @@ class Run:
                     found.setdefault(source, set()).add(change.group)
                     self._note_drift(change, fell_out=recheck.keys is not None and not recheck.asked)
         return found
+
+    def _take_up_held(self) -> None:
+        """What had no place in its tree may have one by now."""
+        tree = self.ctx.pipeline.tree
+        known = manifest_of(self.ctx, self.target, self.found).keys if tree and self.mode != "full" else {}
+        for key, (print, *groups) in known.items():
+            if print == HELD and tree is not None and key.startswith(f"{tree.name}/"):
+                self.again.setdefault(tree.source, set()).update(groups)
 
     def _note_drift(self, change: Change, *, fell_out: bool) -> None:
         """What was planned and approved of a change that fell out, to be shown beside what production holds now; also when the
@@ -269,6 +284,10 @@ class Run:
         production: Production,
         declined: staging.DeclinedMap,
     ) -> None:
+        tree = self.ctx.pipeline.tree
+        if tree in entities and tree is not None:
+            self.of_tree += [p for group in chunk for p in group if p.entity == tree.name]
+            chunk = [[p for p in group if p.entity != tree.name] for group in chunk]
         matches: dict[str, dict[str, Match]] = {}
         for entity in entities:
             keys = dict.fromkeys(p.key for group in chunk for p in group if p.entity == entity.name)
@@ -279,7 +298,7 @@ class Run:
                 self._stage(draft)
 
     def _change(self, p: Projected, matches: dict[str, dict[str, Match]], declined: staging.DeclinedMap) -> Change | None:
-        entity, key, count = self.ctx.pipeline.entity(p.entity), f"{p.entity}/{p.key}", self.found.counts[p.entity]
+        entity, key = self.ctx.pipeline.entity(p.entity), f"{p.entity}/{p.key}"
         first, claim = self.claims.get(key, (p.group, 0))
         self.claims[key] = (first, claim + 1)
         match = matches[p.entity][p.key]
@@ -287,25 +306,63 @@ class Run:
         parent = parents.get(str(p.values.get(entity.parent.field))) if entity.parent else None
         of_claim = f"{key}#{claim + 1}" if claim else key
         said = declined.get(of_claim, {})
-        older = is_older(p, match.snapshot, self.ctx.pipeline.version_of(entity), self._seen(entity, p), self.at)
-        if not older:  # what was not brought over whole is compared again when it comes again
-            self.found.keys[key] = p.fingerprint
-        change = plan(
+        exists = parent is not None and parent.snapshot.exists
+        planned = self._planned(p, match, said, exists, rival_of=first if claim else "", claim=claim + 1)
+        return self._dealt_with(p, match, planned, said, of_claim)
+
+    def _planned(
+        self,
+        p: Projected,
+        match: Match,
+        said: Mapping[str, str],
+        parent_exists: bool,
+        also: Sequence[FieldDiff] = (),
+        rival_of: str = "",
+        claim: int = 1,
+    ) -> Planned:
+        entity = self.ctx.pipeline.entity(p.entity)
+        return plan(
             entity, replace(p, group=_group(entity, p)), match.snapshot, declined=said,
-            matched_by=match.by or "id", near=match.near, rival_of=first if claim else "",
-            parent_exists=parent is not None and parent.snapshot.exists, claim=claim + 1,
-            older=older,
+            matched_by=match.by or "id", near=match.near, rival_of=rival_of,
+            parent_exists=parent_exists, claim=claim, older=self._is_older(entity, p, match), also=also,
         )  # fmt: skip
-        if said and not isinstance(change, Older) and (gone := lapsed(entity, p, match.snapshot, said)):
+
+    def _is_older(self, entity: Entity, p: Projected, match: Match) -> bool:
+        return is_older(p, match.snapshot, self.ctx.pipeline.version_of(entity), self._seen(entity, p), self.at)
+
+    def _dealt_with(self, p: Projected, match: Match, planned: Planned, said: Mapping[str, str], of_claim: str) -> Change | None:
+        """Counts what became of a record; the change, if there is one."""
+        entity, count = self.ctx.pipeline.entity(p.entity), self.found.counts[p.entity]
+        if not self._is_older(entity, p, match):  # what was not brought over whole is compared again when it comes again
+            self.found.keys[f"{p.entity}/{p.key}"] = p.fingerprint
+        if said and not isinstance(planned, Older) and (gone := lapsed(entity, p, match.snapshot, said)):
             self.found.lapsed[of_claim] = dict.fromkeys(gone, "")
-        if isinstance(change, Change):
-            count.created += change.action == "CREATE"
-            count.updated += change.action == "UPDATE"
-            return self._drift(change) if change.key in self.drifted else change
-        count.unchanged += change is None
-        count.declined += isinstance(change, Declined)
-        count.held += isinstance(change, Older)
+        if isinstance(planned, Change):
+            count.created += planned.action == "CREATE"
+            count.updated += planned.action == "UPDATE"
+            return self._drift(planned) if planned.key in self.drifted else planned
+        count.unchanged += planned is None
+        count.declined += isinstance(planned, Declined)
+        count.older += isinstance(planned, Older)
         return None
+
+    def _plant(self, entity: Entity, production: Production, declined: staging.DeclinedMap, gone: Sequence[Change]) -> None:
+        """The changes of a tree, in the order in which they can be promoted; what has no place is told, and is no change."""
+        count, changes_of_tree = self.found.counts[entity.name], list(gone)
+        planted = plant(self.ctx, self.found, entity, self.of_tree, production, declined, gone, self._planned)
+        for p, match, planned in planted.dealt:
+            key = f"{p.entity}/{p.key}"
+            change = self._dealt_with(p, match, planned, declined.get(key, {}), key)
+            if change is not None:
+                changes_of_tree.append(change)
+                place = place_of(change)
+                count.taken_out += place is not None and place.step == "deactivate"
+        for p, kept in planted.held:
+            self.found.keys[f"{p.entity}/{p.key}"] = HELD
+            count.kept_back.setdefault(kept.why, []).append(f"{p.key} under {kept.above}" if kept.above else p.key)
+        for change in in_order(entity, changes_of_tree):
+            for draft in self.packer.add([change]):
+                self._stage(draft)
 
     def _seen(self, entity: Entity, p: Projected) -> Timestamp | None:
         """The latest moment at which these records were known to be changed."""
@@ -314,15 +371,19 @@ class Run:
         stamps = (entry.stamp for id in p.sources if (entry := before.get(id)) is not None)
         return max(filter(None, (plan.moment(stamp, self.at) for stamp in stamps)), default=None)
 
-    def _take_leave(self, look: Look, entities: Sequence[Entity], production: Production, declined: staging.DeclinedMap) -> None:
-        """What the source fed before and feeds no more."""
+    def _take_leave(
+        self, look: Look, entities: Sequence[Entity], production: Production, declined: staging.DeclinedMap
+    ) -> list[Change]:
+        """What the source fed before and feeds no more: staged, but for what is gone from a tree, which is given back."""
         known = manifest_of(self.ctx, self.target, self.found)
         again = set(map(str, self.again.get(look.plan.source.name, ())))
         gone = departed(self.found, known, look.reading, entities, production, declined, again)
-        for _, of_group in groupby(gone, lambda change: change.group):
-            staged = [self._drift(change) if change.key in self.drifted else change for change in of_group]
-            for draft in self.packer.add(staged):
+        gone = [self._drift(change) if change.key in self.drifted else change for change in gone]
+        tree = self.ctx.pipeline.tree
+        for _, of_group in groupby((c for c in gone if not tree or c.entity != tree.name), lambda change: change.group):
+            for draft in self.packer.add(list(of_group)):
                 self._stage(draft)
+        return [change for change in gone if tree and change.entity == tree.name]
 
     def _stage(self, draft: Draft) -> None:
         """Make the pack durable; the first one brings the batch into being."""

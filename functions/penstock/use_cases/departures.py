@@ -20,6 +20,7 @@ KEPT = "gone from the source, kept"
 UNPROVED = "gone from the source as it seems, kept until a whole read proves it"
 FLAGGED = "gone from the source, production keeps it"
 FOREIGN = "gone from the source, its document says that it is another record"
+OWN = "gone from the source, its document is the target's own"
 
 
 class _Gone(NamedTuple):
@@ -98,8 +99,8 @@ def _planned(run: Found, count: Count, entity: Entity, some: Sequence[_Gone], pr
         change = plan_gone(entity, keys[gone.key], gone.groups[0], snapshot)
         if change is None:
             count.unchanged += 1
-        elif change == "foreign":
-            count.skipped[FOREIGN] += 1
+        elif change == "foreign" or change == "own":
+            count.skipped[FOREIGN if change == "foreign" else OWN] += 1
         elif entity.on_delete == "flag":
             count.skipped[FLAGGED] += 1
             run.flagged.append(gone.key)

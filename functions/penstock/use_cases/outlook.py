@@ -49,9 +49,17 @@ def rest_of_comparing(
     for entities, chunk in chunks:
         for entity in entities:
             keys = {f"{p.entity}/{p.key}" for group in chunk for p in group if p.entity == entity.name}
-            reads += len(keys) + _unknown(entity, keys, known)
+            above = _above(entity, chunk, known) - keys if entity.tree else set()
+            reads += len(keys) + _unknown(entity, keys, known) + len(above) + _unknown(entity, above, known)
             changed += len(keys)
     return Cost(reads=reads) + _end(ctx, run, changed, is_open=is_open)
+
+
+def _above(entity: Entity, chunk: Chunk, known: Manifest) -> set[str]:
+    """The keys of what new records of a tree are to hang under; of a known one it shows later whether it moves."""
+    assert entity.parent is not None
+    new = (p for group in chunk for p in group if p.entity == entity.name and f"{entity.name}/{p.key}" not in known.keys)
+    return {f"{entity.name}/{above}" for p in new if (above := p.values.get(entity.parent.field)) is not None}
 
 
 def _end(ctx: Context, run: Found, changed: int, *, is_open: bool) -> Cost:

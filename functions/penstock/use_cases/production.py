@@ -85,12 +85,14 @@ class Asked:
         paths = [f"{collection}/{key}" for key in keys]
         answers = self._ctx.ports.each(lambda some: store.get(some, self._at), chunks(paths, GET))
         found = {s.id: s for snapshots in answers for s in snapshots}
-        matches = {key: Match(found[key], "id") for key in keys if found[key].exists}
+        matches = {key: Match(found[key], "id") for key in keys if str(get_in(found[key].fields, entity.key)) == key}
         unknown = [key for key in keys if key not in matches]
         by_key = self._named(entity, [v for key in unknown for v in (key, *other_spellings(entity, key))])
         for key in unknown:
             if key in by_key:
                 matches[key] = Match(by_key[key], "key")
+            elif found[key].exists:
+                matches[key] = Match(found[key], "id")
             else:
                 near = next((by_key[v].path for v in other_spellings(entity, key) if v in by_key), "")
                 matches[key] = Match(found[key], "", near)

@@ -19,6 +19,8 @@ from penstock.core.findings import listed
 from penstock.core.manifest import Fed, Manifest
 from penstock.core.plan import Batch, Tally
 from penstock.core.records import Query, Set
+from penstock.core.tree_plan import Why
+from penstock.core.tree_plan import told as told_of_held
 from penstock.core.values import Data, Timestamp, dotted
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import (
@@ -51,16 +53,18 @@ class Count:
     updated: int = 0
     unchanged: int = 0
     declined: int = 0
-    held: int = 0
+    older: int = 0
+    kept_back: dict[Why, list[str]] = field(default_factory=dict)  # records of a tree that have no place, as people read them
     gone: int = 0
     deleted: int = 0
     taken_out: int = 0  # removed or deactivated, because the source no longer holds it
     unreadable: Counter[str] = field(default_factory=Counter)  # by field: projected without it
 
     def tally(self) -> Tally:
+        held = self.older + sum(map(len, self.kept_back.values()))
         return Tally(
             read=self.read, merged=self.merged, skipped=dict(self.skipped), created=self.created, updated=self.updated,
-            unchanged=self.unchanged, declined=self.declined, held=self.held, gone=self.gone, deleted=self.deleted,
+            unchanged=self.unchanged, declined=self.declined, held=held, gone=self.gone, deleted=self.deleted,
         )  # fmt: skip
 
 
@@ -115,21 +119,23 @@ class Found:
                 name = dotted(source.cursor.field)
                 told.append(f"{source.name}: {undated} carry no date in {name}; only a full run sees that they change.")
         for entity, count in self.counts.items():
-            if count.held:
-                told.append(f"{entity}: {count.held} are older in the source than in production, which stays as it is.")
+            if count.older:
+                told.append(f"{entity}: {count.older} are older in the source than in production, which stays as it is.")
             for name, many in sorted(count.unreadable.items()):
                 told.append(f"{entity}: {many} were read without {name}, whose value could not be read.")
         return tuple(told)
 
     def kept(self) -> tuple[Finding, ...]:
-        """Of each entity whose deletions are flagged: what is gone from the source and stands in production."""
+        """Of each entity whose deletions are flagged: what is gone from the source and stands in production. Of a tree: what has
+        no place in it."""
         of = {
             name: sorted(key.partition("/")[2] for key in self.flagged if key.partition("/")[0] == name) for name in self.counts
         }
         remedy = (
             "Nothing is written for them. Look why the source dropped them, and take them out of production by hand if need be."
         )
-        return tuple(
+        held = (finding for name, count in self.counts.items() for finding in told_of_held(name, count.kept_back))
+        gone = (
             Finding(
                 "gone_from_source",
                 "warning",
@@ -141,6 +147,7 @@ class Found:
             for name, keys in of.items()
             if keys
         )
+        return (*gone, *held)
 
 
 def _many(keys: Sequence[str], entity: str) -> str:

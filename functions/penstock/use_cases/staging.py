@@ -16,6 +16,7 @@ from penstock.core.codec import from_data
 from penstock.core.cost import Cost
 from penstock.core.decisions import Carried, Subject, subject_of, voices
 from penstock.core.declaration import Pipeline
+from penstock.core.diff import result_of
 from penstock.core.errors import Conflict, NotFound, OutcomeUnknown, PenstockError
 from penstock.core.packs import (
     Draft,
@@ -35,6 +36,7 @@ from penstock.core.packs import (
 from penstock.core.plan import Batch, Verdict
 from penstock.core.promotion import ready_of
 from penstock.core.records import ABSENT, NAME, Query, Set, Snapshot, Where
+from penstock.core.tree import place_of
 from penstock.core.values import Data, FieldPath, Timestamp, dotted, dumps, get_in
 from penstock.ports import Store
 from penstock.use_cases.context import Context, load_batch
@@ -262,20 +264,24 @@ def findings_by_key(pack: Pack, of_batch: tuple[Finding, ...]) -> dict[str, list
 
 
 def subject(change: Change, findings: dict[str, list[Finding]], pipeline: Pipeline | None = None) -> Subject:
-    """What a verdict looks at. With a pipeline, the record that the change would make it belong to is named too, and of a removal
-    the one that it belongs to."""
+    """What a verdict looks at. With a pipeline, the record that the change would make it belong to is named too; of one that
+    goes, the one that it belongs to; and in a tree the one that it hangs under, unless it only keeps its place."""
     fields = (dotted(d.path) for d in change.diff if d.before is not None)
-    found = findings.get(change.key, ())
+    found, place = findings.get(change.key, ()), place_of(change)
     link = pipeline.entity(change.entity).parent if pipeline else None
+    step = place.step if place else ""
     data = change.before if change.action is Action.DELETE else change.after
+    if step in ("restore", "move", "deactivate"):
+        data = result_of(change, None)
     named = get_in(data or {}, link.field) if link else None
     parent = f"{link.entity}/{named}" if link and named is not None else ""
-    return subject_of(change.key, change.entity, change.group, change.action.value, change.path, fields, found, parent)
+    return subject_of(change.key, change.entity, change.group, change.action.value, change.path, fields, found, parent, step)
 
 
 def subject_of_ready(change: Ready, findings: dict[str, list[Finding]]) -> Subject:
-    found = findings.get(change.key, ())
-    return subject_of(change.key, change.entity, change.group, change.action.value, change.path, change.replaced, found)
+    found, step = findings.get(change.key, ()), change.place.step if change.place else ""
+    fields = change.replaced
+    return subject_of(change.key, change.entity, change.group, change.action.value, change.path, fields, found, step=step)
 
 
 def findings_fields(findings: list[Finding], gathered: dict[str, Any]) -> Data:
