@@ -20,9 +20,11 @@ from penstock.entrypoints import workers
 from penstock.local.identity import ISSUER, Issuer
 from penstock.use_cases import check as checking
 from penstock.use_cases import effects
+from penstock.use_cases.context import Context
 from penstock.use_cases.promote import promote_pack
 from penstock.web.headers import SECURITY_HEADERS
 from serving import ACCOUNT, AUDIENCE, served
+from support.tenants import Tenants
 from support.world import World
 
 NAMES = ("capture", "check", "promote", "dead_letter", "sweep")
@@ -272,3 +274,34 @@ def test_a_canary_of_the_source_is_in_no_log_line(
     assert [json.loads(line)["severity"] for line in said.splitlines()]
     for secret in ("Canary", "Somebody Private", *world.link()):
         assert secret not in said
+
+
+@pytest.mark.parametrize("error", [Unavailable("the database is away"), ZeroDivisionError("a bug")], ids=["away", "a bug"])
+def test_one_target_that_fails_never_stops_the_sweep_of_the_others(
+    call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    tenants, swept = Tenants(), list[str]()
+    for name in ("alpha", "beta", "gamma"):
+        tenants.declare(name)
+    tenants.break_("delta", prefix=7)
+    wiring.use(tenants.contexts)
+
+    def sweeping(ctx: Context) -> list[str]:
+        swept.append(ctx.target.name)
+        if ctx.target.name == "alpha":
+            raise error
+        return [f"{ctx.id} was swept"]
+
+    monkeypatch.setattr(workers, "run_sweep", sweeping)
+    answer = call("sweep", {})
+    assert swept == ["alpha", "beta", "gamma"]
+    assert answer.status_code == (503 if isinstance(error, Unavailable) else 500)
+
+
+def test_the_sweep_tells_of_targets_that_are_declared_wrongly(call: Callable[..., Any]) -> None:
+    tenants = Tenants()
+    tenants.declare("alpha")
+    tenants.break_("delta", prefix=7)
+    wiring.use(tenants.contexts)
+    (line,) = call("sweep", {}).json["done"]
+    assert line.startswith("library_loans.delta: is not declared rightly.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from penstock.core.batch import Status
-from penstock.core.errors import Refused
+from penstock.core.errors import Refused, Unavailable
 from penstock.use_cases import effects
 from penstock.use_cases.context import load_target
 from penstock.use_cases.decide import Said, decide
@@ -53,6 +53,32 @@ def test_at_rest_it_does_nothing_and_writes_nothing() -> None:
     world.clock.forward(86_400)
     assert world.sweep() == []
     assert world.production.bill.writes == after + 1
+
+
+def test_a_target_at_rest_costs_two_reads() -> None:
+    world = fed()
+    world.run()
+    world.approve("approve")
+    for _ in range(4):
+        world.clock.forward(86_400)
+        world.sweep()
+    before = world.production.bill
+    assert world.sweep() == []
+    after = world.production.bill
+    assert (after.reads - before.reads, after.writes, after.deletes) == (2, before.writes, before.deletes)
+
+
+def test_a_target_whose_document_cannot_be_read_is_told_of_once() -> None:
+    world = fed()
+    world.run()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.production, "get", unavailable)
+        told = world.sweep()
+    assert [line for line in told if "the database is away" in line] == [f"{world.ctx.id}: the database is away"]
+
+
+def unavailable(*_: object, **__: object) -> None:
+    raise Unavailable("the database is away")
 
 
 def test_a_run_that_is_still_at_it_is_left_alone() -> None:

@@ -64,6 +64,13 @@ class App:
     def find_target(self, text: str, pipeline: str = "") -> Context:
         return self.contexts.called(text, pipeline)
 
+    def all_targets(self) -> list[Context]:
+        """Every target that can be worked on; a word on stderr about each that cannot."""
+        contexts, broken = self.contexts.survey()
+        for line in broken:
+            output.complain(line)
+        return contexts
+
     def answer(self, answer: Any, people: Callable[[], None]) -> None:
         """Print the answer: as JSON where that was asked for, else as `people` does, with the next steps below."""
         if self.json:

@@ -109,7 +109,7 @@ def _told(run: answers.TargetRun) -> str:
 def batches(app: App, target: str | None, status: str | None, limit: int) -> None:
     """List batches, the newest first."""
     wanted = Status(status.upper()) if status else None
-    contexts = [app.find_target(target)] if target else app.contexts.all()
+    contexts = [app.find_target(target)] if target else app.all_targets()
     lists = app.contexts.ports.each(lambda ctx: listing.batches(ctx, wanted, limit), contexts)
     found = sorted((batch for some in lists for batch in some), key=lambda b: b.created_at, reverse=True)[:limit]
     answer = answers.Batches(tuple(map(batch_line, found)), steps_of(found[0]) if found else ("penstock pipelines list",))

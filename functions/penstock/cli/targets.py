@@ -24,7 +24,7 @@ from penstock.web.text import plain, plural
 @pass_app
 def status(app: App, pipeline: str | None) -> int:
     """How every target stands, or those of PIPELINE: what runs, what waits, what is owed, what failed."""
-    contexts = app.contexts.of_pipeline(pipeline) if pipeline else app.contexts.all()
+    contexts = app.contexts.of_pipeline(pipeline) if pipeline else app.all_targets()
     standings = app.contexts.ports.each(listing.standing, contexts)
     found = tuple(_status(ctx, standing) for ctx, standing in zip(contexts, standings, strict=True))
     steps = tuple(dict.fromkeys(step for standing in standings for step in _steps(standing)))
@@ -98,8 +98,8 @@ def _show(found: tuple[answers.TargetStatus, ...]) -> None:
 @pass_app
 def sweep(app: App, target: str | None) -> int:
     """Bring to rest what a kill, a lost message or a dead mail server left behind. Safe at any time."""
-    contexts = [app.find_target(target)] if target else app.contexts.all()
-    swept = tuple(_sweep(ctx) for ctx in contexts)
+    contexts = [app.find_target(target)] if target else app.all_targets()
+    swept = tuple(app.contexts.ports.each(_sweep, contexts))
 
     def people() -> None:
         for one in swept:

@@ -109,7 +109,22 @@ def sweep(request: Request) -> Response:
 
 
 def _sweep(_: dict[str, Any]) -> list[str]:
-    return [line for ctx in wiring.contexts(privileges.SWEEP).all() for line in told(ctx, run_sweep(ctx))]
+    known = wiring.contexts(privileges.SWEEP)
+    targets, broken = known.survey()
+    for line in broken:
+        log(logging.ERROR, line)
+    swept = known.ports.each(_swept, targets)
+    if wrong := next((error for _, error in swept if error), None):
+        raise wrong  # the others were swept
+    return [line for lines, _ in swept for line in lines] + broken
+
+
+def _swept(ctx: Context) -> tuple[list[str], Exception | None]:
+    try:
+        return told(ctx, run_sweep(ctx)), None
+    except Exception as error:  # noqa: BLE001 - a bug that one target brings out never stops the others; it is raised at the end
+        log(logging.ERROR, f"unexpected {type(error).__name__}", target=ctx.id)
+        return [], error
 
 
 def _pack(body: dict[str, Any], grant: Grant) -> tuple[Context, str, int]:

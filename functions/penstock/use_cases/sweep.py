@@ -25,22 +25,33 @@ from penstock.use_cases.context import (
 )
 from penstock.use_cases.finish import finish
 from penstock.use_cases.lease import RESUMABLE_SECONDS
+from penstock.use_cases.metering import Metering
 from penstock.use_cases.opening import open_review
 from penstock.use_cases.promote import frozen_until, start
 
 ANCHOR_SECONDS = 86_400
+ORPHAN_SECONDS = 2 * 86_400  # far beyond what any instance of a run can last
 
 
 def sweep(ctx: Context) -> list[str]:
-    """One pass over one target. Gives what was done, and what could not be, in words."""
+    """One pass over one target. Gives what was done, and what could not be, in words. A target at rest costs two reads: it is
+    read once, and again only after a step wrote something."""
     told: list[str] = []
+    target: HeldTarget | None = None
     for step in (_pay_due, _resume_capture, _plan_again, _resume_checks, _expire, _resume_promotion, _drop_orphans, _anchor):
+        metering = Metering()
         try:
-            told += step(ctx, load_target(ctx))
+            target = target or load_target(ctx)
+            told += step(ctx, target)
         except LostRace:
-            continue  # somebody else did it
+            target = None  # somebody else did it
         except PenstockError as error:
             told.append(f"{ctx.id}: {error}")
+            if target is None:
+                return told  # whose document cannot be read cannot be swept
+            target = None
+        if metering.spent.writes or metering.spent.deletes:
+            target = None
     return told
 
 
@@ -135,7 +146,10 @@ def resume_promotion(ctx: Context, batch: Batch) -> str:
 
 
 def _drop_orphans(ctx: Context, target: HeldTarget) -> list[str]:
-    """Batches that a dead run began and no run can go on with: the moment they read at lies too far back."""
+    """Batches that a dead run began and no run can go on with: the moment they read at lies too far back. Every run writes the
+    target first, so one that nobody wrote for days has none, and is not asked."""
+    if target.update_time is None or target.update_time.plus(ORPHAN_SECONDS) < ctx.ports.now():
+        return []
     query = Query(
         layout.BATCHES, (Where(("target",), "==", ctx.id), Where(("status",), "==", "CREATED")), select=(("read_time",),)
     )
