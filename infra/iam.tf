@@ -9,7 +9,7 @@ locals {
   grants = {
     capture     = { source = true, publish = ["penstock-check"], write = ["manifests/", "backups/", "reports/"], anchor = true }
     check       = { source = false, publish = [], write = ["reports/"], anchor = false }
-    promote     = { source = false, publish = ["penstock-capture"], write = ["backups/", "reports/"], anchor = true }
+    promote     = { source = false, publish = ["penstock-capture", "penstock-promote"], write = ["backups/", "reports/"], anchor = true }
     dead_letter = { source = false, publish = [], write = [], anchor = false }
     sweep       = { source = true, publish = ["penstock-capture", "penstock-check", "penstock-promote"], write = ["manifests/", "backups/", "reports/"], anchor = true }
     review      = { source = false, publish = ["penstock-capture", "penstock-promote"], write = ["backups/", "reports/"], anchor = true }

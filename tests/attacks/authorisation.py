@@ -12,7 +12,7 @@ from penstock.core.errors import PenstockError
 from penstock.core.plan import Batch
 from penstock.core.records import ABSENT, EXISTS, Delete, Query, Set, Update
 from penstock.entrypoints.privileges import GRANTS
-from penstock.use_cases import effects
+from penstock.use_cases import topics
 from penstock.use_cases.context import Context
 from penstock.use_cases.rollback import plan_rollback
 from support import network as net
@@ -68,7 +68,7 @@ BEYOND: dict[str, tuple[tuple[str, ...], Callable[[Context], Any]]] = {
     "a prior image stored": (("check", "dead_letter"), lambda c: c.ports.blobs.write("backups/x", b"", "x/y")),
     "a promotion asked for": (
         ("capture", "check", "promote", "dead_letter"),
-        lambda c: c.ports.publisher.publish(effects.PROMOTE, [{}]),
+        lambda c: c.ports.publisher.publish(topics.PROMOTE, [{}]),
     ),
 }
 

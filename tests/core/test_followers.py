@@ -45,14 +45,14 @@ def test_after_any_moves_each_path_is_what_its_parents_say(seed: int, size: int,
     moves = Moves()
     for _ in range(many):
         id, above = chance.choice(list(parents)), chance.choice(["", *parents])
-        here = moves.now(before[id])
+        here = moves.after(before[id])
         assert here == walked(parents, id)
-        to = moves.now(before[above]) if above else ""
+        to = moves.after(before[above]) if above else ""
         if above and (above == id or is_below(to, here)):
             continue
         moves.move(before[id], joined(to, id))
         parents[id] = above
-    assert {id: moves.now(path) for id, path in before.items()} == {id: walked(parents, id) for id in parents}
+    assert {id: moves.after(path) for id, path in before.items()} == {id: walked(parents, id) for id in parents}
     stirred = {id for id in parents if walked(parents, id) != before[id]}
     reached = {id for id in parents if any(before[id] == top or is_below(before[id], top) for top in moves.tops)}
     assert stirred <= reached
@@ -64,10 +64,10 @@ def test_of_moves_within_each_other_the_outermost_are_read() -> None:
     moves.move("np.p1", "in.p1")
     moves.move("np.p10", "in.p10")
     assert moves.tops == ["np.p1", "np.p10"]
-    assert moves.now("np.p1.d1.w1") == "np.p2.d1.w1"
-    assert moves.now("np.p1.d2") == "in.p1.d2"
-    assert moves.now("np.p10.d1") == "in.p10.d1"
-    assert moves.now("np.p11") == "np.p11"
+    assert moves.after("np.p1.d1.w1") == "np.p2.d1.w1"
+    assert moves.after("np.p1.d2") == "in.p1.d2"
+    assert moves.after("np.p10.d1") == "in.p10.d1"
+    assert moves.after("np.p11") == "np.p11"
 
 
 def test_a_member_goes_along_with_path_and_chain() -> None:

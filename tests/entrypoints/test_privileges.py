@@ -18,13 +18,14 @@ from penstock.entrypoints import privileges
 from penstock.entrypoints.privileges import GRANTS
 from penstock.local.identity import Issuer
 from penstock.ports import Message
-from penstock.use_cases import check, effects, pausing
+from penstock.use_cases import check, effects, pausing, topics
 from penstock.use_cases.context import Context
 from penstock.use_cases.decide import Said, decide
 from penstock.use_cases.promote import promote_pack
 from serving import ACCOUNT, AUDIENCE, served
 from simulation.lives import life_of, live
 from simulation.simulation import small_packs
+from support import forest
 from support import network as net
 from support.faults import FailingMailer, PlainPages
 from support.tenants import Tenants
@@ -173,7 +174,18 @@ def every_entry_point_asks_a_hub_for_the_target_of_its_message() -> None:
         assert world.contexts.confined(grant).target("library_loans.alpha").target.name == "alpha"
 
 
+def a_tree_is_promoted_pack_by_pack() -> None:
+    world = forest.grown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(effects, "INLINE", 0)
+        batch = forest.Plan(world).create("d3", "p2").create("w3", "d3").move("d1", "p2").stage(per_pack=1)
+        world.approve("approve")
+    assert world.batch(batch.id).status is Status.APPLIED
+    assert forest.faults(world) == []
+
+
 RARE = (
+    a_tree_is_promoted_pack_by_pack,
     a_pack_ends_in_the_dead_letters_after_the_chain_has_grown,
     every_entry_point_asks_a_hub_for_the_target_of_its_message,
     a_refusal_lapses,
@@ -278,8 +290,8 @@ REACHES: dict[str, tuple[set[str], Any]] = {  # who may, out of all
     "a prior image is read": (set(), lambda ctx: ctx.ports.blobs.read("backups/x")),
     "all objects are listed": (set(), lambda ctx: ctx.ports.blobs.names("")),
     "an object lies nowhere": (set(), lambda ctx: ctx.ports.blobs.write("x", b"", "x/y")),
-    "checks are asked for": ({"capture", "sweep"}, lambda ctx: ctx.ports.publisher.publish(effects.CHECK, [{}])),
-    "a promotion is asked for": ({"review", "sweep"}, lambda ctx: ctx.ports.publisher.publish(effects.PROMOTE, [{}])),
+    "checks are asked for": ({"capture", "sweep"}, lambda ctx: ctx.ports.publisher.publish(topics.CHECK, [{}])),
+    "a promotion is asked for": ({"promote", "review", "sweep"}, lambda ctx: ctx.ports.publisher.publish(topics.PROMOTE, [{}])),
     "another topic is published to": (set(), lambda ctx: ctx.ports.publisher.publish("projects/x/topics/y", [{}])),
     "a mail is sent": (
         {"capture", "check", "promote", "review", "sweep"},

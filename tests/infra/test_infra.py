@@ -17,7 +17,7 @@ from penstock.core import layout
 from penstock.core.declaration import Pipeline
 from penstock.entrypoints.privileges import GRANTS
 from penstock.pipelines.schema import load_all
-from penstock.use_cases import effects
+from penstock.use_cases import topics
 from terraform_locals import INFRA, ROOT, VARIABLES, Infra, blocks
 
 Locals = dict[str, Any]
@@ -91,7 +91,7 @@ def test_only_the_review_page_is_public(local: Locals) -> None:
 
 
 def test_every_topic_that_the_code_publishes_to_is_pushed_to_its_function(local: Locals) -> None:
-    pushed = {effects.CAPTURE: "capture", effects.CHECK: "check", effects.PROMOTE: "promote"}
+    pushed = {topics.CAPTURE: "capture", topics.CHECK: "check", topics.PROMOTE: "promote"}
     assert local["worked_topics"] == pushed
     assert local["topics"] == {**pushed, "penstock-dead": "dead_letter"}
 

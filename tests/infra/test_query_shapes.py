@@ -28,6 +28,7 @@ from penstock.use_cases.decide import Said
 from penstock.use_cases.exporting import export
 from penstock.use_cases.forgetting import forget
 from penstock.use_cases.rollback import plan_rollback
+from support import forest
 from support.geography import created, deactivated, unit, updated
 from support.tenants import Tenants
 from support.world import World
@@ -68,7 +69,7 @@ def made() -> Made:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Query, "__init__", record)
-        worlds = [fibre(), library(), geography()]
+        worlds = [fibre(), library(), geography(), trees()]
         hub = tenants()
     stores = [*(world.production for world in worlds), hub]
     for store in stores:
@@ -154,6 +155,14 @@ def tenants() -> Store:
     world.declare("alpha")
     world.declare("beta")
     return world.hub
+
+
+def trees() -> World:
+    """A move and what follows it."""
+    world = forest.grown()
+    forest.Plan(world).create("d3", "p2").move("d1", "p2").stage()
+    world.approve("approve")
+    return world
 
 
 def sites() -> set[Site]:

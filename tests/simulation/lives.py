@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from penstock.core.records import Delete
-from penstock.use_cases.effects import CHECK, PROMOTE
+from penstock.use_cases.topics import CHECK, PROMOTE
 from support.faults import BY_CHANNEL, Channel, Fault, Mode
 
 from simulation.acts import (

@@ -25,6 +25,7 @@ from penstock.use_cases import (
     rollback,
     staging,
     sweep,
+    topics,
 )
 from support.faults import Fault, Mode
 
@@ -94,7 +95,7 @@ def _not_closed(_: Any, pack: Any) -> Any:
 
 
 def _told_before(ctx: Any, *steps: Any, **given: Any) -> Any:
-    effects.send_packs(ctx, effects.CHECK, steps[0].held.batch.id, [0])
+    topics.send_packs(ctx, topics.CHECK, steps[0].held.batch.id, [0])
     return _advance(ctx, *steps, **given)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from penstock.core.records import Delete, Query
-from penstock.use_cases.effects import CHECK, PROMOTE
+from penstock.use_cases.topics import CHECK, PROMOTE
 
 from simulation.acts import (
     DAY,

@@ -22,7 +22,7 @@ from penstock.core.plan import Batch
 from penstock.core.records import Delete, Set
 from penstock.core.values import Data, Timestamp
 from penstock.entrypoints import privileges
-from penstock.use_cases import check, effects
+from penstock.use_cases import check, effects, topics
 from penstock.use_cases.decide import Said, decide_by_link
 from penstock.use_cases.lease import LEASE_SECONDS
 from support.faults import Faults, Killed, PlainPages
@@ -37,7 +37,7 @@ PIPELINE = Path(__file__).with_name("waterworks.yaml")
 PEOPLE = ("ama@example.org", "ben@example.org")
 SETTLED = {Status.UNDER_REVIEW, Status.APPLIED, Status.PARTIALLY_APPLIED, Status.REJECTED, Status.SUPERSEDED, Status.EXPIRED,
            Status.ROLLED_BACK, Status.FAILED}  # fmt: skip
-_WORKER = {effects.CHECK: privileges.CHECK, effects.PROMOTE: privileges.PROMOTE}
+_WORKER = {topics.CHECK: privileges.CHECK, topics.PROMOTE: privileges.PROMOTE}
 TRIES = 5  # deliveries of a message before it goes to the dead letters
 
 

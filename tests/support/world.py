@@ -22,7 +22,7 @@ from penstock.core.values import Data, Timestamp
 from penstock.entrypoints import privileges
 from penstock.pipelines.schema import FOLDER, load
 from penstock.ports import Message, Pages, Ports, Store, Stores
-from penstock.use_cases import check, effects
+from penstock.use_cases import check, effects, topics
 from penstock.use_cases.capture import capture
 from penstock.use_cases.context import Context, load_batch
 from penstock.use_cases.decide import Said, decide_by_link, find_link
@@ -150,19 +150,19 @@ class World:
                 raise
 
     def deliver(self, topic: str, message: Mapping[str, str]) -> None:
-        if topic == effects.CAPTURE:
+        if topic == topics.CAPTURE:
             ctx = self.serving(privileges.CAPTURE, self.contexts.target(message["target"]))
             outcome = capture(ctx, message["mode"])  # type: ignore[arg-type]
             effects.pay(ctx, outcome.owed)
             return
-        grant = privileges.CHECK if topic == effects.CHECK else privileges.PROMOTE
+        grant = privileges.CHECK if topic == topics.CHECK else privileges.PROMOTE
         ctx, number = self.serving(grant, self.contexts.of_batch(message["batch"])), int(message["pack"])
         try:
-            if topic == effects.CHECK:
+            if topic == topics.CHECK:
                 owed = check.check_pack(ctx, message["batch"], number)
             else:
-                promote_asked(ctx, message["batch"], number)
-                owed = finish_after(ctx, message["batch"], number)
+                done = promote_asked(ctx, message["batch"], number)
+                owed = finish_after(ctx, message["batch"], number) if done else ()
         except PenstockError as error:
             check.note_failure(ctx, message["batch"], number, str(error))
             raise

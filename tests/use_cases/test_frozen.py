@@ -12,7 +12,7 @@ from penstock.core.errors import InvalidInput, Refused
 from penstock.core.plan import Batch
 from penstock.core.records import Delete, Query
 from penstock.core.values import Timestamp
-from penstock.use_cases import effects
+from penstock.use_cases import effects, topics
 from penstock.use_cases.context import Context, load_target
 from penstock.use_cases.decide import Said
 from penstock.use_cases.rollback import plan_rollback
@@ -90,7 +90,7 @@ def test_no_pack_of_a_batch_that_waits_is_promoted_by_a_stray_message() -> None:
     world.run()
     world.clock.forward(DAY)
     world.decide(Said("approve"))
-    world.publisher.publish(effects.PROMOTE, [{"batch": only(world).id, "pack": "0"}])
+    world.publisher.publish(topics.PROMOTE, [{"batch": only(world).id, "pack": "0"}])
     world.pump()
     assert only(world).status is Status.APPROVED
     assert world.documents("planned-poles") == {}

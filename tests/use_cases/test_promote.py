@@ -12,7 +12,7 @@ from penstock.core.changes import Action, Finding
 from penstock.core.errors import Conflict, NotFound, OutcomeUnknown, PenstockError, Unavailable
 from penstock.core.packs import compress, decode_findings, encode_findings, expand
 from penstock.core.records import Delete, Set, Update
-from penstock.use_cases import check, effects, staging
+from penstock.use_cases import check, effects, staging, topics
 from penstock.use_cases.capture import capture
 from penstock.use_cases.context import load_target
 from penstock.use_cases.decide import Said, decide_by_link
@@ -108,7 +108,7 @@ def test_a_promote_message_that_comes_after_a_rollback_does_nothing(monkeypatch:
     monkeypatch.setattr(effects, "INLINE", 0)
     world = opened()
     world.approve("approve")
-    before = [m for m in world.publisher.messages if m[0] == effects.PROMOTE]
+    before = [m for m in world.publisher.messages if m[0] == topics.PROMOTE]
     assert before
     _, owed = plan_rollback(world.ctx, first(world), "operator@example.org")
     effects.pay(world.ctx, owed)

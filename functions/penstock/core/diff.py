@@ -192,11 +192,11 @@ def result_of(change: Change, stamp: Data | None) -> Data:
         return {}
     result: Data = (change.after if change.action is Action.CREATE else change.before) or {}
     for d in change.diff if change.action is Action.UPDATE else ():
-        result = _with(result, d.path, get_in(change.after or {}, d.path, _GONE))
+        result = with_value(result, d.path, get_in(change.after or {}, d.path, _GONE))
     return result if stamp is None else {**result, STAMP: stamp}
 
 
-def _with(data: Data, path: FieldPath, value: Value) -> Data:
+def with_value(data: Data, path: FieldPath, value: Value) -> Data:
     """The map with one value put in, or taken out; only the maps on the way are copied."""
     changed, name = dict(data), path[0]
     if len(path) == 1:
@@ -207,5 +207,5 @@ def _with(data: Data, path: FieldPath, value: Value) -> Data:
         return changed
     inner = data.get(name)
     if isinstance(inner, dict) or value is not _GONE:
-        changed[name] = _with(inner if isinstance(inner, dict) else {}, path[1:], value)
+        changed[name] = with_value(inner if isinstance(inner, dict) else {}, path[1:], value)
     return changed

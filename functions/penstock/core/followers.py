@@ -27,13 +27,13 @@ class Moves:
 
     def move(self, old: str, new: str) -> None:
         """What lies at or below `old`, a path as production holds it, lies at or below `new` from now on."""
-        here = self.now(old)
+        here = self.after(old)
         for path, to in self._to.items():
             if to == here or is_below(to, here):
                 self._to[path] = with_beginning(to, here, new)
         self._to[old] = new
 
-    def now(self, path: str) -> str:
+    def after(self, path: str) -> str:
         """Where a path of production leads by now."""
         found = path
         while found not in self._to:
@@ -103,7 +103,7 @@ def following(moves: Moves, place: Dependents, held: Iterable[Snapshot]) -> list
     found = []
     for now in held:
         path = get_in(now.fields, place.path)
-        if isinstance(path, str) and (wrote := followed(place, now, moves.now(path))) is not None:
+        if isinstance(path, str) and (wrote := followed(place, now, moves.after(path))) is not None:
             found.append(wrote)
     return found
 

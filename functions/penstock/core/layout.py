@@ -117,6 +117,12 @@ def backup_blob(target: str, batch: str, number: int) -> str:
     return f"backups/{target}/{batch}/{number:05d}.jsonl.gz"
 
 
+def followers_blob(target: str, batch: str, number: int, attempt: str) -> str:
+    """Beside a pack's backup: what it wrote to documents that followed a move. `attempt` is its ledger's: of several instances
+    that try, each found another state, and one lands."""
+    return f"backups/{target}/{batch}/{number:05d}.followers.{attempt}.jsonl.gz"
+
+
 def evidence_blob(target: str, batch: str) -> str:
     """Beside the backups, and kept as long: together they prove what a batch wrote."""
     return f"backups/{target}/{batch}/evidence.jsonl.gz"

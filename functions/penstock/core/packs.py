@@ -9,8 +9,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from penstock.core.changes import Action, Change, FieldDiff, Finding
@@ -238,10 +238,16 @@ def digest_of_ledgers(ledgers: Iterable[Data | None]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What promotion did with a pack, written in the commit that did it. Every other key of the pack was applied."""
+    """What promotion did with a pack, written in the commit that did it. Every other key of the pack was applied.
+
+    In a tree: how many documents `followed` its moves, by entity or dependents; where units were `placed` that got another path
+    than was planned; and `why` a change fell out that nobody edited."""
 
     at: Timestamp
     attempt: str
     applied: int
     rejected: tuple[str, ...]
     drifted: tuple[str, ...]
+    followed: Mapping[str, int] = field(default_factory=dict)
+    placed: Mapping[str, str] = field(default_factory=dict)
+    why: Mapping[str, str] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from penstock.adapters.confined import MAIL, PRODUCTION, SOURCE, Grant
 from penstock.core.layout import ANCHORS, AUDIT, BATCHES, OUTBOX, REGISTRY, REJECTIONS, STAGING, TARGETS, TOKENS
-from penstock.use_cases import effects
+from penstock.use_cases import topics
 
 MANIFESTS, BACKUPS, REPORTS = "manifests/", "backups/", "reports/"
 
@@ -38,7 +38,7 @@ CAPTURE = Grant(  # it also asks people where a brake holds, and ends a batch th
     write=frozenset({TARGETS, REJECTIONS}) | _MOVED | _OWED | _CLOSED | _new(STAGING, TOKENS),
     fetch=frozenset({MANIFESTS, ANCHORS}),
     store=frozenset({MANIFESTS, BACKUPS, REPORTS, ANCHORS}),
-    publish=frozenset({effects.CHECK}),
+    publish=frozenset({topics.CHECK}),
     send=frozenset({MAIL}),
 )
 CHECK = Grant(
@@ -54,7 +54,7 @@ PROMOTE = Grant(
     write=frozenset({PRODUCTION, TARGETS, REJECTIONS}) | _MOVED | _OWED | _PROMOTED | _FAILED,
     fetch=frozenset({ANCHORS}),
     store=frozenset({BACKUPS, REPORTS, ANCHORS}),
-    publish=frozenset({effects.CAPTURE}),
+    publish=frozenset({topics.CAPTURE, topics.PROMOTE}),  # of a tree the next pack
     send=frozenset({MAIL}),
 )
 DEAD_LETTER = Grant("dead_letter", read=_DECLARED | frozenset({BATCHES, STAGING, AUDIT}), write=_MOVED)
@@ -64,7 +64,7 @@ REVIEW = Grant(
     write=frozenset({PRODUCTION, TARGETS, REJECTIONS, TOKENS}) | _MOVED | _OWED | _PROMOTED,
     fetch=frozenset({ANCHORS}),
     store=frozenset({BACKUPS, REPORTS, ANCHORS}),
-    publish=frozenset({effects.CAPTURE, effects.PROMOTE}),
+    publish=frozenset({topics.CAPTURE, topics.PROMOTE}),
     send=frozenset({MAIL}),
 )
 SWEEP = Grant(  # brings to its end whatever another left behind, except what only messages ask for
@@ -73,7 +73,7 @@ SWEEP = Grant(  # brings to its end whatever another left behind, except what on
     write=frozenset({PRODUCTION, TARGETS, REJECTIONS}) | _MOVED | _OWED | _PROMOTED | _new(STAGING, TOKENS),
     fetch=frozenset({MANIFESTS, ANCHORS}),
     store=frozenset({MANIFESTS, BACKUPS, REPORTS, ANCHORS}),
-    publish=frozenset({effects.CAPTURE, effects.CHECK, effects.PROMOTE}),
+    publish=frozenset({topics.CAPTURE, topics.CHECK, topics.PROMOTE}),
     send=frozenset({MAIL}),
 )
 GRANTS = {grant.name: grant for grant in (CAPTURE, CHECK, PROMOTE, DEAD_LETTER, REVIEW, SWEEP)}

@@ -79,8 +79,8 @@ def promote(request: Request) -> Response:
 def _promote(body: dict[str, Any]) -> str:
     ctx, batch, number = _pack(body, privileges.PROMOTE)
     try:
-        promote_asked(ctx, batch, number)
-        owed = finish_after(ctx, batch, number)
+        done = promote_asked(ctx, batch, number)
+        owed = finish_after(ctx, batch, number) if done else ()
     except PenstockError as error:
         checking.note_failure(ctx, batch, number, str(error))
         raise

@@ -28,7 +28,7 @@ from penstock.local.mailbox import Mailbox
 from penstock.local.processes import HOST
 from penstock.pipelines.schema import FOLDER, load_all
 from penstock.ports import Ports
-from penstock.use_cases.effects import CAPTURE, CHECK, PROMOTE
+from penstock.use_cases.topics import CAPTURE, CHECK, PROMOTE
 from penstock.web.pages import WebPages
 
 AUDIENCE, ACCOUNT = "https://penstock.local", "invoker@penstock.local"

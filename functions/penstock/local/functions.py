@@ -9,7 +9,7 @@ from pathlib import Path
 from penstock.core.declaration import Pipeline
 from penstock.local.stack_spec import FunctionSpec, ScheduleSpec, StackSpec, TopicSpec
 from penstock.pipelines.schema import FOLDER, load_all
-from penstock.use_cases.effects import CAPTURE, CHECK, PROMOTE
+from penstock.use_cases.topics import CAPTURE, CHECK, PROMOTE
 
 SOURCE = Path(__file__).resolve().parents[2] / "main.py"
 NAMES = ("capture", "check", "promote", "dead_letter", "sweep", "review")

@@ -26,8 +26,8 @@ from penstock.use_cases.opening import CONTENT_TYPES, open_review, write_report
 from penstock.use_cases.outbox import Effect
 from penstock.use_cases.promote import promote_pack, start
 from penstock.use_cases.reviewing import rows_of
+from penstock.use_cases.topics import CAPTURE, CHECK, PROMOTE, send_packs
 
-CHECK, PROMOTE, CAPTURE = "penstock-check", "penstock-promote", "penstock-capture"
 INDEXED = 100  # batches on a target's index page
 INLINE = 500  # a batch of so many approved changes is promoted within the approver's request
 
@@ -43,10 +43,6 @@ def ask_checks(ctx: Context, _: str, data: Data) -> None:
             advance(ctx, Move(held, Status.CHECKING, "engine"))
         except LostRace:
             return  # the checks were quicker, and opened the review
-
-
-def send_packs(ctx: Context, topic: str, batch: str, numbers: Iterable[int]) -> None:
-    ctx.ports.publisher.publish(topic, [{"batch": batch, "pack": str(number)} for number in numbers])
 
 
 def mail_review(ctx: Context, fact: str, data: Data) -> None:
@@ -70,13 +66,13 @@ def mail_review(ctx: Context, fact: str, data: Data) -> None:
 
 
 def promote(ctx: Context, _: str, data: Data) -> None:
-    """Start the promotion. A small batch is done at once; a larger one goes on over Pub/Sub, pack by pack. In a freeze nothing is
-    started; the sweep does it when that is over."""
+    """Start the promotion. A small batch is done at once; a larger one goes on over Pub/Sub, pack by pack; of a tree the first is
+    sent, and whoever promoted one sends the next. In a freeze nothing is started; the sweep does it when that is over."""
     batch = start(ctx, data["batch"])
     if batch.status is not Status.APPLYING:
         return
     if batch.approved > INLINE:
-        send_packs(ctx, PROMOTE, batch.id, range(batch.packs))
+        send_packs(ctx, PROMOTE, batch.id, range(1 if ctx.pipeline.tree else batch.packs))
         return
     for number in range(batch.packs):
         promote_pack(ctx, batch, number)

@@ -13,17 +13,20 @@ from penstock.core.bill import after_pack, starting
 from penstock.core.changes import Change
 from penstock.core.codec import Recheck, to_data
 from penstock.core.cost import Cost, total
+from penstock.core.diff import with_value
 from penstock.core.errors import Conflict, OutcomeUnknown, Unavailable
 from penstock.core.packs import Ledger, digest_of_ledgers
 from penstock.core.plan import Batch
 from penstock.core.promotion import promoted, stamp_of
 from penstock.core.records import Set, Update, unchanged_since
-from penstock.core.values import Data, Timestamp, dumps
+from penstock.core.values import Data, Timestamp, dumps, get_in
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, LostRace, Move, advance, find_batch, load_batch, load_target
+from penstock.use_cases.following import led_astray
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.promote import resolve
 from penstock.use_cases.staging import Pack
+from penstock.use_cases.topics import PROMOTE, send_packs
 
 CLOSING_TRIES = 5
 
@@ -36,8 +39,13 @@ class ReadBack:
 
 
 def finish_after(ctx: Context, batch: str, number: int) -> tuple[Set, ...]:
-    """`finish`, unless the pack behind the one just promoted waits: whoever promotes that asks again."""
-    return () if staging.next_waits(ctx, batch, number, "CHECKED") else finish(ctx, batch, number)
+    """`finish`, unless the pack behind the one just promoted waits: whoever promotes that asks again. That of a tree is sent
+    now."""
+    if not staging.next_waits(ctx, batch, number, "CHECKED"):
+        return finish(ctx, batch, number)
+    if ctx.pipeline.tree:
+        send_packs(ctx, PROMOTE, batch, [number + 1])
+    return ()
 
 
 def finish(ctx: Context, batch: str, number: int | None = None) -> tuple[Set, ...]:
@@ -191,9 +199,14 @@ def read_back(ctx: Context, batch: Batch, pack: Pack, at_most: int | None = None
     random.Random(ctx.ports.new_id()).shuffle(keys)  # noqa: S311
     changes, stamp = pack.some(set(keys[:at_most])), stamp_of(batch, ledger.at)
     verified, edited, mismatched = 0, 0, []
-    for change, now in zip(changes, ctx.store.get([c.path for c in changes]), strict=True):
-        expected = promoted(change, ctx.pipeline.entity(change.entity), stamp)
-        if dumps(now.fields) == dumps(expected):
+    found = ctx.store.get([c.path for c in changes])
+    astray = led_astray(ctx, found)
+    for change, now in zip(changes, found, strict=True):
+        entity = ctx.pipeline.entity(change.entity)
+        expected = promoted(change, entity, stamp)
+        if entity.tree:  # the path is worked out: it follows whatever is moved above
+            expected = with_value(expected, entity.tree.path, get_in(now.fields, entity.tree.path)) if now.exists else expected
+        if dumps(now.fields) == dumps(expected) and now.path not in astray:
             verified += 1
         elif _untouched(change, now.update_time, pack.snapshot.update_time):
             mismatched.append(change.key)

@@ -1,7 +1,9 @@
 """Promote: each pack is one atomic commit of production writes, under preconditions, together with the pack's ledger.
 
 The ledger is the marker: a pack that has one was promoted, whatever became of the answer. What moved since it was planned falls
-out and is named in the ledger; the rest lands. The prior images lie in Storage before the commit is tried."""
+out and is named in the ledger; the rest lands. The prior images lie in Storage before the commit is tried.
+
+Packs of a tree are promoted strictly one after the other, and what a move takes along is read and written with it."""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ from penstock.core.codec import to_data
 from penstock.core.cost import Cost
 from penstock.core.decisions import consent, outcome
 from penstock.core.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
+from penstock.core.followers import Followed
 from penstock.core.packs import Ledger, Ready
 from penstock.core.plan import Batch
 from penstock.core.promotion import refusal, stamp_of, write_of
@@ -22,6 +25,7 @@ from penstock.core.records import Update, Write, unchanged_since
 from penstock.core.values import FieldPath
 from penstock.use_cases import staging
 from penstock.use_cases.context import Context, LostRace, Move, advance, held_of, load_batch
+from penstock.use_cases.following import Following, follow, keep, renewed
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.staging import Pack, Tampered
 
@@ -65,22 +69,26 @@ def promote_pack(ctx: Context, batch: Batch, number: int) -> Ledger | None:
 
 
 def _promote(ctx: Context, batch: Batch, pack: Pack, metering: Metering) -> Ledger | None:
-    if pack.ledger is not None or batch.status is not Status.APPLYING:
+    if pack.ledger is not None or batch.status is not Status.APPLYING or not _turn(ctx, batch, pack):
         return pack.ledger
     verify(batch, pack)
-    approved, refused = resolve(batch, pack)
-    if approved:
+    going, refused = resolve(batch, pack)
+    if going:
         _back_up(ctx, batch, pack)
-    drifted: list[str] = []
+    fallen: dict[str, str] = {}  # key → why, "" where somebody wrote to the record
+    stood: list[Followed] = []
     for _ in range(TRIES):
-        going = [change for change in approved if change.key not in set(drifted)]
+        placed = follow(ctx, pack, going)
+        fallen |= placed.fallen
+        going = [c for c in going if c.key not in fallen]
         try:
-            return _commit(ctx, batch, pack, going, refused, drifted, metering)
+            return _commit(ctx, batch, pack, placed, refused, fallen, stood, metering)
         except OutcomeUnknown:
             pass
         except Conflict:
-            moved = _moved(ctx, going)
-            drifted += [*moved, *_bound(ctx, pack, going, moved)]
+            going, moved, seen = _against(ctx, pack, going)
+            fallen |= dict.fromkeys(moved, "")
+            stood += seen
         pack = staging.load_pack(ctx, batch.id, pack.number)
         if pack.ledger is not None:
             return pack.ledger  # ours, applied before its answer was lost; or another instance's
@@ -126,15 +134,28 @@ def _commit(
     ctx: Context,
     batch: Batch,
     pack: Pack,
-    going: Sequence[Ready],
+    placed: Following,
     refused: Sequence[Ready],
-    drifted: Sequence[str],
+    fallen: Mapping[str, str],
+    stood: Sequence[Followed],
     metering: Metering,
 ) -> Ledger:
-    now = ctx.ports.now()
-    ledger = Ledger(now, ctx.ports.new_id(), len(going), tuple(c.key for c in refused), tuple(drifted))
+    now, going = ctx.ports.now(), placed.going
+    ledger = Ledger(
+        now,
+        ctx.ports.new_id(),
+        len(going),
+        tuple(c.key for c in refused),
+        tuple(fallen),
+        placed.counts,
+        placed.placed,
+        {key: why for key, why in fallen.items() if why},
+    )
+    if placed.followed or stood:
+        keep(ctx, batch, pack, ledger.attempt, [*stood, *placed.followed])
     stamp = stamp_of(batch, now)
     writes: list[Write] = [write_of(change, stamp) for change in going]
+    writes += [followed.write() for followed in placed.followed]
     assert pack.snapshot.update_time is not None
     purge_at = now.plus(ctx.pipeline.staging_retention.total_seconds())  # from now on: a rollback is planned from the ledger
     remembered = remembered_of(batch, pack, going, refused)
@@ -171,7 +192,21 @@ def _bound(ctx: Context, pack: Pack, changes: Sequence[Ready], moved: Sequence[s
     return found
 
 
-def _moved(ctx: Context, changes: Sequence[Ready]) -> list[str]:
-    """The keys whose production document is no longer what the change was planned against."""
+def _against(ctx: Context, pack: Pack, changes: Sequence[Ready]) -> tuple[list[Ready], list[str], list[Followed]]:
+    """Of changes of which some lost their precondition: those that can be made all the same, the keys of the others, and what
+    records store by now to which this batch itself wrote."""
     found = ctx.store.get([change.path for change in changes], select=())
-    return [c.key for c, now in zip(changes, found, strict=True) if now.update_time != c.planned_against]
+    moved = [c for c, now in zip(changes, found, strict=True) if now.update_time != c.planned_against]
+    again, stood = renewed(ctx, pack, moved)
+    anew = {c.key: c for c in again}
+    out = [c.key for c in moved if c.key not in anew]
+    out += _bound(ctx, pack, changes, out)
+    return [anew.get(c.key, c) for c in changes if c.key not in set(out)], out, stood
+
+
+def _turn(ctx: Context, batch: Batch, pack: Pack) -> bool:
+    """Whether a pack may be promoted yet: those of a tree one after the other, in the order in which they were planned."""
+    if ctx.pipeline.tree is None or pack.number == 0:
+        return True
+    before = ctx.store.get([layout.pack(batch.id, pack.number - 1)], select=(("state",),))[0]
+    return bool(before.fields.get("state") == "PROMOTED")

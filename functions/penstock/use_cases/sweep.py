@@ -28,6 +28,7 @@ from penstock.use_cases.lease import RESUMABLE_SECONDS
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.opening import open_review
 from penstock.use_cases.promote import frozen_until, start
+from penstock.use_cases.topics import CHECK, PROMOTE, send_packs
 
 ANCHOR_SECONDS = 86_400
 ORPHAN_SECONDS = 2 * 86_400  # far beyond what any instance of a run can last
@@ -98,7 +99,7 @@ def _check_on(ctx: Context, batch: str) -> str:
     if not waiting:
         effects.pay(ctx, open_review(ctx, batch))
         return "every pack was checked; the review was opened"
-    effects.send_packs(ctx, effects.CHECK, batch, waiting)
+    send_packs(ctx, CHECK, batch, waiting)
     return f"{len(waiting)} packs were sent to be checked again"
 
 
@@ -141,7 +142,10 @@ def resume_promotion(ctx: Context, batch: Batch) -> str:
     if not waiting:
         effects.pay(ctx, finish(ctx, batch.id))
         return "every pack was promoted; it was brought to its end"
-    effects.send_packs(ctx, effects.PROMOTE, batch.id, waiting)
+    if ctx.pipeline.tree:
+        send_packs(ctx, PROMOTE, batch.id, [min(waiting)])
+        return f"the first of {len(waiting)} packs that wait was sent to be promoted; it sends the next"
+    send_packs(ctx, PROMOTE, batch.id, waiting)
     return f"{len(waiting)} packs were sent to be promoted"
 
 

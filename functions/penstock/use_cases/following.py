@@ -1,0 +1,215 @@
+"""What a pack does to a tree beside its own changes: where its units come to lie as production stands now, and everything below a
+moved unit, which follows in the same commit."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from penstock.core import layout
+from penstock.core.changes import Action, Change, FieldDiff
+from penstock.core.declaration import Dependents, Entity
+from penstock.core.findings import listed
+from penstock.core.followers import Followed, encode_followed, following, places_in
+from penstock.core.limits import MAX_WRITES
+from penstock.core.packs import Ready
+from penstock.core.placing import Placing, asked, needed, place
+from penstock.core.plan import Batch
+from penstock.core.promotion import ready_of
+from penstock.core.records import Snapshot
+from penstock.core.rules.base import Below, Count
+from penstock.core.tree import is_below, joined
+from penstock.core.values import Data, FieldPath, dumps, get_in, set_in
+from penstock.use_cases.context import Context
+from penstock.use_cases.production import IN, chunks
+from penstock.use_cases.staging import Pack
+
+MAX_BYTES = 3_500_000  # of one commit: the emulator takes 4 MiB
+_OWN_WRITES = 2  # the pack, and what is not to be proposed again
+_AROUND = 80  # bytes of a write beside its names and values
+
+Held: TypeAlias = Mapping[Dependents, Sequence[Snapshot]]
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """`going`: the changes that can be made, ready to be written; `fallen`: why the others cannot; `followed`: what else is
+    written; `placed`: the paths that are others than planned, by key."""
+
+    going: Sequence[Ready]
+    fallen: Mapping[str, str] = field(default_factory=dict)
+    followed: Sequence[Followed] = ()
+    placed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return dict(Counter(f.kind for f in self.followed))
+
+
+def follow(ctx: Context, pack: Pack, going: Sequence[Ready]) -> Following:
+    """Look at production and place a pack's changes. Whoever commits the result while production is another by then loses."""
+    entity, fallen = ctx.pipeline.tree, dict[str, str]()
+    if entity is None or not any(c.place for c in going):
+        return Following(going)
+    assert entity.tree is not None
+    while True:
+        live = {s.path: s for s in ctx.store.get(paths, select=asked(entity.tree))} if (paths := needed(going)) else {}
+        placing = place(entity.tree, going, live)
+        out = {**placing.fallen, **_left_behind(ctx, entity, going)}
+        rest = [c for c in going if c.key not in out]
+        if not out:
+            held = _below(ctx, entity, placing)
+            out = _outgrown(ctx, rest, placing, held)
+        if not out:
+            return replace(_composed(ctx, pack, entity, rest, placing, held), fallen=fallen)
+        fallen |= out
+        going = [c for c in going if c.key not in out]
+
+
+def keep(ctx: Context, batch: Batch, pack: Pack, attempt: str, followed: Sequence[Followed]) -> None:
+    """What the documents that are to be written beside the changes stored before, durable before the commit."""
+    name = layout.followers_blob(ctx.id, batch.id, pack.number, attempt)
+    ctx.ports.blobs.write(name, encode_followed(followed), "application/gzip")
+
+
+def renewed(ctx: Context, pack: Pack, changes: Sequence[Ready]) -> tuple[list[Ready], list[Followed]]:
+    """Of changes whose records were written to since they were planned: those that can be made all the same, because the path is
+    all that is another now, which follows whatever is moved above; and what their records store."""
+    entity = ctx.pipeline.tree
+    updates = [c for c in changes if c.place and c.action is not Action.CREATE] if entity else []
+    if entity is None or entity.tree is None or not updates:
+        return [], []
+    planned = {c.key: c for c in pack.some({c.key for c in updates})}
+    units = places_in(entity, ctx.target.prefix)[0]
+    again, stood = [], []
+    for change, now in zip(updates, ctx.store.get([c.path for c in updates]), strict=True):
+        before, path = planned[change.key].before or {}, get_in(now.fields, units.path)
+        if now.update_time is None or not isinstance(path, str) or not _same_but(units.path, before, now.fields):
+            continue
+        again.append(change._replace(planned_against=now.update_time))
+        stands: Data = {}
+        set_in(stands, units.path, path)
+        stood.append(Followed(units.name, now.path, now.update_time, (units.path,), stands, stands))
+    return again, stood
+
+
+def _same_but(path: FieldPath, one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    name = path[0]
+    return dumps({k: v for k, v in one.items() if k != name}) == dumps({k: v for k, v in other.items() if k != name})
+
+
+def _below(ctx: Context, entity: Entity, placing: Placing) -> Held:
+    """What lies below the moved units, and of dependents what belongs to these themselves too."""
+    return {
+        of: [found for top in placing.moves.tops for found in _of_top(ctx, entity, of, top)]
+        for of in places_in(entity, ctx.target.prefix)
+    }
+
+
+def _of_top(ctx: Context, entity: Entity, of: Dependents, top: str) -> Iterator[Snapshot]:
+    select = (of.path, *of.chain)
+    if of.name != entity.name:
+        yield from ctx.store.scan(replace(Count(of.collection, of.path, top).query, select=select))
+    yield from ctx.store.scan(replace(Below(of.collection, of.path, top).query, select=select))
+
+
+def _left_behind(ctx: Context, entity: Entity, going: Sequence[Ready]) -> dict[str, str]:
+    """The removals after which something would hang under a unit that is gone: such as came since they were planned."""
+    removed = {c.path: c for c in going if c.place and c.place.step == "remove"}
+    if not removed:
+        return {}
+    paths = {path: c.place.path for path, c in removed.items() if c.place}
+    elsewhere = {c.path for c in going if c.place and c.place.step in ("move", "remove")}
+    left = attached(ctx, entity, paths, elsewhere)
+    told = {path: listed(f"{many:,} {name}" for name, many in of.items()) for path, of in left.items()}
+    return {removed[path].key: f"{what} hang under it by now" for path, what in told.items()}
+
+
+def attached(ctx: Context, entity: Entity, units: Mapping[str, str], but: Container[str]) -> dict[str, dict[str, int]]:
+    """What hangs directly under units (document → path): how many of each kind, by document. Units `but` these documents."""
+    assert entity.tree is not None
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    own, *others = places_in(entity, ctx.target.prefix)
+    parent = entity.tree.parent
+    ids = {document.rpartition("/")[2]: document for document in units}
+    by_path = {path: document for document, path in units.items()}
+    for some in chunks(list(ids), IN):
+        children = replace(Count(own.collection, parent, tuple(some)).query, select=(parent,))
+        for child in ctx.store.scan(children):
+            if child.path not in but:
+                found[ids[get_in(child.fields, parent)]][own.name] += 1
+    for of in others:
+        for some in chunks(list(by_path), IN):
+            if ctx.store.count(Count(of.collection, of.path, tuple(some)).query):
+                for path in some:
+                    if many := ctx.store.count(Count(of.collection, of.path, path).query):
+                        found[by_path[path]][of.name] = many
+    return {path: dict(of) for path, of in found.items()}
+
+
+def led_astray(ctx: Context, units: Sequence[Snapshot]) -> set[str]:
+    """The documents among these units whose stored path is not that of the unit that they hang under, and their own id."""
+    entity = ctx.pipeline.tree
+    there = {u.path: u for u in units if u.exists and entity and u.path.rpartition("/")[0] == ctx.collection(entity)}
+    if entity is None or entity.tree is None or not there:
+        return set()
+    parents = {path: get_in(u.fields, entity.tree.parent) for path, u in there.items()}
+    above = {f"{ctx.collection(entity)}/{id}" for id in parents.values() if id}
+    known = there | {s.path: s for s in ctx.store.get(sorted(above - set(there)), select=(entity.tree.path,))}
+    found = set()
+    for path, unit in there.items():
+        parent = known.get(f"{ctx.collection(entity)}/{parents[path]}")
+        upper = get_in(parent.fields, entity.tree.path) if parent else ""
+        if upper is None or get_in(unit.fields, entity.tree.path) != joined(upper, unit.id):
+            found.add(path)
+    return found
+
+
+def _outgrown(ctx: Context, going: Sequence[Ready], placing: Placing, held: Held) -> dict[str, str]:
+    """The moves below which there is more by now than one commit takes, the largest alone: the next look is at the others."""
+    writes = len(going) + _OWN_WRITES + sum(map(len, held.values()))
+    size = sum(len(b"".join(c.prepared)) + len(c.path) + _AROUND if c.prepared else _AROUND for c in going)
+    name = len(ctx.store.full_name(""))
+    size += sum(2 * len(dumps(s.fields)) + len(s.path) + name + _AROUND for some in held.values() for s in some)
+    if writes <= MAX_WRITES and size <= MAX_BYTES:
+        return {}
+    below: Counter[str] = Counter()
+    for of, some in held.items():
+        for found in some:
+            path = get_in(found.fields, of.path)
+            below[next(t for t in placing.moves.tops if path == t or is_below(path, t))] += 1
+    top, many = below.most_common(1)[0]
+    return {placing.moved[top]: f"{many:,} documents lie below it by now, and one commit does not take so many"}
+
+
+def _composed(ctx: Context, pack: Pack, entity: Entity, going: Sequence[Ready], placing: Placing, held: Held) -> Following:
+    by_document = {c.path: c for c in going}
+    along: list[Followed] = []
+    paths = dict(placing.paths)
+    for of, some in held.items():
+        for found in following(placing.moves, of, some):
+            change = by_document.get(found.document) if of.name == entity.name else None
+            if change is None:
+                along.append(found)
+            elif change.action is Action.UPDATE and change.key not in paths:
+                paths[change.key] = str(get_in(found.after, of.path))
+    other = {c.key: paths[c.key] for c in going if c.key in paths and (c.place is None or c.place.path != paths[c.key])}
+    if not other:
+        return Following(going, {}, along)
+    assert entity.tree is not None
+    made = {c.key: _with_path(c, entity.tree.path, other[c.key]) for c in pack.some(other)}
+    ready = [
+        ready_of(made[c.key], entity, ctx.store.prepare)._replace(planned_against=c.planned_against) if c.key in made else c
+        for c in going
+    ]
+    return Following(ready, {}, along, {key: path for key, path in other.items() if key in placing.paths})
+
+
+def _with_path(change: Change, field: FieldPath, path: str) -> Change:
+    """The change with the path that its unit gets, where that is another than was planned."""
+    after = dict(change.after or {})
+    set_in(after, field, path)
+    others = tuple(d for d in change.diff if d.path != field)
+    return replace(change, after=after, diff=(*others, FieldDiff(field, get_in(change.before or {}, field), path)))
