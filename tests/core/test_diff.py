@@ -237,18 +237,26 @@ def test_older_is_told_by_what_was_seen_before_and_by_what_production_was_brough
     shown = pole(record(lst_mod_dt="2025-06-28 10:00:00+02"))
     version, earlier, later = PIPELINE.version_of(POLES), shown.stamp.plus(-1), shown.stamp.plus(1)
     bare = stands("planned-poles/LAW.P.A007", {})
-    assert is_older(shown, bare, None, later, AT)
-    assert not is_older(shown, bare, None, shown.stamp, AT)
-    assert not is_older(shown, bare, None, earlier, AT)
-    assert is_older(shown, stands("planned-poles/LAW.P.A007", {"lastModifiedInOnemap": later}), version, earlier, AT)
+    (own,) = shown.sources
+    assert is_older(shown, bare, None, (later, own), AT)
+    assert not is_older(shown, bare, None, (shown.stamp, own), AT)
+    assert not is_older(shown, bare, None, (earlier, own), AT)
+    assert is_older(shown, stands("planned-poles/LAW.P.A007", {"lastModifiedInOnemap": later}), version, (earlier, own), AT)
     assert not is_older(shown, stands("planned-poles/LAW.P.A007", {"lastModifiedInOnemap": "later"}), version, None, AT)
+
+
+def test_of_records_changed_at_one_moment_the_last_by_id_counts_and_without_it_the_state_is_older():
+    shown = pole(record(lst_mod_dt="2025-06-28 10:00:00+02"))
+    bare = stands("planned-poles/LAW.P.A007", {})
+    assert is_older(shown, bare, None, (shown.stamp, shown.sources[-1] + "9"), AT)
+    assert not is_older(shown, bare, None, (shown.stamp, ""), AT)
 
 
 def test_a_stamp_from_the_future_makes_nothing_older():
     shown = pole(record(lst_mod_dt="2025-06-28 10:00:00+02"))
     wrong = Timestamp.parse("2099-01-01T00:00:00Z")
     assert not is_older(
-        shown, stands("planned-poles/LAW.P.A007", {"lastModifiedInOnemap": wrong}), ("lastModifiedInOnemap",), wrong, AT
+        shown, stands("planned-poles/LAW.P.A007", {"lastModifiedInOnemap": wrong}), ("lastModifiedInOnemap",), (wrong, "r1"), AT
     )
 
 

@@ -121,14 +121,16 @@ def _again(entity: Entity, production: Snapshot) -> list[FieldDiff]:
 
 
 def is_older(
-    projected: Projected, production: Snapshot, version: FieldPath | None, seen: Timestamp | None, at: Timestamp
+    projected: Projected, production: Snapshot, version: FieldPath | None, seen: tuple[Timestamp, str] | None, at: Timestamp
 ) -> bool:
-    """Whether the source shows an older state than it did (`seen`: the latest stamp that its records had), or than production
-    was brought up to (`version`: the target field that holds the stamp). A stamp far ahead of `at`, when it was read, is none."""
+    """Whether the source shows an older state than it did (`seen`: the latest stamp that its records had, and the id of the last
+    of those that had it), or than production was brought up to (`version`: the target field that holds the stamp). A stamp far
+    ahead of `at`, when it was read, is none."""
     limit = at.plus(AHEAD_SECONDS)
-    held = get_in(production.fields, version) if version is not None else None
-    pairs = (projected.stamp, seen), (projected.values.get(version) if version else None, held)
-    return any(isinstance(now, Timestamp) and isinstance(then, Timestamp) and now < then <= limit for now, then in pairs)
+    if projected.stamp is not None and seen is not None and (projected.stamp, projected.sources[-1]) < seen and seen[0] <= limit:
+        return True
+    now, held = (projected.values.get(version), get_in(production.fields, version)) if version is not None else (None, None)
+    return isinstance(now, Timestamp) and isinstance(held, Timestamp) and now < held <= limit
 
 
 def lapsed(entity: Entity, projected: Projected, production: Snapshot, declined: Mapping[str, str]) -> list[str]:

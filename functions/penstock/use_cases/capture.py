@@ -364,12 +364,12 @@ class Run:
             for draft in self.packer.add([change]):
                 self._stage(draft)
 
-    def _seen(self, entity: Entity, p: Projected) -> Timestamp | None:
-        """The latest moment at which these records were known to be changed."""
+    def _seen(self, entity: Entity, p: Projected) -> tuple[Timestamp, str] | None:
+        """The latest moment at which these records were known to be changed, and the last of those that were."""
         plan = next(look.plan for look in self.found.looks if look.plan.source.name == entity.source)
         before = manifest_of(self.ctx, self.target, self.found).of(entity.source)
-        stamps = (entry.stamp for id in p.sources if (entry := before.get(id)) is not None)
-        return max(filter(None, (plan.moment(stamp, self.at) for stamp in stamps)), default=None)
+        known = ((plan.moment(entry.stamp, self.at), id) for id in p.sources if (entry := before.get(id)) is not None)
+        return max(((moment, id) for moment, id in known if moment is not None), default=None)
 
     def _take_leave(
         self, look: Look, entities: Sequence[Entity], production: Production, declined: staging.DeclinedMap
