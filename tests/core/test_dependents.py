@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from penstock.core.changes import Change
-from penstock.core.choices import ACTIVE
+from penstock.core.choices import ACTIVE, OWN
 from penstock.core.rules import dependents, impact
 from penstock.core.values import Data
 from support.geography import PIPELINE, asked_of, custom, deactivated, judged, member, stored, unit, updated, with_rules
@@ -42,7 +42,7 @@ def test_a_unit_with_nothing_below_it_goes_without_a_word() -> None:
 
 
 def test_members_own_units_and_active_units_are_told_apart() -> None:
-    assert left([deactivated(D)], documents=TREE) == {"d": {"members": 3, dependents.OWN: 3, ACTIVE: 2}}
+    assert left([deactivated(D)], documents=TREE) == {"d": {"members": 3, OWN: 3, ACTIVE: 2}}
     (found,) = judged(ALONE, TREE, [deactivated(D)])
     assert "unit d would go, and in production 3 members, 3 units of the target's own and 2 active units hang" in found.text
     assert "only what is not official can be moved" in found.remedy
@@ -50,31 +50,31 @@ def test_members_own_units_and_active_units_are_told_apart() -> None:
 
 def test_what_goes_too_is_no_reason_and_speaks_for_itself() -> None:
     packs = [[deactivated(W), deactivated(T)], [deactivated(D)]]
-    assert left(*packs, documents=TREE) == {"w": {"members": 2, dependents.OWN: 2}, "d": {"members": 1, dependents.OWN: 1}}
+    assert left(*packs, documents=TREE) == {"w": {"members": 2, OWN: 2}, "d": {"members": 1, OWN: 1}}
     at_d = judged(ALONE, TREE, *packs)[-1]
     assert "(in all 3 members, 3 units of the target's own and 2 active units)" in at_d.text
     assert "of level 2" in at_d.remedy
 
 
 def test_what_moves_away_in_another_pack_is_not_left_behind() -> None:
-    assert left([moved(T, "p.e")], [deactivated(D)], documents=TREE) == {"d": {"members": 1, dependents.OWN: 1}}
+    assert left([moved(T, "p.e")], [deactivated(D)], documents=TREE) == {"d": {"members": 1, OWN: 1}}
     only = stored(P, Q, D, E, T, W, C)
     assert left([moved(T, "p.e")], [deactivated(D)], documents=only) == {}
 
 
 def test_what_moves_below_a_unit_that_goes_is_left_there() -> None:
-    assert left([moved(W, "p.e")], [deactivated(E)], documents=TREE) == {"e": {"members": 2, dependents.OWN: 2, ACTIVE: 1}}
-    assert left([moved(W, "p.d")], [deactivated(D)], documents=TREE) == {"d": {"members": 3, dependents.OWN: 3, ACTIVE: 2}}
+    assert left([moved(W, "p.e")], [deactivated(E)], documents=TREE) == {"e": {"members": 2, OWN: 2, ACTIVE: 1}}
+    assert left([moved(W, "p.d")], [deactivated(D)], documents=TREE) == {"d": {"members": 3, OWN: 3, ACTIVE: 2}}
 
 
 def test_a_unit_that_moves_and_goes_is_judged_too() -> None:
     change = updated(T, "move", parentId="e", path="p.e.t", active=False)
-    assert left([change], documents=TREE) == {"t": {"members": 2, dependents.OWN: 2, ACTIVE: 1}}
+    assert left([change], documents=TREE) == {"t": {"members": 2, OWN: 2, ACTIVE: 1}}
 
 
 def test_units_that_went_before_are_not_active_any_more_and_what_is_below_them_still_counts() -> None:
     documents = stored(P, D, unit("p.d.t", active=False), unit("p.d.t.w", active=False), C)
-    assert left([deactivated(D)], documents=documents) == {"d": {dependents.OWN: 1}}
+    assert left([deactivated(D)], documents=documents) == {"d": {OWN: 1}}
 
 
 def test_renames_and_new_units_ask_nothing() -> None:
@@ -137,7 +137,7 @@ def test_what_is_left_is_what_a_walk_over_parents_leaves(forest: list[Data], dat
     changes += [updated(official[id], "move", parentId=parents[id], path=path) for id, path in final.items()]
     expected: dict[str, Counter[str]] = {id: Counter() for id in going}
     things = [(path.split(".")[-1], "members") for path in at]
-    things += [(parents[id], dependents.OWN) for id in parents if id not in official]
+    things += [(parents[id], OWN) for id in parents if id not in official]
     things += [(parents[id], ACTIVE) for id in active if id not in going]
     for home, name in things:
         if gone := next((id for id in walk(home) if id in going), None):

@@ -19,7 +19,7 @@ from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, Move, advance, load_target
 
 from support import oracle
-from support.world import World
+from support.world import APPROVER, World
 
 FILE = Path(__file__).parent / "forest.yaml"
 UNITS = "geography"  # the collection
@@ -42,9 +42,15 @@ def member(id: str, path: str, **fields: Any) -> tuple[str, Data]:
     return id, {"unitPath": path, "name": f"Member {id}"} | chain | fields
 
 
-def grown(*, members: Iterable[tuple[str, Data]] = (), units: Iterable[tuple[str, Data]] = (), **given: Any) -> World:
+def grown(
+    *,
+    members: Iterable[tuple[str, Data]] = (),
+    units: Iterable[tuple[str, Data]] = (),
+    people: tuple[str, ...] = (APPROVER,),
+    **given: Any,
+) -> World:
     """np with two provinces, p1 with two districts and wards, one custom unit under a ward, and members here and there."""
-    world = World(FILE, people={"foresters": ("thandi@example.org",)}, **given)
+    world = World(FILE, people={"foresters": people}, **given)
     standing = [
         unit("np"),
         unit("p1", "np", path="np.p1"),
@@ -143,7 +149,9 @@ class Plan:
         ctx: Context = world.ctx
         target, at = load_target(ctx), ctx.ports.now()
         id = layout.batch_id(ctx.id, at, "sync")
-        new = Batch(id, ctx.pipeline.name, ctx.id, "sync", Status.CREATED, at, at, started_by)
+        new = Batch(
+            id, ctx.pipeline.name, ctx.id, "sync", Status.CREATED, at, at, started_by, approvals=ctx.pipeline.gate.approvals
+        )
         (held,) = advance(ctx, Move(Held(new, None, target.state.audit), Status.CREATED, started_by))
         drafts = self.drafts(per_pack)
         for draft in drafts:

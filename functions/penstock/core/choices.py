@@ -13,6 +13,7 @@ from penstock.core.plan import DEPENDENTS, Decision, Verdict
 
 CASCADE = "cascade"
 ACTIVE = "active units"  # the row of a finding's table with the active units that a batch does not take away
+OWN = "units of the target's own"
 EACH = "*"  # in place of a key: all that were given no word of their own
 _REASSIGN = "reassign:"
 _NOTHING = "Nothing was decided."

@@ -59,7 +59,8 @@ def places_in(entity: Entity, prefix: str = "") -> tuple[Dependents, ...]:
 @dataclass(frozen=True, slots=True)
 class Followed:
     """What is written of one document because of what it hangs under: `fields`, before and after. One that `after` lacks is
-    removed. `kind` is the name of its entity or of its dependents, `update_time` that of the state it was read in."""
+    removed. `kind` is the name of its entity or of its dependents, `update_time` that of the state it was read in. `by`: the key
+    of the change that leaves it behind, and `to` the unit that it moves to for that; "" where it follows a move."""
 
     kind: str
     document: str
@@ -67,6 +68,8 @@ class Followed:
     fields: tuple[FieldPath, ...]
     before: Data
     after: Data
+    by: str = ""
+    to: str = ""
 
     def write(self) -> Update:
         return Update(self.document, self.after, self.fields, unchanged_since(self.update_time))
@@ -114,7 +117,7 @@ def encode_followed(of: Iterable[Followed]) -> bytes:
 
 
 def _line(of: Followed) -> Data:
-    named = {"kind": of.kind, "path": of.document, "update_time": of.update_time}
+    named = {"kind": of.kind, "path": of.document, "update_time": of.update_time, "by": of.by, "to": of.to}
     return {**named, "fields": [list(field) for field in of.fields], "before": of.before, "after": of.after}
 
 
@@ -124,4 +127,5 @@ def decode_followed(content: bytes) -> list[Followed]:
 
 def _read(line: dict[str, Any]) -> Followed:
     fields = tuple(tuple(field) for field in line["fields"])
-    return Followed(line["kind"], line["path"], line["update_time"], fields, line["before"], line["after"])
+    before, after = line["before"], line["after"]
+    return Followed(line["kind"], line["path"], line["update_time"], fields, before, after, line["by"], line["to"])

@@ -4,25 +4,26 @@ moved unit, which follows in the same commit."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
 from penstock.core import layout
 from penstock.core.changes import Action, Change, FieldDiff
-from penstock.core.declaration import Dependents, Entity
+from penstock.core.declaration import Entity
 from penstock.core.findings import listed
 from penstock.core.followers import Followed, encode_followed, following, places_in
+from penstock.core.leaving import Held
 from penstock.core.limits import MAX_WRITES
 from penstock.core.packs import Ready
 from penstock.core.placing import Placing, asked, needed, place
 from penstock.core.plan import Batch
 from penstock.core.promotion import ready_of
 from penstock.core.records import Snapshot
-from penstock.core.rules.base import Below, Count
+from penstock.core.rules.base import Count
 from penstock.core.tree import is_below, joined
 from penstock.core.values import Data, FieldPath, dumps, get_in, set_in
 from penstock.use_cases.context import Context
+from penstock.use_cases.leaving import hanging, leaving
 from penstock.use_cases.production import IN, chunks
 from penstock.use_cases.staging import Pack
 
@@ -30,25 +31,24 @@ MAX_BYTES = 3_500_000  # of one commit: the emulator takes 4 MiB
 _OWN_WRITES = 2  # the pack, and what is not to be proposed again
 _AROUND = 80  # bytes of a write beside its names and values
 
-Held: TypeAlias = Mapping[Dependents, Sequence[Snapshot]]
-
 
 @dataclass(frozen=True, slots=True)
 class Following:
     """`going`: the changes that can be made, ready to be written; `fallen`: why the others cannot; `followed`: what else is
-    written; `placed`: the paths that are others than planned, by key."""
+    written; `placed`: the paths that are others than planned, by key; `declined`: what is not to be proposed again."""
 
     going: Sequence[Ready]
     fallen: Mapping[str, str] = field(default_factory=dict)
     followed: Sequence[Followed] = ()
     placed: Mapping[str, str] = field(default_factory=dict)
+    declined: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
         return dict(Counter(f.kind for f in self.followed))
 
 
-def follow(ctx: Context, pack: Pack, going: Sequence[Ready]) -> Following:
+def follow(ctx: Context, batch: Batch, pack: Pack, going: Sequence[Ready]) -> Following:
     """Look at production and place a pack's changes. Whoever commits the result while production is another by then loses."""
     entity, fallen = ctx.pipeline.tree, dict[str, str]()
     if entity is None or not any(c.place for c in going):
@@ -60,10 +60,13 @@ def follow(ctx: Context, pack: Pack, going: Sequence[Ready]) -> Following:
         out = {**placing.fallen, **_left_behind(ctx, entity, going)}
         rest = [c for c in going if c.key not in out]
         if not out:
-            held = _below(ctx, entity, placing)
-            out = _outgrown(ctx, rest, placing, held)
+            held, left = _below(ctx, entity, placing), leaving(ctx, batch, pack, entity, rest, placing)
+            out = dict(left.fallen) or _outgrown(ctx, rest, placing, held, left.followed)
         if not out:
-            return replace(_composed(ctx, pack, entity, rest, placing, held), fallen=fallen)
+            found = _composed(ctx, pack, entity, rest, placing, held)
+            theirs = {f.document for f in left.followed}
+            along = [*(f for f in found.followed if f.document not in theirs), *left.followed]
+            return replace(found, fallen=fallen, followed=along, declined=left.declined)
         fallen |= out
         going = [c for c in going if c.key not in out]
 
@@ -103,16 +106,9 @@ def _same_but(path: FieldPath, one: Mapping[str, object], other: Mapping[str, ob
 def _below(ctx: Context, entity: Entity, placing: Placing) -> Held:
     """What lies below the moved units, and of dependents what belongs to these themselves too."""
     return {
-        of: [found for top in placing.moves.tops for found in _of_top(ctx, entity, of, top)]
+        of: [found for top in placing.moves.tops for found in hanging(ctx, entity, of, top)]
         for of in places_in(entity, ctx.target.prefix)
     }
-
-
-def _of_top(ctx: Context, entity: Entity, of: Dependents, top: str) -> Iterator[Snapshot]:
-    select = (of.path, *of.chain)
-    if of.name != entity.name:
-        yield from ctx.store.scan(replace(Count(of.collection, of.path, top).query, select=select))
-    yield from ctx.store.scan(replace(Below(of.collection, of.path, top).query, select=select))
 
 
 def _left_behind(ctx: Context, entity: Entity, going: Sequence[Ready]) -> dict[str, str]:
@@ -167,21 +163,24 @@ def led_astray(ctx: Context, units: Sequence[Snapshot]) -> set[str]:
     return found
 
 
-def _outgrown(ctx: Context, going: Sequence[Ready], placing: Placing, held: Held) -> dict[str, str]:
-    """The moves below which there is more by now than one commit takes, the largest alone: the next look is at the others."""
-    writes = len(going) + _OWN_WRITES + sum(map(len, held.values()))
+def _outgrown(ctx: Context, going: Sequence[Ready], placing: Placing, held: Held, left: Sequence[Followed]) -> dict[str, str]:
+    """The moves below which there is more by now than one commit takes, and the units that leave more, the largest alone: the
+    next look is at the others."""
+    writes = len(going) + _OWN_WRITES + sum(map(len, held.values())) + len(left)
     size = sum(len(b"".join(c.prepared)) + len(c.path) + _AROUND if c.prepared else _AROUND for c in going)
     name = len(ctx.store.full_name(""))
     size += sum(2 * len(dumps(s.fields)) + len(s.path) + name + _AROUND for some in held.values() for s in some)
+    size += sum(len(dumps(f.after)) + len(f.document) + name + _AROUND for f in left)
     if writes <= MAX_WRITES and size <= MAX_BYTES:
         return {}
-    below: Counter[str] = Counter()
+    below = Counter(f.by for f in left)
     for of, some in held.items():
         for found in some:
             path = get_in(found.fields, of.path)
-            below[next(t for t in placing.moves.tops if path == t or is_below(path, t))] += 1
-    top, many = below.most_common(1)[0]
-    return {placing.moved[top]: f"{many:,} documents lie below it by now, and one commit does not take so many"}
+            top = next(t for t in placing.moves.tops if path == t or is_below(path, t))
+            below[placing.moved[top]] += 1
+    key, many = below.most_common(1)[0]
+    return {key: f"{many:,} documents lie below it by now, and one commit does not take so many"}
 
 
 def _composed(ctx: Context, pack: Pack, entity: Entity, going: Sequence[Ready], placing: Placing, held: Held) -> Following:

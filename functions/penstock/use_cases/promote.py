@@ -78,7 +78,7 @@ def _promote(ctx: Context, batch: Batch, pack: Pack, metering: Metering) -> Ledg
     fallen: dict[str, str] = {}  # key → why, "" where somebody wrote to the record
     stood: list[Followed] = []
     for _ in range(TRIES):
-        placed = follow(ctx, pack, going)
+        placed = follow(ctx, batch, pack, going)
         fallen |= placed.fallen
         going = [c for c in going if c.key not in fallen]
         try:
@@ -158,7 +158,7 @@ def _commit(
     writes += [followed.write() for followed in placed.followed]
     assert pack.snapshot.update_time is not None
     purge_at = now.plus(ctx.pipeline.staging_retention.total_seconds())  # from now on: a rollback is planned from the ledger
-    remembered = remembered_of(batch, pack, going, refused)
+    remembered = {**remembered_of(batch, pack, going, refused), **placed.declined}
     if remembered:
         writes.append(staging.remember(ctx, batch.id, pack.number, remembered))
     cost = metering.with_commit(writes) + Cost(writes=1)

@@ -4,22 +4,21 @@ pipeline with a tree has this rule, named or not."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from penstock.core.changes import Change, Finding
-from penstock.core.choices import ACTIVE
+from penstock.core.choices import ACTIVE, OWN
 from penstock.core.declaration import Pipeline
 from penstock.core.findings import listed, title
-from penstock.core.leaving import is_active, takes_away
+from penstock.core.leaving import is_active, nearest, takes_away
 from penstock.core.plan import DEPENDENTS
-from penstock.core.rules.base import BatchRule, Below, Judgement, Lookup, View
+from penstock.core.rules.base import BatchRule, Below, Count, Judgement, View
 from penstock.core.rules.standing import Unit, asking, at, children, dependents_below, unit_of, units_below
-from penstock.core.tree import DOT, place_of, with_beginning
+from penstock.core.tree import place_of, with_beginning
 
 NAME = DEPENDENTS
-OWN = "units of the target's own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def _inactive(view: View, change: Change, unit: Unit) -> Below | None:
     return Below(unit.collection, unit.tree.path, unit.path, (unit.tree.own, (off.field, off.value))) if off else None
 
 
-def lookups(view: View, _settings: Settings, changes: Sequence[Change]) -> Iterable[Lookup]:
+def lookups(view: View, _settings: Settings, changes: Sequence[Change]) -> Iterable[Count | Below]:
     moving = list(_moving(view, changes))
     yield from asking(view, ((unit, [*at(view, unit).values(), children(unit)]) for _, unit in moving))
     for change, unit in moving:
@@ -84,30 +83,22 @@ def judge(_pipeline: Pipeline, _settings: Settings, gathered: Sequence[Any], _to
     rows = {row["path"]: row for pack in gathered for row in pack}
     own = {path: Counter(row["held"]) for path, row in rows.items()}  # what hangs below a unit and below no other of the rows
     for path, row in rows.items():
-        if (above := _nearest(rows, path)) is not None:
+        if (above := nearest(rows, path)) is not None:
             own[above].subtract({**row["held"], ACTIVE: row["held"][ACTIVE] + row["active"]})
     ends = _ends(rows)
     going = {ends[path]: path for path, row in rows.items() if row["goes"]}
     for path, row in rows.items():
-        if not row["goes"] and (home := _nearest(going, ends[path])) is not None:
+        if not row["goes"] and (home := nearest(going, ends[path])) is not None:
             own[going[home]].update({**own[path], ACTIVE: own[path][ACTIVE] + row["active"]})
     found = (_finding(row, +own[path]) for path, row in rows.items() if row["goes"])
     return Judgement(tuple(finding for finding in found if finding.table))
-
-
-def _nearest(among: Container[str], path: str) -> str | None:
-    """The nearest of the paths that lies strictly above."""
-    above = path.rpartition(DOT)[0]
-    while above and above not in among:
-        above = above.rpartition(DOT)[0]
-    return above or None
 
 
 def _ends(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Where each of the paths leads once all moves are made."""
     ends: dict[str, str] = {}
     for path in sorted(rows, key=len):
-        above = _nearest(rows, path)
+        above = nearest(rows, path)
         ends[path] = rows[path]["to"] or (with_beginning(path, above, ends[above]) if above is not None else path)
     return ends
 

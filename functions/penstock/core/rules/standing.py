@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from penstock.core.changes import Action, Change
 from penstock.core.declaration import Tree
-from penstock.core.rules.base import Below, Count, Lookup, View
+from penstock.core.rules.base import Below, Count, View
 from penstock.core.tree import place_of
 from penstock.core.values import FieldPath, get_in
 
@@ -58,7 +58,7 @@ def units_below(unit: Unit, *, official: bool = False) -> Below:
     return Below(unit.collection, tree.path, unit.path, (tree.own,) if official else ())
 
 
-def asking(view: View, of: Iterable[tuple[Unit, Sequence[Count]]]) -> Iterator[Lookup]:
+def asking(view: View, of: Iterable[tuple[Unit, Sequence[Count]]]) -> Iterator[Count]:
     """Leaves seldom have anything at or below them, so they are asked about many at once, and one by one only where there is
     something; what was not asked one by one then is nothing."""
     together: dict[tuple[str, FieldPath], list[Count]] = {}

@@ -1,0 +1,194 @@
+"""What becomes of what hangs below the units that go with a pack, as production stands when it is promoted: it goes along or
+moves, as was chosen, in the same commit. A unit that nothing was chosen for, and that leaves something, falls out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from penstock.core import choices
+from penstock.core.changes import Change
+from penstock.core.declaration import Dependents, Entity
+from penstock.core.diff import content_fingerprint, value_fingerprint, with_value
+from penstock.core.followers import Followed, followed, places_in
+from penstock.core.layout import STAMP
+from penstock.core.leaving import Goer, Held, Home, Left, leave, takes_away, why_no_home
+from penstock.core.packs import Ready
+from penstock.core.placing import Placing
+from penstock.core.plan import Batch
+from penstock.core.records import Snapshot
+from penstock.core.rules import dependents
+from penstock.core.rules.base import Answer, Below, Count, Lookup, View
+from penstock.core.tree import is_below
+from penstock.core.values import Data, FieldPath, dotted, get_in
+from penstock.use_cases.context import Context
+from penstock.use_cases.staging import Pack
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """`followed`: what is written of what units leave; `fallen`: why units cannot go after all, by key; `declined`: what is not
+    to be proposed again of official units that went along."""
+
+    followed: Sequence[Followed] = ()
+    fallen: Mapping[str, str] = field(default_factory=dict)
+    declined: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """A unit that goes: its change as planned, and as production holds it."""
+
+    ready: Ready
+    change: Change
+    path: str  # as production holds it
+    choice: str
+
+
+def leaving(ctx: Context, batch: Batch, pack: Pack, entity: Entity, going: Sequence[Ready], placing: Placing) -> Leaving:
+    """Read what is left and place it. `placing`: where the pack's own moves lead."""
+    standing = _standing(ctx, entity, pack, going)
+    units = _units(batch, entity, standing)
+    if not units:
+        return Leaving()
+    found = _found(ctx, [change for _, change in standing])
+    looked = [u for u in units if u.choice or u.ready.key in found]
+    if not looked:
+        return Leaving()
+    homes, fallen = _homes(ctx, entity, pack, going, placing, units)
+    below = _below(ctx, entity, [u.path for u in looked])
+    goers = [Goer(u.ready.key, placing.moves.after(u.path), u.choice, homes.get(u.ready.key)) for u in units]
+    decided = {placing.moves.after(path) for path in _went_before(batch, entity, below)}
+    left = leave(entity, goers, decided, below, placing.moves.after)
+    written = {c.path for c in going}
+    fallen |= {u.ready.key: why for u in units if u.ready.key not in fallen and (why := _why_not(u, left[u.ready.key], written))}
+    if fallen:
+        return Leaving((), fallen)
+    return _along(ctx, entity, below, left)
+
+
+def _standing(ctx: Context, entity: Entity, pack: Pack, going: Sequence[Ready]) -> list[tuple[Ready, Change]]:
+    """The units of a pack that go or move, with what they store now: that is what was planned, unless they were read anew."""
+    off = entity.deactivate
+    ready = {c.key: c for c in going if c.place and c.place.step in ("move", "deactivate")}
+    planned = [c for c in pack.some(ready) if c.before is not None] if ready and off else []
+    anew = [c.path for c in planned if ready[c.key].planned_against != c.planned_against]
+    live = {s.path: s for s in ctx.store.get(anew)} if anew else {}
+    return [(ready[c.key], replace(c, before=live[c.path].data) if c.path in live else c) for c in planned]
+
+
+def _units(batch: Batch, entity: Entity, standing: Sequence[tuple[Ready, Change]]) -> list[_Unit]:
+    assert entity.tree is not None
+    chosen, found = choices.chosen(batch.decisions), []
+    for ready, change in standing:
+        path = get_in(change.before or {}, entity.tree.path)
+        if takes_away(entity, change) and isinstance(path, str) and path:
+            found.append(_Unit(ready, change, path, chosen.get(change.key, "")))
+    return found
+
+
+def _found(ctx: Context, changes: Sequence[Change]) -> set[str]:
+    """The keys of the units that would leave something, by the rule that the review went by. Counted: where there is nothing, as
+    there seldom is, nothing is read."""
+    rule, answers = dependents.Settings(), dict[Lookup, Answer]()
+    view = View(ctx.pipeline, ctx.target.prefix, answers, {c.path: c for c in changes})
+
+    def count(asked: Count | Below) -> int:
+        return ctx.store.count(asked.query)
+
+    while asked := [a for a in dict.fromkeys(dependents.lookups(view, rule, changes)) if a not in answers]:
+        answers |= zip(asked, ctx.ports.each(count, asked), strict=True)
+    gathered = dependents.gather(view, rule, changes)
+    return {finding.key for finding in dependents.judge(ctx.pipeline, rule, [gathered], {}).findings}
+
+
+def _homes(
+    ctx: Context, entity: Entity, pack: Pack, going: Sequence[Ready], placing: Placing, units: Sequence[_Unit]
+) -> tuple[dict[str, Home], dict[str, str]]:
+    """Where what hangs below units moves to, by key; and why it cannot, where it cannot."""
+    assert entity.tree is not None
+    named = {u.ready.key: other for u in units if (other := choices.other_of(u.choice)) is not None}
+    if not named:
+        return {}, {}
+    documents = {id: f"{ctx.collection(entity)}/{id}" for id in named.values()}
+    new = {c.path: c for c in pack.some({c.key for c in going if c.path in documents.values()})}
+    live = {s.path: s for s in ctx.store.get(sorted(documents.values()))}
+    gone = {u.ready.path for u in units}
+    homes: dict[str, Home] = {}
+    fallen: dict[str, str] = {}
+    for u in units:
+        id = named.get(u.ready.key)
+        if id is None:
+            continue
+        document = documents[id]
+        created = new[document] if document in new and not live[document].exists else None
+        data: Data = (created.after or {}) if created else live[document].fields
+        assert u.ready.place is not None
+        why = why_no_home(entity, data, u.ready.place.level, u.path) if data else "is not there"
+        if why or document in gone:
+            fallen[u.ready.key] = f"what hangs below it was to move to {id}, which {why or 'goes too'}"
+            continue
+        path = placing.paths[created.key] if created else placing.moves.after(str(get_in(data, entity.tree.path)))
+        homes[u.ready.key] = Home(id, path)
+    return homes, fallen
+
+
+def hanging(ctx: Context, entity: Entity, of: Dependents, top: str, also: tuple[FieldPath, ...] = ()) -> Iterator[Snapshot]:
+    """What stores a path below `top`, and of dependents what belongs to that unit itself too; with the fields of `also`."""
+    select = (of.path, *of.chain, *also)
+    if of.name != entity.name:
+        yield from ctx.store.scan(replace(Count(of.collection, of.path, top).query, select=select))
+    yield from ctx.store.scan(replace(Below(of.collection, of.path, top).query, select=select))
+
+
+def _below(ctx: Context, entity: Entity, paths: Sequence[str]) -> Held:
+    assert entity.tree is not None
+    tree, off = entity.tree, entity.deactivate
+    also: tuple[FieldPath, ...] = (tree.parent, tree.own[0], entity.key, (STAMP, "batch"), *([off.field] if off else []))
+    tops = [path for path in paths if not any(is_below(path, other) for other in paths)]
+    return {
+        of: [found for top in tops for found in hanging(ctx, entity, of, top, also if of.name == entity.name else ())]
+        for of in places_in(entity, ctx.target.prefix)
+    }
+
+
+def _went_before(batch: Batch, entity: Entity, below: Held) -> list[str]:
+    """The paths of units that an earlier pack of this batch took away: what is left below them was decided with them."""
+    assert entity.tree is not None
+    off, path = entity.deactivate, entity.tree.path
+    units = next((some for of, some in below.items() if of.name == entity.name), ())
+    mine = (u.fields for u in units if get_in(u.fields, (STAMP, "batch")) == batch.id)
+    return [str(get_in(data, path)) for data in mine if off and get_in(data, off.field) == off.value]
+
+
+def _why_not(unit: _Unit, left: Left, written: set[str]) -> str:
+    """Why a unit cannot go as production stands; "" where it can."""
+    if not unit.choice and left.counts:
+        return f"{left.told} hang at or below it by now, and nobody said what becomes of them"
+    active = left.counts[choices.ACTIVE]
+    if active and choices.other_of(unit.choice) is not None:
+        return f"{active:,} active units lie below it by now; only what is not official can be moved"
+    if both := [f.document for f in left.followed if f.document in written]:
+        return f"{both[0]}, below it, is written by another change of the same pack"
+    return ""
+
+
+def _along(ctx: Context, entity: Entity, below: Held, left: Mapping[str, Left]) -> Leaving:
+    """What is written of what is left. Official units that go along are not taken for edited by hand, and do not come back with
+    the next full run while the source stays as it is."""
+    off, taken = entity.deactivate, [s.path for some in left.values() for s in some.taken]
+    wrote = {f.document: f for some in left.values() for f in some.followed}
+    declined: dict[str, Mapping[str, str]] = {}
+    of = next(of for of in below if of.name == entity.name)
+    for now in ctx.store.get(taken) if taken and off else ():
+        assert off is not None
+        before = wrote[now.path]
+        path = str(get_in(before.after, of.path) or get_in(now.fields, of.path))
+        content = content_fingerprint(entity, with_value(now.fields, off.field, off.value))
+        found = followed(of, now, path, {off.field: off.value, (STAMP, "content"): content})
+        assert found is not None
+        wrote[now.path] = replace(found, by=before.by)
+        if any(f.target == off.field for f in entity.fields):
+            key = f"{entity.name}/{get_in(now.fields, entity.key)}"
+            declined[key] = {dotted(off.field): value_fingerprint(get_in(now.fields, off.field))}
+    return Leaving(tuple(wrote.values()), {}, declined)
