@@ -269,7 +269,7 @@ def one_person_under_two_addresses_gives_both_approvals(lab: Lab) -> object:
 # what ---------------------------------------------------------------------------------------------------------------------------
 
 
-incomplete = replaced("penstock.use_cases.decide.demand_complete", lambda *_: None)
+incomplete = replaced("penstock.use_cases.choosing.demand_complete", lambda *_: None)
 
 
 @attack(SECTION, guard="every named change is in the batch", without=incomplete)
