@@ -67,7 +67,7 @@ BEYOND: dict[str, tuple[tuple[str, ...], Callable[[Context], Any]]] = {
     "a prior image read": (EVERYBODY, lambda c: c.ports.blobs.read("backups/there")),
     "a prior image stored": (("check", "dead_letter"), lambda c: c.ports.blobs.write("backups/x", b"", "x/y")),
     "a promotion asked for": (
-        ("capture", "check", "promote", "dead_letter"),
+        ("capture", "check", "dead_letter"),
         lambda c: c.ports.publisher.publish(topics.PROMOTE, [{}]),
     ),
 }
