@@ -319,6 +319,31 @@ def test_a_record_read_back_may_have_been_moved_since_and_a_wrong_path_is_found(
     assert (back.verified, back.edited) == (0, 1)
 
 
+@pytest.mark.parametrize(("come", "drifted"), [(1, 0), (2, 1)])
+def test_a_move_that_touches_more_than_was_approved_falls_out_beyond_the_tolerance(come: int, drifted: int) -> None:
+    """The rule's tolerance is a half: two members were shown, three may be, four are too many."""
+    world = grown()
+    batch = Plan(world).create("w9", "d1").move("d1", "p2").stage()
+    assert "impact" in world.batch(batch.id).findings
+    world.put(world.production, "members", [member(f"n{n}", "np.p1.d1.w2") for n in range(come)])
+    world.approve("approve")
+    assert world.batch(batch.id).drifted == drifted
+    assert faults(world) == []
+    if drifted:
+        assert ledger(world, batch).why == {
+            "units/d1": "it touches more than was approved: 2 members were approved, and there are 4"
+        }
+
+
+def test_a_deactivation_is_held_to_what_was_approved_too() -> None:
+    world = grown()
+    batch = Plan(world).update("w2", active=False).stage()
+    world.put(world.production, "members", [member("n", "np.p1.d1.w2")])
+    world.approve("approve")
+    assert world.batch(batch.id).drifted == 1
+    assert units(world)["w2"]["active"] is True
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 6))
 def test_any_moves_in_any_packs_leave_paths_that_the_parents_say(seed: int, per_pack: int) -> None:

@@ -27,6 +27,7 @@ from penstock.use_cases import staging
 from penstock.use_cases.context import Context, LostRace, Move, advance, held_of, load_batch
 from penstock.use_cases.following import Following, follow, keep, renewed
 from penstock.use_cases.metering import Metering
+from penstock.use_cases.rechecking import grown
 from penstock.use_cases.staging import Pack, Tampered
 
 TRIES = 8
@@ -78,6 +79,8 @@ def _promote(ctx: Context, batch: Batch, pack: Pack, metering: Metering) -> Ledg
     fallen: dict[str, str] = {}  # key → why, "" where somebody wrote to the record
     stood: list[Followed] = []
     for _ in range(TRIES):
+        fallen |= grown(ctx, pack, going)
+        going = [c for c in going if c.key not in fallen]
         placed = follow(ctx, batch, pack, going)
         fallen |= placed.fallen
         going = [c for c in going if c.key not in fallen]
