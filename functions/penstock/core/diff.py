@@ -17,7 +17,7 @@ from penstock.core.records import Snapshot
 from penstock.core.values import Data, FieldPath, Timestamp, Value, dotted, dumps, get_in, set_in
 from penstock.core.watermark import AHEAD_SECONDS
 
-_GONE: Any = object()  # null is a value
+TAKEN_OUT: Any = object()  # in place of a value: null is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,20 +194,20 @@ def result_of(change: Change, stamp: Data | None) -> Data:
         return {}
     result: Data = (change.after if change.action is Action.CREATE else change.before) or {}
     for d in change.diff if change.action is Action.UPDATE else ():
-        result = with_value(result, d.path, get_in(change.after or {}, d.path, _GONE))
+        result = with_value(result, d.path, get_in(change.after or {}, d.path, TAKEN_OUT))
     return result if stamp is None else {**result, STAMP: stamp}
 
 
 def with_value(data: Data, path: FieldPath, value: Value) -> Data:
-    """The map with one value put in, or taken out; only the maps on the way are copied."""
+    """The map with one value put in, or `TAKEN_OUT`; only the maps on the way are copied."""
     changed, name = dict(data), path[0]
     if len(path) == 1:
-        if value is _GONE:
+        if value is TAKEN_OUT:
             changed.pop(name, None)
         else:
             changed[name] = value
         return changed
     inner = data.get(name)
-    if isinstance(inner, dict) or value is not _GONE:
+    if isinstance(inner, dict) or value is not TAKEN_OUT:
         changed[name] = with_value(inner if isinstance(inner, dict) else {}, path[1:], value)
     return changed

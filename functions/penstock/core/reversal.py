@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from penstock.core.changes import Action, Change, FieldDiff
 from penstock.core.comparison import identical
-from penstock.core.declaration import Entity
-from penstock.core.diff import changed_by_hand, content_fingerprint, value_fingerprint
+from penstock.core.declaration import Entity, Tree
+from penstock.core.diff import TAKEN_OUT, changed_by_hand, content_fingerprint, value_fingerprint, with_value
 from penstock.core.later_edits import told
 from penstock.core.layout import STAMP
 from penstock.core.promotion import promoted, refusal
@@ -68,6 +68,8 @@ def reverse(batch: str, change: Change, stamp: Data, entity: Entity, now: Snapsh
     """Take back a change that `batch` promoted with this stamp, as far as it is chosen. A record that nobody else wrote to gets
     exactly its prior image. What was edited since is kept, unless the choice is to overwrite."""
     was, made = change.before, None if change.action is Action.DELETE else promoted(change, entity, stamp)
+    if entity.tree and now.exists:  # its path is worked out: it follows whatever is moved above, and that edits nothing
+        was, made = (_at_path_of(now, entity.tree, data) for data in (was, made))
     if made is None or not now.exists:
         return _whole(batch, change, entity, made, now, choice)
     chosen = replace(choice, fields=_with_partners(entity, choice))
@@ -91,6 +93,10 @@ def reverse(batch: str, change: Change, stamp: Data, entity: Entity, now: Snapsh
     back = mine and dumps(whole.run(entity, *map(_unstamped, (was or {}, made, now.fields)))) == dumps(merged)
     result = _stamped(entity, merged, now, was or {}, back=back)
     return _with_change(batch, found, entity, Action.UPDATE, now, result, choice)
+
+
+def _at_path_of(now: Snapshot, tree: Tree, data: Data | None) -> Data | None:
+    return None if data is None else with_value(data, tree.path, get_in(now.fields, tree.path, TAKEN_OUT))
 
 
 def _whole(batch: str, change: Change, entity: Entity, made: Data | None, now: Snapshot, choice: Choice) -> Reversal:
@@ -169,7 +175,15 @@ def _with_partners(entity: Entity, choice: Choice) -> tuple[FieldPath, ...]:
     """A place is one thing: whoever takes back its latitude takes back its longitude."""
     if not choice.fields:
         return ()
-    return (*choice.fields, *(p for f in entity.fields if (p := f.compare.partner) and choice.takes(f.target)))
+    return (*choice.fields, *(partner for field, partner in _partners(entity).items() if choice.takes(field)))
+
+
+def _partners(entity: Entity) -> dict[FieldPath, FieldPath]:
+    """Fields that go back together or not at all: the halves of a place, and the two names of what a unit hangs under."""
+    found = {f.target: f.compare.partner for f in entity.fields if f.compare.partner}
+    if entity.tree and entity.parent:
+        found |= {entity.parent.field: entity.tree.parent, entity.tree.parent: entity.parent.field}
+    return found
 
 
 class _Merge:
@@ -182,7 +196,7 @@ class _Merge:
         self.held: set[FieldPath] = set()  # taken for edited, because the other half of the place was
 
     def run(self, entity: Entity, was: Data, made: Data, now: Data) -> Data:
-        partners = {f.target: f.compare.partner for f in entity.fields if f.compare.partner}
+        partners = _partners(entity)
         while True:
             self.states, self.others = [], []
             names = sorted({*was, *made, *now})

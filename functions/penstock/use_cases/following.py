@@ -19,9 +19,9 @@ from penstock.core.placing import Placing, asked, needed, place
 from penstock.core.plan import Batch
 from penstock.core.promotion import ready_of
 from penstock.core.records import Snapshot
-from penstock.core.rules.base import Count
+from penstock.core.rules.base import Below, Count
 from penstock.core.tree import is_below, joined
-from penstock.core.values import Data, FieldPath, dumps, get_in, set_in
+from penstock.core.values import Data, FieldPath, Timestamp, dumps, get_in, set_in
 from penstock.use_cases.context import Context
 from penstock.use_cases.leaving import hanging, leaving
 from penstock.use_cases.production import IN, chunks
@@ -109,6 +109,16 @@ def _below(ctx: Context, entity: Entity, placing: Placing) -> Held:
         of: [found for top in placing.moves.tops for found in hanging(ctx, entity, of, top)]
         for of in places_in(entity, ctx.target.prefix)
     }
+
+
+def count_below(ctx: Context, entity: Entity, path: str, at: Timestamp | None = None) -> dict[str, int]:
+    """How many documents would follow a unit that is moved: of the tree, and of each kind of dependents."""
+    found = {}
+    for of in places_in(entity, ctx.target.prefix):
+        found[of.name] = ctx.store.count(Below(of.collection, of.path, path).query, at)
+        if of.name != entity.name:
+            found[of.name] += ctx.store.count(Count(of.collection, of.path, path).query, at)
+    return found
 
 
 def _left_behind(ctx: Context, entity: Entity, going: Sequence[Ready]) -> dict[str, str]:

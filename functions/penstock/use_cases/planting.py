@@ -13,11 +13,10 @@ from penstock.core.declaration import Entity
 from penstock.core.diff import Declined, Older
 from penstock.core.packs import PACK_WRITES
 from penstock.core.projection import Projected
-from penstock.core.records import Query, Where
-from penstock.core.tree import below, place_of
+from penstock.core.tree import place_of
 from penstock.core.tree_plan import Kept, News, Planting, named_above, path_of, place_now, refusals
-from penstock.core.values import FieldPath
 from penstock.use_cases.context import Context
+from penstock.use_cases.following import count_below
 from penstock.use_cases.production import Match, Production
 from penstock.use_cases.proposing import Found
 from penstock.use_cases.staging import DeclinedMap
@@ -112,22 +111,9 @@ def _count_below(ctx: Context, run: Found, entity: Entity, paths: Mapping[str, s
     assert tree is not None
     if not paths:
         return {}
-
-    def of(path: str) -> dict[str, int]:
-        found = {entity.name: _count(ctx, ctx.collection(entity), tree.path, below(path), run)}
-        for d in tree.dependents:
-            collection = ctx.target.prefix + d.collection
-            at_it = ctx.store.count(Query(collection, (Where(d.path, "==", path),)), run.at)
-            found[d.name] = at_it + _count(ctx, collection, d.path, below(path), run)
-        return found
-
     run.foreseen += Cost(reads=len(paths) * (1 + 2 * len(tree.dependents)))
-    return dict(zip(paths, ctx.ports.each(of, paths.values()), strict=True))
-
-
-def _count(ctx: Context, collection: str, field: FieldPath, between: tuple[str, str], run: Found) -> int:
-    low, high = between
-    return ctx.store.count(Query(collection, (Where(field, ">=", low), Where(field, "<", high)), field), run.at)
+    counted = ctx.ports.each(lambda path: count_below(ctx, entity, path, run.at), paths.values())
+    return dict(zip(paths, counted, strict=True))
 
 
 def _with_below(outcome: Planned, counted: Mapping[str, int] | None) -> Planned:

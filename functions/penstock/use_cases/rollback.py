@@ -20,13 +20,17 @@ from penstock.core.packs import MAX_CHANGES, Draft, Packer
 from penstock.core.plan import Batch
 from penstock.core.promotion import stamp_of
 from penstock.core.records import Query, Set, Where
+from penstock.core.replanting import needed, replanted
 from penstock.core.reversal import Choice, Reversal, reverse
 from penstock.core.rules.base import proposed
+from penstock.core.tree import place_of
 from penstock.core.values import FieldPath, dotted, get_in
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, Move, advance, find_replaceable, load_batch, load_target
+from penstock.use_cases.following import attached, count_below
 from penstock.use_cases.foreseeing import after_capture, staged
 from penstock.use_cases.metering import Metering
+from penstock.use_cases.planting import in_order
 from penstock.use_cases.production import IN, chunks
 from penstock.use_cases.promote import resolve, verify
 from penstock.use_cases.staging import Pack
@@ -40,7 +44,7 @@ def preview(ctx: Context, batch: str, choice: Choice = WHOLE) -> list[Reversal]:
     `plan_rollback`, but where nothing is left to take back: then it tells why not, record by record."""
     undone = load_batch(ctx, batch).batch
     _admit(ctx, undone, choice)
-    return list(_reversals(ctx, undone, choice))
+    return _found(ctx, undone, choice)
 
 
 def plan_rollback(ctx: Context, batch: str, by: str, choice: Choice = WHOLE) -> tuple[Batch, tuple[Set, ...]]:
@@ -68,8 +72,8 @@ def plan_rollback(ctx: Context, batch: str, by: str, choice: Choice = WHOLE) -> 
         rolls_back=batch,
     )
     capturing = metering.spent + _outlook(ctx, undone.batch, choice)
-    found = list(_reversals(ctx, undone.batch, choice))
-    drafts = list(_drafts(_bereft(ctx, [r.change for r in found if r.change is not None])))
+    found = _found(ctx, undone.batch, choice)
+    drafts = list(_drafts(ctx, _bereft(ctx, [r.change for r in found if r.change is not None])))
     untouched = [r.undone.key for r in found if r.change is None and r.kept]
     if not drafts:
         raise _nothing_left(batch, untouched)
@@ -143,6 +147,13 @@ def _images(ctx: Context, batch: Batch) -> str:
     return f"The prior images are in Storage under {layout.backup_blob(ctx.id, batch.id, 0).rpartition('/')[0]}."
 
 
+def _found(ctx: Context, undone: Batch, choice: Choice) -> list[Reversal]:
+    """Of each chosen change that was applied, those of a tree in their places."""
+    found = list(_reversals(ctx, undone, choice))
+    placed = {c.key: c for c in _replanted(ctx, [r.change for r in found if r.change is not None])}
+    return [replace(r, change=placed[r.change.key]) if r.change else r for r in found]
+
+
 def _reversals(ctx: Context, undone: Batch, choice: Choice) -> Iterator[Reversal]:
     """Of each chosen change that was applied. Raises `Refused` rather than pass over packs that are gone."""
     packs, unknown = 0, set(choice.keys or ())
@@ -175,8 +186,8 @@ def _of_pack(ctx: Context, undone: Batch, pack: Pack, choice: Choice) -> Iterato
 def _bereft(ctx: Context, changes: Sequence[Change]) -> list[Change]:
     """The changes, and with those that would remove a record the number of others that would still name it as their parent: such
     as came later. They are counted thirty at a time, and one by one only where there are more than go with it or to another."""
-    left: dict[str, dict[str, int]] = {}
-    for child in (e for e in ctx.pipeline.entities if e.parent):
+    left = _left_below(ctx, changes)
+    for child in (e for e in ctx.pipeline.entities if e.parent and not e.tree):
         assert child.parent is not None
         parent, field = child.parent.entity, child.parent.field
         mine = [c for c in changes if c.entity == child.name]
@@ -191,6 +202,39 @@ def _bereft(ctx: Context, changes: Sequence[Change]) -> list[Change]:
     return [replace(c, facts={**c.facts, "left": left[c.key]}) if c.key in left else c for c in changes]
 
 
+def _left_below(ctx: Context, changes: Sequence[Change]) -> dict[str, dict[str, int]]:
+    """By key: what hangs directly under the units of a tree that would be removed, and does not go with them."""
+    entity = ctx.pipeline.tree
+    places = {c.path: (c.key, place) for c in changes if (place := place_of(c)) is not None}
+    removed = {path: (key, place) for path, (key, place) in places.items() if place.step == "remove"}
+    if entity is None or not removed:
+        return {}
+    elsewhere = {path for path, (_, place) in places.items() if place.step in ("move", "remove")}
+    found = attached(ctx, entity, {path: place.path for path, (_, place) in removed.items()}, elsewhere)
+    return {removed[path][0]: of for path, of in found.items()}
+
+
+def _replanted(ctx: Context, changes: Sequence[Change]) -> list[Change]:
+    """The changes with those of a tree in their places, as production stands now."""
+    entity = ctx.pipeline.tree
+    if entity is None or entity.tree is None:
+        return list(changes)
+    of_tree = [c for c in changes if c.entity == entity.name]
+    wanted = needed(entity, of_tree)
+    live = {s.path: s for s in ctx.store.get(wanted, select=(entity.tree.path,))} if wanted else {}
+    placed = {c.key: c for c in ctx.ports.each(lambda c: _with_below(ctx, entity, c), replanted(entity, of_tree, live))}
+    return [placed.get(c.key, c) for c in changes]
+
+
+def _with_below(ctx: Context, entity: Entity, change: Change) -> Change:
+    """A move, with how much follows it now."""
+    place, tree = place_of(change), entity.tree
+    if tree is None or place is None or place.step != "move":
+        return change
+    path = str(get_in(change.before or {}, tree.path) or "")
+    return replace(change, facts={**change.facts, "below": count_below(ctx, entity, path) if path else {}})
+
+
 def _named(change: Change, field: FieldPath) -> str | None:
     """What a record says in a field as production holds it, where that is a text."""
     value = get_in(change.before or {}, field)
@@ -202,9 +246,13 @@ def _naming(ctx: Context, child: Entity, keys: list[str]) -> int:
     return ctx.store.count(Query(ctx.collection(child), (Where(child.parent.field, "in", keys),)))
 
 
-def _drafts(changes: Sequence[Change]) -> Iterator[Draft]:
-    """Packs of whole groups; a group lies in one pack of the batch taken back, and so do its changes here."""
+def _drafts(ctx: Context, changes: Sequence[Change]) -> Iterator[Draft]:
+    """Packs of whole groups; a group lies in one pack of the batch taken back, and so do its changes here. Those of a tree in
+    the order of their places."""
     packer = Packer()
+    if tree := ctx.pipeline.tree:
+        rest = [c for c in changes if c.entity != tree.name]
+        changes = rest + in_order(tree, [c for c in changes if c.entity == tree.name])
     groups: dict[str, list[Change]] = {}
     for change in changes:
         groups.setdefault(change.group, []).append(change)
