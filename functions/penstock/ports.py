@@ -36,7 +36,7 @@ class Store(Protocol):
 
     def commit(self, writes: Sequence[Write]) -> Timestamp:
         """All of the writes at once or none; gives the commit time, which is the `update_time` of every document that changed.
-        A write that changes nothing leaves its document's `update_time` as it was. 1 to 500 writes, each of another
+        A write that changes nothing leaves its document's `update_time` as it was. 1 to 5,000 writes, each of another
         document, and 10 MiB (the emulator: 4 MiB). Raises `Conflict` (a precondition failed), `OutcomeUnknown` (the
         answer was lost), `Unavailable` (refused before applying), `InvalidInput` (a limit of Firestore is exceeded)."""
         ...

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from penstock.core import limits
 from penstock.core.errors import InvalidInput
-from penstock.core.records import ABSENT, Bill, Delete, Precondition, Query, Set, Update, Write
+from penstock.core.records import ABSENT, Bill, Delete, Precondition, Query, Set, Update, Where, Write
 from penstock.core.values import GeoPoint, Reference, Timestamp, Vector
 from penstock.ports import Store
 
@@ -121,7 +121,7 @@ def test_a_document_may_not_grow_beyond_its_limit_by_updates(store: Store) -> No
     "writes",
     [
         [],
-        [Set(f"c/{n}", {}) for n in range(501)],
+        [Set(f"c/{n}", {}) for n in range(limits.MAX_WRITES + 1)],
         [Set(f"c/{n}", {"v": "x" * 1_000_000}) for n in range(11)],
         [Set("c/a", {}), Delete("c/a")],
         [Update("c/a", {"m": {"x": 1}}, (("m",), ("m", "x")))],
@@ -138,9 +138,18 @@ def test_a_commit_that_firestore_would_refuse_is_not_sent(store: Store, writes: 
     assert store.bill == Bill()
 
 
-def test_five_hundred_writes_go_in_one_commit(store: Store) -> None:
-    store.commit([Set(f"c/{n}", {"n": n}, ABSENT) for n in range(500)])
-    assert store.count(Query("c")) == 500
+def test_as_many_writes_as_a_commit_takes_are_one_commit(store: Store) -> None:
+    """As a move of that many units: each written under its update time, but for a few fields masked."""
+    path, many = f"{'a' * 20}.{'b' * 20}.{'c' * 20}.", range(limits.MAX_WRITES)
+    at = store.commit([Set(f"c/{n:020}", {"path": f"{path}{n:020}", "n": n}, ABSENT) for n in many])
+    moved = store.commit([
+        Update(f"c/{n:020}", {"path": f"new.{path}{n:020}", "unit2": "b" * 20, "unit3": "c" * 20},
+               (("path",), ("unit2",), ("unit3",)), Precondition(update_time=at))
+        for n in many
+    ])  # fmt: skip
+    assert store.count(Query("c", (Where(("path",), ">=", "new."), Where(("path",), "<", "new/")), ("path",))) == len(many)
+    (one,) = store.get([f"c/{7:020}"])
+    assert (one.fields["n"], one.update_time) == (7, moved)
 
 
 @pytest.mark.parametrize("path", ["c", "c/__a__", "c/..", "", "c//a/b"])
