@@ -16,7 +16,7 @@ from penstock.core.projection import Projector
 from penstock.core.promotion import refusal
 from penstock.core.records import Snapshot
 from penstock.core.tree import Place, place_of
-from penstock.core.tree_plan import WHYS, Kept, News, Planting, named_above, refusals, told
+from penstock.core.tree_plan import WHYS, Kept, News, Planting, is_declined, named_above, told, without_place
 from penstock.core.values import Timestamp
 from penstock.pipelines.schema import load
 
@@ -92,8 +92,9 @@ def planned(source: Source, documents: Documents, only: set[str] | None = None, 
     for key, n in news.items():
         if key not in planting.held:
             worked = planting.worked_out(key)
-            words = refusals(ENTITY, n.outcome, worked, said)
-            outcome = plan(ENTITY, n.projected, n.document, declined=words, also=worked)
+            if is_declined(ENTITY, n.outcome, worked, said):
+                worked = []
+            outcome = plan(ENTITY, n.projected, n.document, declined=without_place(ENTITY, said), also=worked)
             if isinstance(outcome, Change):
                 changes.append(planting.placed(key, outcome))
     changes.sort(key=lambda c: (Place(*c.facts["place"]).order, c.key))

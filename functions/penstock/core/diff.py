@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock.core.changes import Action, Change, FieldDiff
@@ -108,6 +108,16 @@ def plan(
         fingerprint=projected.fingerprint,
         facts=facts,
     )
+
+
+def beside(change: Change, also: Sequence[FieldDiff], **facts: Any) -> Change:
+    """The change with more to be written, beside what it has; and with these facts, where there is something to say."""
+    after = dict(change.after or {})
+    for d in also:
+        if d.after is not None:
+            after = _with(after, d.path, d.after)
+    more = {name: value for name, value in facts.items() if value}
+    return replace(change, after=after, diff=(*change.diff, *also), facts={**change.facts, **more})
 
 
 def _again(entity: Entity, production: Snapshot) -> list[FieldDiff]:

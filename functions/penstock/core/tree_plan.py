@@ -114,18 +114,16 @@ class Planting:
         self._above, self._declined, self._gone, self._too_large = above, declined, gone, too_large
         self._by_path = {path: n.key for n in news if (path := path_of(entity, n.document))}
         self.held: dict[str, Kept] = {}
+        self._named = {n.key: named_above(entity, n) for n in news}
         self._settled: set[str] = set()
         self._on_the_way: list[str] = []
         self._final: dict[str, str] = {}
+        self._first: dict[str, str] = {}
 
     def settle(self) -> Planting:
         for key in self._news:
             self._settle(key)
         return self
-
-    def named_above(self, news: News) -> str | None:
-        """The key of the record above, "" for none; None where the record stays where it is and nobody need look."""
-        return named_above(self._entity, news)
 
     def _settle(self, key: str) -> None:
         """Decide whether a record is held back, after all that its place depends on."""
@@ -139,7 +137,7 @@ class Planting:
         why = self._why(news)
         if why is not None:
             self.held.setdefault(key, why)
-        if key in self.held or self.named_above(news) is None:
+        if key in self.held or self._named[news.key] is None:
             self._settle_above(path_of(self._entity, news.document))
         self._on_the_way.pop()
         self._settled.add(key)
@@ -162,7 +160,7 @@ class Planting:
             return Kept("dot")
         if news.key in self._too_large:
             return Kept("too large")
-        named = self.named_above(news)
+        named = self._named[news.key]
         if named is None or (news.outcome is None and not exists):
             return None
         level = self._level(news)
@@ -231,8 +229,8 @@ class Planting:
         """Where a record stands once everything has moved."""
         if key not in self._final:
             news = self._news.get(key)
-            document = self._above[key] if news is None else news.document
-            named = None if news is None or key in self.held else self.named_above(news)
+            document = self._document(key)
+            named = None if news is None or key in self.held else self._named[news.key]
             if named is None:
                 self._final[key] = self._followed(path_of(self._entity, document))
             else:
@@ -241,22 +239,23 @@ class Planting:
 
     def _path_before(self, key: str) -> str:
         """Where a record stands before anything has moved: what is new comes to where its parent is then."""
-        news = self._news.get(key)
-        document = self._above[key] if news is None else news.document
-        path = path_of(self._entity, document)
-        if path or news is None:
-            return path
-        named = self.named_above(news)
-        return joined(self._path_before(named) if named else "", document.id)
+        if key not in self._first:
+            news = self._news.get(key)
+            path = path_of(self._entity, self._document(key))
+            if news is not None and not path:
+                named = self._named[key]
+                path = joined(self._path_before(named) if named else "", news.document.id)
+            self._first[key] = path
+        return self._first[key]
 
     def worked_out(self, key: str) -> list[FieldDiff]:
         """What is to be written of a record's place, beside its mapped fields."""
         news, tree = self._news[key], self._tree
-        named = self.named_above(news)
+        named = self._named[news.key]
         if named is None:
             return []
         data, path = news.document.fields, path_of(self._entity, news.document)
-        id_above = self._id(named) if named else None
+        id_above = self._document(named).id if named else None
         wanted = self._path_after(key) if path else self._path_before(key)
         own = [] if news.document.exists else [FieldDiff(tree.own[0], None, tree.own[1])]
         held = get_in(data, tree.parent)
@@ -265,17 +264,22 @@ class Planting:
             return [*own, *parent, *([] if path == wanted else [FieldDiff(tree.path, path or None, wanted)])]
         return own
 
-    def _id(self, key: str) -> str:
-        return (self._news[key].document if key in self._news else self._above[key]).id
+    def is_above_in_production(self, key: str) -> bool:
+        """Whether what a record is to hang under is there already."""
+        named = self._named[key]
+        return bool(named and self._document(named).exists)
+
+    def _document(self, key: str) -> Snapshot:
+        return self._news[key].document if key in self._news else self._above[key]
 
     def placed(self, key: str, change: Change) -> Change:
         """The change with its place, once `worked_out` is part of it."""
         news = self._news[key]
-        if change.mask and (named := self.named_above(news)) is not None:
+        if change.mask and (named := self._named[news.key]) is not None:
             step, level = step_of(self._entity, change), self._level(news)
             path = path_of(self._entity, news.document)
             wanted = self._path_after(key) if step == "move" else path or self._path_before(key)
-            place = Place(step, level, self._id(named) if named else "", wanted)
+            place = Place(step, level, self._document(named).id if named else "", wanted)
         else:
             place = place_now(self._entity, change)
         return replace(change, facts={**change.facts, "place": list(place)})
@@ -309,16 +313,22 @@ def _is_in_question(entity: Entity, news: News) -> bool:
     return path_of(entity, news.document).split(DOT)[-2:] != [*filter(None, [above]), news.document.id]
 
 
-def refusals(entity: Entity, change: Change | None, worked: Sequence[FieldDiff], said: Mapping[str, str]) -> Mapping[str, str]:
-    """Of what was declined of a record, what counts once its place is part of the change. Where the source says that it hangs
-    under another, only that was a word on it; else a place is one thing, and its path stands for it."""
+def is_declined(entity: Entity, change: Change | None, worked: Sequence[FieldDiff], said: Mapping[str, str]) -> bool:
+    """Whether a person said no before to what was worked out of a record's place. That it hangs under another than before is no
+    matter of its own: what counts is what was said of the field that the source names it by."""
     assert entity.tree is not None
     assert entity.parent is not None
-    path, parent = dotted(entity.tree.path), dotted(entity.tree.parent)
-    wanted = next((value_fingerprint(d.after) for d in worked if d.path == entity.tree.path), "")
-    if said.get(path) == wanted and not (change is not None and entity.parent.field in change.mask):
-        return said
-    return {name: print for name, print in said.items() if name not in (path, parent)}
+    if change is not None and (not change.before or entity.parent.field in change.mask):
+        return False
+    print = said.get(dotted(entity.tree.path), "")
+    return any(d.path == entity.tree.path and value_fingerprint(d.after) == print for d in worked)
+
+
+def without_place(entity: Entity, said: Mapping[str, str]) -> dict[str, str]:
+    """What was declined of the mapped fields of a record."""
+    assert entity.tree is not None
+    place = dotted(entity.tree.path), dotted(entity.tree.parent)
+    return {name: print for name, print in said.items() if name not in place}
 
 
 def told(entity: str, held: Mapping[Why, Sequence[str]]) -> Iterator[Finding]:

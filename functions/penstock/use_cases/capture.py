@@ -307,7 +307,7 @@ class Run:
         of_claim = f"{key}#{claim + 1}" if claim else key
         said = declined.get(of_claim, {})
         exists = parent is not None and parent.snapshot.exists
-        planned = self._planned(p, match, said, exists, rival_of=first if claim else "", claim=claim + 1)
+        planned = self._planned(p, match, said, parent_exists=exists, rival_of=first if claim else "", claim=claim + 1)
         return self._dealt_with(p, match, planned, said, of_claim)
 
     def _planned(
@@ -315,8 +315,9 @@ class Run:
         p: Projected,
         match: Match,
         said: Mapping[str, str],
-        parent_exists: bool,
         also: Sequence[FieldDiff] = (),
+        *,
+        parent_exists: bool = False,
         rival_of: str = "",
         claim: int = 1,
     ) -> Planned:

@@ -10,11 +10,12 @@ from typing import NamedTuple, TypeAlias
 from penstock.core.changes import Change, FieldDiff
 from penstock.core.cost import Cost
 from penstock.core.declaration import Entity
-from penstock.core.diff import Declined, Older
+from penstock.core.diff import Declined, Older, beside
 from penstock.core.packs import PACK_WRITES
 from penstock.core.projection import Projected
 from penstock.core.tree import place_of
-from penstock.core.tree_plan import Kept, News, Planting, named_above, path_of, place_now, refusals
+from penstock.core.tree_plan import Kept, News, Planting, is_declined, named_above, path_of, place_now, without_place
+from penstock.core.values import dotted
 from penstock.use_cases.context import Context
 from penstock.use_cases.following import count_below
 from penstock.use_cases.production import Match, Production
@@ -22,7 +23,7 @@ from penstock.use_cases.proposing import Found
 from penstock.use_cases.staging import DeclinedMap
 
 Planned: TypeAlias = Change | Declined | Older | None
-PlanOne: TypeAlias = Callable[[Projected, Match, Mapping[str, str], bool, Sequence[FieldDiff]], Planned]  # see `diff.plan`
+PlanOne: TypeAlias = Callable[[Projected, Match, Mapping[str, str], Sequence[FieldDiff]], Planned]  # see `diff.plan`
 
 
 class Planted(NamedTuple):
@@ -80,7 +81,7 @@ class _Ground:
         self.first: dict[str, Planned] = {}  # by the mapped fields alone
         self.news: dict[str, News] = {}
         for p in projected:
-            outcome = self.first[p.key] = plan_one(p, self.matches[p.key], self.said[p.key], False, ())
+            outcome = self.first[p.key] = plan_one(p, self.matches[p.key], self.said[p.key], ())
             change = outcome if isinstance(outcome, Change) else None
             self.news[p.key] = News(p, self.matches[p.key].snapshot, change, run.mode == "full", claims[p.key] > 1)
         named = {above for news in self.news.values() if (above := named_above(entity, news))} - self.news.keys()
@@ -91,11 +92,13 @@ class _Ground:
 
     def place(self, planting: Planting, p: Projected) -> tuple[Projected, Match, Planned]:
         news, match, outcome = self.news[p.key], self.matches[p.key], self.first[p.key]
-        if worked := planting.worked_out(p.key):
-            above = named_above(self.entity, news)
-            document = (self.news[above].document if above in self.news else self.above[above]) if above else None
-            said = refusals(self.entity, news.outcome, worked, self.said[p.key])
-            outcome = self.plan_one(p, match, said, document is not None and document.exists, worked)
+        worked, said = planting.worked_out(p.key), self.said[p.key]
+        if worked and is_declined(self.entity, news.outcome, worked, said):
+            outcome = outcome or Declined(self.entity.name, p.key, tuple(dotted(d.path) for d in worked))
+        elif isinstance(outcome, Change):
+            outcome = beside(outcome, worked, parent_exists=planting.is_above_in_production(p.key))
+        elif worked and not isinstance(outcome, Older):
+            outcome = self.plan_one(p, match, without_place(self.entity, said), worked)
         return p, match, planting.placed(p.key, outcome) if isinstance(outcome, Change) else outcome
 
 
