@@ -20,9 +20,9 @@ from penstock.core.tree_plan import WHYS, Kept, News, Planting, is_declined, nam
 from penstock.core.values import Timestamp
 from penstock.pipelines.schema import load
 
-PIPELINE = load(Path(__file__).parents[1] / "support" / "regions.yaml")
+PIPELINE = load(Path(__file__).parents[1] / "support" / "forest.yaml")
 ENTITY = PIPELINE.entities[0]
-PROJECTOR = Projector(PIPELINE, "atlas")
+PROJECTOR = Projector(PIPELINE, "landlord")
 AT = Timestamp(1_790_000_000)
 
 Source = dict[str, dict[str, Any]]  # by key
@@ -30,7 +30,7 @@ Documents = dict[str, dict[str, Any]]  # by document id
 
 
 def unit(level: int, within: str = "", **more: Any) -> dict[str, Any]:
-    return {"level": level, "within": within, "name": "x", "active": True, **more}
+    return {"level": level, "parent": within, "names": {"en": "x"}, "active": True, **more}
 
 
 def id_of(key: str) -> str:
@@ -52,9 +52,9 @@ def production(source: Source) -> Documents:
     """What a target holds that has all of this."""
     found: Documents = {}
     for key, said in source.items():
-        above = {"within": said["within"], "parentId": id_of(said["within"])} if said["within"] else {}
-        found[id_of(key)] = {**said, "code": key, "official": True, **above}
-        found[id_of(key)] = {name: value for name, value in found[id_of(key)].items() if value != ""}
+        above = {"landlordParent": said["parent"], "parentId": id_of(said["parent"])} if said["parent"] else {}
+        held = {name: said[name] for name in ("level", "names", "active")}
+        found[id_of(key)] = {**held, "landlordId": key, "official": True, **above}
     for id, document in found.items():
         document["path"] = walked(found, id)
     return found
@@ -74,16 +74,16 @@ class Planned:
 
 
 def planned(source: Source, documents: Documents, only: set[str] | None = None, **more: Any) -> Planned:
-    by_key = {d["code"]: id for id, d in documents.items() if "code" in d}
+    by_key = {d["landlordId"]: id for id, d in documents.items() if "landlordId" in d}
 
     def document(key: str) -> Snapshot:
         id = by_key.get(key, key)
-        return Snapshot(f"regions/{id}", documents.get(id), AT if id in documents else None)
+        return Snapshot(f"geography/{id}", documents.get(id), AT if id in documents else None)
 
     said: Mapping[str, str] = more.pop("said", {})
     news = {}
     for key in source if only is None else sorted(only & source.keys()):
-        (p,) = PROJECTOR.project([Snapshot(f"areas/{key}", {"code": key, **source[key]}, AT)]).projected
+        (p,) = PROJECTOR.project([Snapshot(f"units/{key}", {"id": key, **source[key]}, AT)]).projected
         outcome = plan(ENTITY, p, document(key), declined=said)
         news[key] = News(p, document(key), outcome if isinstance(outcome, Change) else None, only is None)
     named = {above for n in news.values() if (above := named_above(ENTITY, n))} - news.keys()
@@ -142,7 +142,7 @@ def forests(draw: st.DrawFn, least: int = 0) -> Source:
     found: Source = {}
     for key in draw(st.lists(st.sampled_from(KEYS), unique=True, min_size=least, max_size=len(KEYS))):
         above = draw(st.sampled_from(["", *found]))
-        found[key] = unit(found[above]["level"] + 1 if above else 1, above, name=draw(st.sampled_from("ab")))
+        found[key] = unit(found[above]["level"] + 1 if above else 1, above, names={"en": draw(st.sampled_from("ab"))})
     return found
 
 
@@ -154,13 +154,13 @@ def worlds(draw: st.DrawFn) -> tuple[Source, Documents]:
 
 
 def _grounded(before: Source, key: str, now: Source) -> bool:
-    return not key or (key in now and _grounded(before, before[key]["within"], now))
+    return not key or (key in now and _grounded(before, before[key]["parent"], now))
 
 
 def changed(source: Source, documents: Documents) -> set[str]:
-    held = {d["code"]: d for d in documents.values()}
-    names = ("level", "within", "name", "active")
-    return {k for k, said in source.items() if k not in held or any(held[k].get(n, "") != said[n] for n in names)}
+    held = {d["landlordId"]: d for d in documents.values()}
+    names = {"level": "level", "landlordParent": "parent", "names": "names", "active": "active"}
+    return {k for k, of in source.items() if k not in held or any(held[k].get(n, "") != of[s] for n, s in names.items())}
 
 
 @given(worlds(), st.booleans())
@@ -169,14 +169,12 @@ def test_the_paths_of_a_plan_are_those_that_the_parents_say(world: tuple[Source,
     of = planned(source, documents, None if whole else changed(source, documents))
     after = promote(of, documents)
     assert (of.held, of.drifted) == ({}, [])
-    assert {d["code"]: id for id, d in after.items()}.keys() == source.keys()
+    assert {d["landlordId"]: id for id, d in after.items()}.keys() == source.keys()
     for id, document in after.items():
         assert document["path"] == walked(after, id)
         above = after.get(document.get("parentId", ""), {})
-        assert (above.get("code", ""), document["level"]) == (
-            source[document["code"]]["within"],
-            source[document["code"]]["level"],
-        )
+        said = source[document["landlordId"]]
+        assert (above.get("landlordId", ""), document["level"]) == (said["parent"], said["level"])
     for change in of.changes:  # as planned, so it was; others may have followed a move since
         place = Place(*change.facts["place"])
         assert place.path == after[change.path.rpartition("/")[2]]["path"] or place.step != "move"
@@ -193,7 +191,7 @@ def test_whatever_a_source_says_no_unit_becomes_a_root_or_stands_in_a_circle(
         source[key] = unit(data.draw(st.integers(1, 4)), within)
     of = planned(source, documents, None if whole else changed(source, documents))
     after = promote(of, documents)
-    by_key = {d["code"]: id for id, d in after.items()}
+    by_key = {d["landlordId"]: id for id, d in after.items()}
     for id, document in after.items():
         assert document["path"] == walked(after, id)
         assert document.get("parentId") or document["level"] == 1 or document == documents.get(id)
@@ -257,8 +255,8 @@ def test_parent_and_child_may_change_places() -> None:
 )
 def test_what_has_no_place_is_held_back_and_told_why(now: Source, held: dict[str, Kept]) -> None:
     documents = production({**COUNTRY, "old": unit(2, "c")}) | {
-        "mine": {"name": "committee", "level": 5, "parentId": "w", "path": "c.p1.d.w.mine"},
-        "other": {"code": "another", "official": True, "level": 2, "parentId": "c", "path": "c.other"},
+        "mine": {"level": 5, "parentId": "w", "path": "c.p1.d.w.mine"},
+        "other": {"landlordId": "another", "official": True, "level": 2, "parentId": "c", "path": "c.other"},
     }
     del documents["old"]["path"]
     of = planned(now, documents, set(now))
@@ -310,7 +308,7 @@ def test_a_mend_that_was_declined_is_not_proposed_until_the_place_is_another() -
     assert planned(COUNTRY, documents, said=refusal(mend)).changes == []
     now = {**COUNTRY, "w": unit(4, "n"), "n": unit(3, "p2")}
     (_, moved) = planned(now, documents, {"w", "n"}, said=refusal(mend)).changes
-    assert {".".join(d.path) for d in moved.diff} == {"within", "parentId", "path"}
+    assert {".".join(d.path) for d in moved.diff} == {"landlordParent", "parentId", "path"}
 
 
 def test_deactivations_go_from_the_leaves_up_and_restores_from_the_root_down() -> None:

@@ -25,6 +25,7 @@ from penstock.use_cases.check import _look_up
 from penstock.use_cases.choosing import _found
 from penstock.use_cases.context import chain_end
 from penstock.use_cases.decide import Said
+from penstock.use_cases.divergence import divergence
 from penstock.use_cases.exporting import export
 from penstock.use_cases.forgetting import forget
 from penstock.use_cases.rollback import plan_rollback
@@ -158,10 +159,14 @@ def tenants() -> Store:
 
 
 def trees() -> World:
-    """A move and what follows it."""
+    """A move and what follows it; another as a run plans it, and how the target stands to its source then."""
     world = forest.grown()
     forest.Plan(world).create("d3", "p2").move("d1", "p2").stage()
     world.approve("approve")
+    moved = {"id": "d2", "level": 3, "parent": "p2", "names": {"en": "d2"}, "active": True}
+    world.put(world.source, "units", [("d2", moved)])
+    assert world.run().batch
+    assert divergence(world.outside)
     return world
 
 

@@ -10,33 +10,34 @@ from penstock.core.batch import Status
 from penstock.core.changes import Change
 from penstock.core.records import Delete, Set, Update
 from penstock.core.tree import Place, place_of
-from penstock.core.values import Data, Timestamp
+from penstock.core.values import Data
 from penstock.use_cases import planting, staging
 from penstock.use_cases.capture import capture
 from penstock.use_cases.decide import Said
 from penstock.use_cases.proposing import Outcome
+from support import forest, oracle
 from support.faults import PlainPages
 from support.world import World
 
-REGIONS = Path(__file__).parents[1] / "support" / "regions.yaml"
+FOREST = Path(__file__).parents[1] / "support" / "forest.yaml"
 COUNTRY = {"c": (1, ""), "p1": (2, "c"), "p2": (2, "c"), "d": (3, "p1"), "w": (4, "d")}  # level, what it lies in
 
 
 @pytest.fixture
 def world() -> World:
-    return World(REGIONS, pages=PlainPages())
+    return World(FOREST, pages=PlainPages())
 
 
-def official(code: str, level: int, within: str = "", more: Data | None = None, **of_target: Any) -> Data:
-    """A unit as the source has it; with what only the target says of it."""
-    return {"code": code, "level": level, "within": within, "name": code, "active": True, **(more or {}), **of_target}
+def landlords(id: str, level: int, parent: str = "", more: Data | None = None) -> Data:
+    """A unit as the source has it."""
+    return {"id": id, "level": level, "parent": parent, "names": {"en": id}, "active": True, **(more or {})}
 
 
 def say(world: World, *gone: str, **units: tuple[Any, ...]) -> None:
     """What the source says from now on."""
     at = world.clock()
-    writes = [Set(f"areas/{code}", {**official(code, *of), "at": at}) for code, of in units.items()]
-    world.source.commit([*writes, *(Delete(f"areas/{code}") for code in gone)])
+    writes = [Set(f"units/{code}", {**landlords(code, *of), "at": at}) for code, of in units.items()]
+    world.source.commit([*writes, *(Delete(f"units/{code}") for code in gone)])
     world.clock.forward(7_200)
 
 
@@ -61,11 +62,11 @@ def steps(world: World, outcome: Outcome) -> list[tuple[str, str]]:
 
 
 def documents(world: World) -> dict[str, Data]:
-    return world.documents("regions")
+    return world.documents("geography")
 
 
 def own(world: World, id: str, path: str, parent: str) -> None:
-    world.production.commit([Set(f"regions/{id}", {"name": "committee", "level": 5, "parentId": parent, "path": path})])
+    world.put(world.production, "geography", [forest.custom(id, parent, path)])
 
 
 def test_a_first_run_creates_the_tree_from_the_root_down(world: World) -> None:
@@ -74,7 +75,7 @@ def test_a_first_run_creates_the_tree_from_the_root_down(world: World) -> None:
     assert {id: d["path"] for id, d in held.items()} == {
         "c": "c", "p1": "c.p1", "p2": "c.p2", "d": "c.p1.d", "w": "c.p1.d.w",
     }  # fmt: skip
-    assert held["c"].keys() & {"parentId", "within"} == set()
+    assert held["c"].keys() & {"parentId", "landlordParent"} == set()
     assert (held["w"]["parentId"], held["w"]["official"]) == ("d", True)
     assert world.run().batch == ""
     assert world.run("full").batch == ""
@@ -90,10 +91,10 @@ def test_what_is_staged_of_a_place_is_what_promotion_gets(world: World) -> None:
 
 
 def test_units_that_the_target_had_under_ids_of_its_own_keep_them_and_are_hung_under_by_them(world: World) -> None:
-    old = official("c", 1, official=True, path="17"), official("p1", 2, "c", official=True, path="17.18", parentId="17")
-    world.put(world.production, "regions", zip(("17", "18"), old, strict=True))
+    old = forest.unit("17", landlordId="c"), forest.unit("18", "17", path="17.18", landlordId="p1", landlordParent="c")
+    world.put(world.production, "geography", old)
     settled(world)
-    assert {d["code"]: (id, d["path"]) for id, d in documents(world).items()} == {
+    assert {d["landlordId"]: (id, d["path"]) for id, d in documents(world).items()} == {
         "c": ("17", "17"), "p1": ("18", "17.18"), "p2": ("p2", "17.p2"), "d": ("d", "17.18.d"), "w": ("w", "17.18.d.w"),
     }  # fmt: skip
 
@@ -101,17 +102,17 @@ def test_units_that_the_target_had_under_ids_of_its_own_keep_them_and_are_hung_u
 def test_an_id_of_the_targets_own_is_not_taken_for_the_unit_of_that_key(world: World) -> None:
     """The target has c under the id `p1`, which is another unit's key."""
     settled(world)
-    root = official("c", 1, official=True, path="p1")
-    below = official("p1", 2, "c", official=True, path="p1.7", parentId="p1")
-    world.production.commit([Delete(f"regions/{id}") for id in documents(world)])
-    world.put(world.production, "regions", (("p1", root), ("7", below)))
-    say(world, c=(1, "", {"name": "land"}), p1=(2, "c", {"name": "north"}), n=(3, "p1"))
+    root = forest.unit("p1", landlordId="c")
+    below = forest.unit("7", "p1", path="p1.7", landlordId="p1", landlordParent="c")
+    world.production.commit([Delete(f"geography/{id}") for id in documents(world)])
+    world.put(world.production, "geography", (root, below))
+    say(world, c=(1, "", {"names": {"en": "land"}}), p1=(2, "c", {"names": {"en": "north"}}), n=(3, "p1"))
     outcome = world.run()
     found = {change.key: (change.path, place_of(change)) for change in staged(world, outcome)}
     assert found == {
-        "units/c": ("regions/p1", Place("update", 1, "", "p1")),
-        "units/p1": ("regions/7", Place("update", 2, "p1", "p1.7")),
-        "units/n": ("regions/n", Place("create", 3, "7", "p1.7.n")),
+        "units/c": ("geography/p1", Place("update", 1, "", "p1")),
+        "units/p1": ("geography/7", Place("update", 2, "p1", "p1.7")),
+        "units/n": ("geography/n", Place("create", 3, "7", "p1.7.n")),
     }
 
 
@@ -119,7 +120,7 @@ def test_a_move_counts_what_follows_it_and_is_one_change(world: World) -> None:
     settled(world)
     own(world, "committee", "c.p1.d.w.committee", "w")
     people = {"a": "c.p1", "b": "c.p1.d.w.committee", "x": "c.p10", "y": "c.p1-a", "z": "c"}
-    world.put(world.production, "people", ((id, {"lives": path}) for id, path in people.items()))
+    world.put(world.production, "members", ((id, {"unitPath": path}) for id, path in people.items()))
     say(world, e=(1, ""), p1=(2, "e"))
     outcome = world.run()
     assert steps(world, outcome) == [("e", "create"), ("p1", "move")]
@@ -127,8 +128,29 @@ def test_a_move_counts_what_follows_it_and_is_one_change(world: World) -> None:
     assert move.facts["below"] == {"units": 3, "members": 2}
     assert place_of(move) == Place("move", 2, "e", "e.p1")
     assert {".".join(d.path): (d.before, d.after) for d in move.diff} == {
-        "within": ("c", "e"), "parentId": ("c", "e"), "path": ("c.p1", "e.p1"),
+        "landlordParent": ("c", "e"), "parentId": ("c", "e"), "path": ("c.p1", "e.p1"),
     }  # fmt: skip
+
+
+def test_a_reform_is_promoted_as_it_was_planned_and_paths_are_what_the_parents_say(world: World) -> None:
+    """A province goes to another country, a district of it back, what is new joins both, and a province is dissolved."""
+    settled(world)
+    own(world, "committee", "c.p1.d.w.committee", "w")
+    world.put(world.production, "members", [forest.member("a", "c.p1.d.w"), forest.member("b", "c")])
+    say(
+        world, "p2",
+        e=(1, ""), p1=(2, "e"), d=(3, "p3"), p3=(2, "c"), n=(3, "p1"), m=(4, "n"), w=(4, "d", {"names": {"en": "ward"}}),
+    )  # fmt: skip
+    outcome = world.run("full")
+    assert steps(world, outcome) == [
+        ("e", "create"), ("p3", "create"), ("n", "create"), ("m", "create"), ("w", "update"), ("p1", "move"), ("d", "move"),
+        ("p2", "deactivate"),
+    ]  # fmt: skip
+    assert world.approve("approve").status is Status.APPLIED
+    held = documents(world)
+    assert oracle.faults(held, world.documents("members")) == []
+    assert (held["committee"]["path"], held["m"]["path"]) == ("c.p3.d.w.committee", "e.p1.n.m")
+    assert world.run("full").batch == ""
 
 
 def test_packs_are_cut_so_that_what_follows_fits_into_their_commits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +175,7 @@ def test_a_move_that_no_commit_takes_is_told_and_held_back(world: World, monkeyp
 
 def test_what_names_an_unknown_unit_is_told_and_taken_up_once_that_is_there(world: World) -> None:
     settled(world)
-    say(world, n=(3, "p9"), m=(4, "n"), p2=(2, "c", {"name": "south"}))
+    say(world, n=(3, "p9"), m=(4, "n"), p2=(2, "c", {"names": {"en": "south"}}))
     outcome = world.run()
     assert steps(world, outcome) == [("p2", "update")]
     tally = outcome.tallies["units"]
@@ -189,7 +211,7 @@ def test_what_hangs_under_a_declined_unit_is_held_back_until_that_is_let_in(worl
     outcome = world.run()
     assert outcome.batch == ""
     assert any("under one that was declined: n under p3" in note for note in outcome.notes)
-    say(world, p3=(2, "c", {"name": "new name"}))
+    say(world, p3=(2, "c", {"names": {"en": "new name"}}))
     assert steps(world, world.run()) == [("p3", "create"), ("n", "create")]
 
 
@@ -206,7 +228,7 @@ def test_a_declined_move_leaves_the_unit_and_what_is_new_below_it_where_they_are
     say(world, p1=(2, "e"), e=(1, ""))
     world.run()
     world.decide(Said("approve", changes={"units/p1": "reject"}))
-    say(world, p1=(2, "e", {"name": "north"}), n=(3, "p1"))
+    say(world, p1=(2, "e", {"names": {"en": "north"}}), n=(3, "p1"))
     outcome = world.run("full")
     assert steps(world, outcome) == [("n", "create"), ("p1", "update")]
     assert [place_of(c).path for c in staged(world, outcome)] == ["c.p1.n", "c.p1"]  # type: ignore[union-attr]
@@ -234,7 +256,7 @@ def test_what_is_gone_is_deactivated_from_the_leaves_up_and_the_targets_own_are_
 
 def test_a_unit_whose_document_became_the_targets_own_is_not_deactivated_when_it_is_gone(world: World) -> None:
     settled(world)
-    world.production.commit([Update("regions/w", {"official": False}, (("official",),))])
+    world.production.commit([Update("geography/w", {"official": False}, (("official",),))])
     say(world, "w")
     outcome = world.run("full")
     assert (outcome.batch, outcome.tallies["units"].gone, outcome.tallies["units"].closes) == ("", 1, True)
@@ -254,7 +276,7 @@ def test_a_parent_is_not_deactivated_while_a_child_is_kept(world: World) -> None
     settled(world)
     say(world, "p1", "d", "w")
     world.run("full")
-    batch = world.decide(Said("approve", changes={"units/d": "reject"}))
+    batch = world.decide(Said("approve", {"rule:brake": "approve"}, {"units/d": "reject"}))
     assert (batch.approved, batch.rejected) == (1, 2)
 
 
@@ -268,18 +290,19 @@ def test_new_units_under_one_that_is_gone_are_held_back(world: World) -> None:
 
 def test_a_full_run_mends_a_place_that_is_not_as_the_parents_say(world: World) -> None:
     settled(world)
-    world.production.commit([Update("regions/d", {"path": "c.p2.d"}, (("path",),))])
+    world.production.commit([Update("geography/d", {"path": "c.p2.d"}, (("path",),))])
     assert world.run().batch == ""
     outcome = world.run("full")
     assert steps(world, outcome) == [("d", "move")]
     assert staged(world, outcome)[0].after == {"path": "c.p1.d"}
+    world.approve()
+    assert (documents(world)["d"]["path"], world.run("full").batch) == ("c.p1.d", "")
 
 
 def test_a_record_claimed_twice_is_held_back(world: World) -> None:
     settled(world)
     at = world.clock()
-    world.source.commit([Set(f"areas/n{n}", {"code": "n", "level": 2, "within": w, "name": "n", "active": True, "at": at})
-                         for n, w in enumerate(("c", "e"))])  # fmt: skip
+    world.put(world.source, "units", ((f"n{n}", {**landlords("n", 2, w), "at": at}) for n, w in enumerate(("c", "e"))))
     world.clock.forward(60)
     outcome = world.run()
     assert (outcome.batch, outcome.tallies["units"].held, outcome.tallies["units"].closes) == ("", 2, True)
@@ -295,11 +318,11 @@ def test_what_the_places_cost_is_foreseen(world: World) -> None:
 
 def test_a_rename_costs_no_look_at_what_is_above(world: World) -> None:
     settled(world)
-    say(world, w=(4, "d", {"name": "ward"}))
-    before = world.production.bill.by_collection["regions"]
+    say(world, w=(4, "d", {"names": {"en": "ward"}}))
+    before = world.production.bill.by_collection["geography"]
     outcome = capture(world.ctx)
     assert steps(world, outcome) == [("w", "update")]
-    assert world.production.bill.by_collection["regions"] - before == 2  # the unit, and a count of what production holds
+    assert world.production.bill.by_collection["geography"] - before == 2  # the unit, and a count of what production holds
 
 
 def test_a_run_that_is_repeated_proposes_the_same_again(world: World) -> None:
@@ -308,4 +331,23 @@ def test_a_run_that_is_repeated_proposes_the_same_again(world: World) -> None:
     first = world.run()
     assert world.run("full").batch == ""
     assert world.batch(first.batch).status is Status.UNDER_REVIEW
-    assert Timestamp(0) < first.read_time
+
+
+def test_what_is_to_hang_under_a_unit_of_the_open_batch_joins_it(world: World) -> None:
+    settled(world)
+    say(world, p3=(2, "c"))
+    first = world.run()
+    say(world, n=(3, "p3"))
+    second = world.run()
+    assert steps(world, second) == [("p3", "create"), ("n", "create")]
+    assert second.superseded == first.batch
+
+
+def test_units_that_had_no_path_get_one_before_what_is_new_below_them(world: World) -> None:
+    settled(world)
+    world.production.commit([Update(f"geography/{id}", {}, (("path",), ("parentId",))) for id in documents(world)])
+    say(world, n=(4, "d"))
+    outcome = world.run("full")
+    assert {step for _, step in steps(world, outcome)} == {"restore", "create"}
+    assert world.approve("approve").status is Status.APPLIED
+    assert oracle.faults(documents(world)) == []

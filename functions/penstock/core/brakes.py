@@ -63,7 +63,7 @@ def over_budget(brakes: Brakes, taken: Mapping[str, int], production: Mapping[st
             "",
             "",
             f"{many} of {production.get(entity, 0)} {entity} in production would be removed or deactivated, because the source "
-            f"no longer holds them; the band is {brakes.deleted_share:.0%}.",
+            f"no longer holds them or says so of them; the band is {brakes.deleted_share:.0%}.",
             "Look whether the source was cut down or replaced. Approve the brake only if these records are really gone.",
         )
         for entity, many in taken.items()

@@ -115,7 +115,7 @@ def beside(change: Change, also: Sequence[FieldDiff], **facts: Any) -> Change:
     after = dict(change.after or {})
     for d in also:
         if d.after is not None:
-            after = _with(after, d.path, d.after)
+            after = with_value(after, d.path, d.after)
     more = {name: value for name, value in facts.items() if value}
     return replace(change, after=after, diff=(*change.diff, *also), facts={**change.facts, **more})
 

@@ -18,8 +18,8 @@ _HANGS = ("create", "restore", "move")  # steps after which a unit must hang und
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """`paths` of the created and moved units, by key of the change, and the keys of the moves by the path that they begin at;
-    `fallen`: why a change cannot be made any more."""
+    """`paths` of the units that come and of those that are moved, by key of the change, and the keys of the moves by the path
+    that they begin at; `fallen`: why a change cannot be made any more."""
 
     moves: Moves
     paths: Mapping[str, str]
@@ -88,7 +88,7 @@ class _Placer:
         elif above != planned.above:
             where = f"lies at {above} now, and not at {planned.above}" if above else "is none"
             self.fallen[change.key] = f"the unit {planned.parent or 'above it'} {where}"
-        elif planned.step == "create":
+        else:  # what comes back may have had no path until now
             self._created[change.path] = joined(above, id)
             self._above[change.key] = above, id
 

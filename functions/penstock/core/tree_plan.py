@@ -12,6 +12,7 @@ from penstock.core.changes import Change, FieldDiff, Finding
 from penstock.core.declaration import Entity
 from penstock.core.diff import value_fingerprint
 from penstock.core.findings import listed
+from penstock.core.placing import leads_to
 from penstock.core.projection import Projected
 from penstock.core.records import Snapshot
 from penstock.core.tree import DOT, Place, joined, owns, step_of
@@ -112,7 +113,8 @@ class Planting:
         self._entity, self._tree, self._link = entity, entity.tree, entity.parent.field
         self._news = {n.key: n for n in news}
         self._above, self._declined, self._gone, self._too_large = above, declined, gone, too_large
-        self._by_path = {path: n.key for n in news if (path := path_of(entity, n.document))}
+        paths = {n.key: path_of(entity, n.document) for n in news}
+        self._by_path = {paths[n.key]: n.key for n in news if leads_to(paths[n.key], n.document.id)}
         self.held: dict[str, Kept] = {}
         self._named = {n.key: named_above(entity, n) for n in news}
         self._settled: set[str] = set()

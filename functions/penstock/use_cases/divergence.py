@@ -11,7 +11,7 @@ from penstock.core.deletes import plan_gone
 from penstock.core.diff import Declined, Older, plan
 from penstock.core.divergence import Difference, Standing, State, print_of, print_of_document, standing
 from penstock.core.layout import STAMP
-from penstock.core.manifest import GONE, Manifest, decode
+from penstock.core.manifest import GONE, HELD, Manifest, decode
 from penstock.core.projection import Projected, Projector
 from penstock.core.records import Query, Snapshot
 from penstock.core.tree import joined
@@ -111,6 +111,8 @@ def _difference(entity: Entity, p: Projected, found: Snapshot, known: _Known) ->
         return Difference(key, "declined", "a person decided so, and the source says the same since")
     if key in known.planned:
         return Difference(key, "pending", f"proposed by {known.planned[key]}")
+    if known.dealt.print_of(key) == HELD:
+        return _behind(entity, p, known) or Difference(key, "pending", "held back: it has no place in the tree yet")
     if known.owed or known.dealt.print_of(key) != p.fingerprint:
         return _behind(entity, p, known) or Difference(key, "pending", "the next run proposes it")
     return Difference(key, "unexplained", "production was changed by somebody else" if found.exists else "production lost it")
@@ -142,7 +144,7 @@ def _left(entity: Entity, key: str, found: Snapshot, known: _Known) -> Differenc
     """A record that production holds and the source does not."""
     name = f"{entity.name}/{key}"
     change = plan_gone(entity, key, key, found)
-    if entity.on_delete == "ignore" or change is None or change == "foreign" or get_in(found.fields, (STAMP,)) is None:
+    if entity.on_delete == "ignore" or change is None or isinstance(change, str) or get_in(found.fields, (STAMP,)) is None:
         return None  # nothing would be proposed, or it came by another way than this
     if known.declined.get(name, {}).get("") == GONE:
         return Difference(name, "declined", "gone from the source, and a person kept it")
