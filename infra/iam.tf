@@ -7,7 +7,7 @@ locals {
   # `anchor`: adds to the audit bucket, and reads what it added.
   # The sweep resumes whatever another function left behind, so it may do all that they may.
   grants = {
-    capture     = { source = true, publish = ["penstock-check"], write = ["manifests/", "backups/", "reports/"], anchor = true }
+    capture     = { source = true, publish = ["penstock-capture", "penstock-check"], write = ["manifests/", "backups/", "reports/"], anchor = true }
     check       = { source = false, publish = [], write = ["reports/"], anchor = false }
     promote     = { source = false, publish = ["penstock-capture", "penstock-promote"], write = ["backups/", "reports/"], anchor = true }
     dead_letter = { source = false, publish = [], write = [], anchor = false }

@@ -94,9 +94,12 @@ class Contexts:
             kept = self._kept[id] = (now, registry.one(self.ports, self.pipelines[pipeline], id))
         return kept[1]
 
+    def is_hub(self, name: str) -> bool:
+        """Whether the targets of this pipeline are documents."""
+        return name in self.pipelines and self.pipelines[name].hub is not None and not self.pipelines[name].targets
+
     def _hubs(self) -> list[str]:
-        """Pipelines whose targets are documents."""
-        return [name for name, pipeline in self.pipelines.items() if pipeline.hub and not pipeline.targets]
+        return [name for name in self.pipelines if self.is_hub(name)]
 
     def pipeline(self, name: str) -> Pipeline:
         """`NotFound` names those there are."""
@@ -107,9 +110,9 @@ class Contexts:
         return self.pipelines[name]
 
     def of_pipeline(self, name: str) -> list[Context]:
-        if self.pipeline(name).hub and not self.pipeline(name).targets:
+        if self.is_hub(name):
             return [self.of(name, entry.target) for entry in self.registered(name) if entry.target]
-        return [ctx for ctx in self._by_id.values() if ctx.pipeline.name == name]
+        return [ctx for ctx in self._by_id.values() if ctx.pipeline.name == self.pipeline(name).name]
 
     def called(self, text: str, pipeline: str = "") -> Context:
         """A target by its id, or by its own name where no other target is called so. `NotFound` names those there are."""

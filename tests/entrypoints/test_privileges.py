@@ -18,7 +18,7 @@ from penstock.entrypoints import privileges
 from penstock.entrypoints.privileges import GRANTS
 from penstock.local.identity import Issuer
 from penstock.ports import Message
-from penstock.use_cases import check, effects, pausing, topics
+from penstock.use_cases import check, effects, fan_out, pausing, registry, topics
 from penstock.use_cases.context import Context
 from penstock.use_cases.decide import Said, decide
 from penstock.use_cases.promote import promote_pack
@@ -184,8 +184,22 @@ def a_tree_is_promoted_pack_by_pack() -> None:
     assert forest.faults(world) == []
 
 
+def a_run_over_many_targets_whose_message_comes_twice() -> None:
+    world = Tenants()
+    world.declare("alpha", stage="pilot")
+    registry.set_stages(world.ports, world.pipeline, ("pilot",), (), APPROVER)
+    known = world.contexts.confined(privileges.CAPTURE)
+    found = fan_out.spread(
+        known.ports, world.pipeline, known.registered("library_loans"), lambda t: known.of("library_loans", t), fan_out.Wanted()
+    )
+    run = fan_out.ask(known.ports, world.pipeline, found, "changes", APPROVER)
+    for _ in range(2):
+        fan_out.note(known.target("library_loans.alpha"), run.id, Denied("a cause"))
+
+
 RARE = (
     a_tree_is_promoted_pack_by_pack,
+    a_run_over_many_targets_whose_message_comes_twice,
     a_pack_ends_in_the_dead_letters_after_the_chain_has_grown,
     every_entry_point_asks_a_hub_for_the_target_of_its_message,
     a_refusal_lapses,

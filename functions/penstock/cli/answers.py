@@ -118,11 +118,23 @@ class TargetRun:
 
 
 @dataclass(frozen=True, slots=True)
+class NotRun:
+    """`why` in a word: paused, disabled, waits (its stage is not open), running, promoting, broken; `text` says it plainly."""
+
+    target: str
+    why: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ran:
-    """`penstock run`; exit code 1 where a target refused or is held by a brake, 3 where one failed."""
+    """`penstock run`; exit code 1 where a target refused, is held by a brake or is declared wrongly, and where none was run; 3
+    where one failed. `at_rest` counts targets that have nothing new."""
 
     runs: tuple[TargetRun, ...]
     next_steps: Steps
+    not_run: tuple[NotRun, ...] = ()
+    at_rest: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,104 +1,23 @@
-"""`penstock run`, `batches` and `show`: what is proposed."""
+"""`penstock batches` and `show`: what is proposed."""
 
 from __future__ import annotations
 
 import click
 
-from penstock.cli import answers, output, waiting
-from penstock.cli.app import App, as_option, pass_app, wait_option
-from penstock.cli.command import DONE, FAILURE, FOUND, Command, error_of, exit_code
-from penstock.cli.lines import batch_line, moment, shown, steps_of, tallies
+from penstock.cli import answers, output
+from penstock.cli.app import App, pass_app
+from penstock.cli.command import Command
+from penstock.cli.lines import batch_line, shown, steps_of
 from penstock.core.batch import Status
-from penstock.core.codec import Mode
-from penstock.core.errors import InvalidInput, PenstockError
+from penstock.core.errors import InvalidInput
 from penstock.core.plan import Row
-from penstock.use_cases import effects, listing
-from penstock.use_cases.capture import capture
-from penstock.use_cases.context import Context, load_batch, load_target
+from penstock.use_cases import listing
+from penstock.use_cases.context import load_batch
 from penstock.use_cases.reviewing import find_row, review
 from penstock.web.summary import billed, priced, sentence
 from penstock.web.text import plain
 
 SHORT = 60  # characters of a value in a table
-
-
-@click.command(cls=Command)
-@click.argument("pipeline")
-@click.option("--target", metavar="T", help="One target alone; all of the pipeline's otherwise.")
-@click.option("--full", is_flag=True, help="Compare everything with production, not only what changed.")
-@click.option("--reconcile", is_flag=True, help="Count the whole source too, to find what is gone from it.")
-@as_option
-@wait_option
-@pass_app
-def run(app: App, pipeline: str, target: str | None, full: bool, reconcile: bool, by: str, wait: bool) -> int:
-    """Run PIPELINE now: read its sources, stage the difference, have it checked, mail the approvers."""
-    of_pipeline = app.contexts.of_pipeline(pipeline)
-    targets = [app.find_target(target, pipeline)] if target else of_pipeline
-    codes, runs = [DONE], []
-    steps: list[str] = []
-    for ctx in targets:
-        done, then, code = _run(app, ctx, "full" if full else "reconcile" if reconcile else "changes", by, wait)
-        runs.append(done)
-        codes.append(code)
-        steps += then
-
-    def people() -> None:
-        for one in runs:
-            output.say(_told(one))
-
-    app.answer(answers.Ran(tuple(runs), tuple(dict.fromkeys(steps))), people)
-    return max(codes)
-
-
-def _run(app: App, ctx: Context, mode: Mode, by: str, wait: bool) -> tuple[answers.TargetRun, tuple[str, ...], int]:
-    try:
-        app.say(f"{ctx.id}: reading …")
-        outcome = capture(ctx, mode, by)
-        failures = effects.pay(ctx, outcome.owed)
-        batch = None
-        if outcome.batch:
-            batch = waiting.until_reviewed(app, ctx, outcome.batch) if wait else load_batch(ctx, outcome.batch).batch
-        open = load_target(ctx).state.open
-    except PenstockError as error:  # one failing target never stops the others
-        none = answers.TargetRun(ctx.id, mode, "", "", "", "", "", (), (), (), error_of(error))
-        return none, ("penstock status",), exit_code(error)
-    done = answers.TargetRun(
-        target=ctx.id,
-        mode=outcome.mode,
-        read_time=moment(outcome.read_time),
-        batch=outcome.batch,
-        status=batch.status.value if batch else "",
-        superseded=outcome.superseded,
-        open=open,
-        tallies=tallies(outcome.tallies),
-        notes=outcome.notes,
-        failures=tuple(failures),
-        error=None,
-        held=outcome.held,
-    )
-    steps = steps_of(batch) if batch else (f"penstock show {open}",) if open else ("penstock status",)
-    code = FAILURE if batch and batch.status is Status.FAILED else FOUND if failures or outcome.held else DONE
-    return done, steps, code
-
-
-def _told(run: answers.TargetRun) -> str:
-    if run.error:
-        return f"{run.target}: {run.error.what} {run.error.remedy}"
-    lines = [f"{run.target}: nothing to propose" + (f"; {run.open} is still open" if run.open else "")]
-    if run.held:
-        lines = [f"{run.target}: held. {run.held}"]
-    elif run.batch:
-        lines = [f"{run.target}: batch {run.batch} is {run.status}"]
-    for t in run.tallies:
-        skipped = "".join(f", {count:,} skipped ({reason})" for reason, count in t.skipped.items())
-        parts = (("created", t.created), ("updated", t.updated), ("deleted", t.deleted), ("unchanged", t.unchanged),
-                 ("declined before", t.declined), ("held", t.held), ("merged", t.merged))  # fmt: skip
-        gone = f", {t.gone:,} gone from the source" if t.gone else ""
-        lines.append(f"  {t.entity}: {t.read:,} read{gone}" + "".join(f", {n:,} {name}" for name, n in parts if n) + skipped)
-    lines += [f"  {note}" for note in run.notes]
-    lines += [f"  {run.superseded} is superseded"] if run.superseded else []
-    lines += [f"  owed and not paid yet: {failure}" for failure in run.failures]
-    return "\n".join(lines)
 
 
 @click.command(cls=Command)
@@ -219,4 +138,4 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-COMMANDS = (run, batches, show)
+COMMANDS = (batches, show)

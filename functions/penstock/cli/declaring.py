@@ -197,7 +197,7 @@ def rollout(app: App, pipeline: str, opened: tuple[str, ...], closed: tuple[str,
         state = registry.set_stages(ports, declared, opened, closed, by)
     stages = sorted(of_stage.keys() | set(state.stages))
     lines = tuple(answers.StageLine(stage, not stage or stage in state.stages, of_stage[stage]) for stage in stages)
-    steps = (f"penstock run {pipeline}",) if opened else (f"penstock targets list {pipeline}",)
+    steps = (f"penstock run {pipeline} --stage {opened[0]}",) if opened else (f"penstock targets list {pipeline}",)
 
     def people() -> None:
         rows = [(line.stage or "(none)", "open" if line.open else "closed", line.targets) for line in lines]

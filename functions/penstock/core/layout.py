@@ -84,9 +84,14 @@ def run(id: str) -> str:
     return f"{RUNS}/{id}"
 
 
+def run_id(pipeline: str, moment: Timestamp) -> str:
+    """Of a run over many targets; in the order of time."""
+    return f"{pipeline}.{moment.datetime():%Y%m%dt%H%M%S}-{moment.nanos // 1_000:06d}"
+
+
 def run_line(run: str, target: str) -> str:
-    """What a run over many targets came to on one of them; beside the run, of which it is none."""
-    return f"{RUNS}/{run}.{target}"
+    """What a run over many targets came to on one of them. Behind all runs, so that whoever lists those reads no lines."""
+    return f"{RUNS}/~{run}.{target}"
 
 
 def batch(id: str) -> str:

@@ -8,7 +8,7 @@ never reads a source. An audit entry that was written is written by nobody."""
 from __future__ import annotations
 
 from penstock.adapters.confined import MAIL, PRODUCTION, SOURCE, Grant
-from penstock.core.layout import ANCHORS, AUDIT, BATCHES, OUTBOX, REGISTRY, REJECTIONS, STAGING, TARGETS, TOKENS
+from penstock.core.layout import ANCHORS, AUDIT, BATCHES, OUTBOX, REGISTRY, REJECTIONS, ROLLOUT, RUNS, STAGING, TARGETS, TOKENS
 from penstock.use_cases import topics
 
 MANIFESTS, BACKUPS, REPORTS = "manifests/", "backups/", "reports/"
@@ -34,11 +34,11 @@ _FAILED = _fields(STAGING, "error")
 
 CAPTURE = Grant(  # it also asks people where a brake holds, and ends a batch that a newer one takes the place of
     "capture",
-    read=_DECLARED | frozenset({SOURCE, PRODUCTION, TARGETS, BATCHES, STAGING, REJECTIONS, AUDIT, TOKENS}),
-    write=frozenset({TARGETS, REJECTIONS}) | _MOVED | _OWED | _CLOSED | _new(STAGING, TOKENS),
+    read=_DECLARED | frozenset({SOURCE, PRODUCTION, TARGETS, BATCHES, STAGING, REJECTIONS, AUDIT, TOKENS, ROLLOUT, RUNS}),
+    write=frozenset({TARGETS, REJECTIONS, RUNS}) | _MOVED | _OWED | _CLOSED | _new(STAGING, TOKENS),
     fetch=frozenset({MANIFESTS, ANCHORS}),
     store=frozenset({MANIFESTS, BACKUPS, REPORTS, ANCHORS}),
-    publish=frozenset({topics.CHECK}),
+    publish=frozenset({topics.CHECK, topics.CAPTURE}),
     send=frozenset({MAIL}),
 )
 CHECK = Grant(

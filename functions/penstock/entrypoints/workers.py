@@ -10,41 +10,71 @@ from flask import Request, Response
 from penstock import wiring
 from penstock.adapters.confined import Grant
 from penstock.core import layout
+from penstock.core.codec import Mode
 from penstock.core.errors import InvalidInput, PenstockError
 from penstock.entrypoints import privileges
 from penstock.entrypoints.http import Malformed, private
 from penstock.entrypoints.logs import log
 from penstock.use_cases import check as checking
-from penstock.use_cases import effects
+from penstock.use_cases import effects, fan_out, registry
 from penstock.use_cases.capture import capture as run_capture
 from penstock.use_cases.context import Context
+from penstock.use_cases.fan_out import Wanted
 from penstock.use_cases.finish import finish_after
 from penstock.use_cases.promote import promote_asked
+from penstock.use_cases.proposing import Outcome
 from penstock.use_cases.sweep import sweep as run_sweep
+from penstock.wiring import Contexts
 
-MODES = ("changes", "reconcile", "full", "recheck")
+MODES: tuple[Mode, ...] = ("changes", "reconcile", "full", "recheck")
 
 
 def capture(request: Request) -> Response:
-    """`{"pipeline": …}` or `{"target": …}`, with an optional `mode` (changes, reconcile, full, recheck) and `started_by`."""
+    """`{"pipeline": …}` or `{"target": …}`, with an optional `mode` (changes, reconcile, full, recheck) and `started_by`. Of a
+    pipeline whose targets a hub declares, `active` and `stage` say which are run, each by a message of its own, which names the
+    `run`; `force` is mode full."""
     return private(request, _capture)
 
 
-def _capture(body: dict[str, Any]) -> list[dict[str, str]]:
-    mode = body.get("mode", "changes")
-    if mode not in MODES:
-        raise Malformed(f"is no mode: {str(mode)[:40]!r}", subject="mode", remedy=f"Modes: {', '.join(MODES)}.")
-    known = wiring.contexts(privileges.CAPTURE)
-    targets = [known.target(str(body["target"]))] if "target" in body else known.of_pipeline(str(body.get("pipeline", "")))
-    results, last_error = [], None
+def _capture(body: dict[str, Any]) -> list[dict[str, Any]]:
+    asked = "full" if body.get("force") else body.get("mode", "changes")
+    mode = next((mode for mode in MODES if mode == asked), None)
+    if mode is None:
+        raise Malformed(f"is no mode: {str(asked)[:40]!r}", subject="mode", remedy=f"Modes: {', '.join(MODES)}.")
+    known, by = wiring.contexts(privileges.CAPTURE), str(body.get("started_by", "schedule"))
+    if "target" in body:
+        return _captured([known.target(str(body["target"]))], mode, by, str(body.get("run", "")))
+    name = str(body.get("pipeline", ""))
+    if known.is_hub(name):
+        return [_fanned_out(known, name, Wanted(bool(body.get("active")), str(body.get("stage", "")), mode), by)]
+    return _captured(known.of_pipeline(name), mode, by, "")
+
+
+def _fanned_out(known: Contexts, name: str, wanted: Wanted, by: str) -> dict[str, Any]:
+    pipeline = known.pipelines[name]
+    found = fan_out.spread(known.ports, pipeline, known.registered(name), lambda target: known.of(name, target), wanted)
+    run = fan_out.ask(known.ports, pipeline, found, wanted.mode, by)
+    for line in run.lines:
+        log(logging.WARNING, line, run=run.id)
+    log(logging.INFO, "fanned out", run=run.id, pipeline=name, counts=run.counts)
+    return {"run": run.id, "counts": run.counts, "lines": list(run.lines)}
+
+
+def _captured(targets: list[Context], mode: Mode, by: str, run: str) -> list[dict[str, Any]]:
+    results: list[dict[str, Any]] = []
+    last_error = None
     for ctx in targets:
         try:
-            outcome = run_capture(ctx, mode, str(body.get("started_by", "schedule")))
+            if mode != "recheck":  # what was begun goes on, whatever operators closed since
+                registry.demand_open(ctx)
+            outcome = run_capture(ctx, mode, by)
         except PenstockError as error:  # one failing target never stops the others
             log(logging.ERROR, str(error), target=ctx.id)
+            _noted(ctx, run, error)
             results.append({"target": ctx.id, "error": str(error)})
             last_error = error
             continue
+        _noted(ctx, run, outcome)
         log(logging.INFO, "captured", target=ctx.id, batch=outcome.batch, mode=outcome.mode)
         if outcome.held:
             log(logging.WARNING, outcome.held, target=ctx.id, batch=outcome.batch)
@@ -53,6 +83,14 @@ def _capture(body: dict[str, Any]) -> list[dict[str, str]]:
     if last_error is not None and all("error" in result for result in results):
         raise last_error
     return results
+
+
+def _noted(ctx: Context, run: str, outcome: Outcome | PenstockError) -> None:
+    if run:
+        try:
+            fan_out.note(ctx, run, outcome)
+        except PenstockError as error:  # the run itself stands, and its batch tells what came of it
+            log(logging.ERROR, f"a run's line could not be written: {error}", target=ctx.id, run=run)
 
 
 def check(request: Request) -> Response:
