@@ -174,13 +174,23 @@ def every_entry_point_asks_a_hub_for_the_target_of_its_message() -> None:
         assert world.contexts.confined(grant).target("library_loans.alpha").target.name == "alpha"
 
 
-def a_tree_is_promoted_pack_by_pack() -> None:
+def a_tree_is_read_and_promoted_by_everybody_who_may() -> None:
+    """By the approver, by messages, and by the sweep."""
     world = forest.grown()
+    forest.fed(world, d1="p2")
+    first = world.run()
+    assert world.approve("approve").status is Status.APPLIED
+    world.clock.forward(7_200)
+    forest.fed(world, d1="p1")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(effects, "INLINE", 0)
-        batch = forest.Plan(world).create("d3", "p2").create("w3", "d3").move("d1", "p2").stage(per_pack=1)
+        second = forest.Plan(world).create("d3", "p2").create("w3", "d3").move("d1", "p1").stage(per_pack=1)
         world.approve("approve")
-    assert world.batch(batch.id).status is Status.APPLIED
+    third = forest.Plan(world).move("d1", "p2").stage()
+    decide(world.ctx, third.id, third.digest, APPROVER, Said("approve"))
+    world.clock.forward(1_000)
+    world.sweep()
+    assert {world.batch(id).status for id in (first.batch, second.id, third.id)} == {Status.APPLIED}
     assert forest.faults(world) == []
 
 
@@ -198,7 +208,7 @@ def a_run_over_many_targets_whose_message_comes_twice() -> None:
 
 
 RARE = (
-    a_tree_is_promoted_pack_by_pack,
+    a_tree_is_read_and_promoted_by_everybody_who_may,
     a_run_over_many_targets_whose_message_comes_twice,
     a_pack_ends_in_the_dead_letters_after_the_chain_has_grown,
     every_entry_point_asks_a_hub_for_the_target_of_its_message,
@@ -338,3 +348,25 @@ def test_nobody_reaches_beyond_their_grant(reach: str) -> None:
 def _state(world: World) -> Any:
     bills = [(store.bill.reads, store.bill.writes, store.bill.deletes) for store in (world.production, world.source)]
     return bills, dict(world.blobs.objects), list(world.publisher.messages), list(world.mailer.sent)
+
+
+MEMBER, CHAIN = "members/m1", {"unitPath": "x", "unit2": "y"}
+TOUCHED: dict[str, tuple[set[str], Any]] = {
+    "its place": ({"promote", "review", "sweep"}, Update(MEMBER, CHAIN, (("unitPath",), ("unit2",)), EXISTS)),
+    "another field": (set(), Update(MEMBER, {"unitPath": "x", "name": "Mallory"}, (("unitPath",), ("name",)), EXISTS)),
+    "one that is not there": (set(), Update("members/new", {"unitPath": "x"}, (("unitPath",),))),
+    "the whole": (set(), Set(MEMBER, {"unitPath": "x"}, EXISTS)),
+    "its end": (set(), Delete(MEMBER)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GRANTS)
+@pytest.mark.parametrize("what", TOUCHED)
+def test_of_what_hangs_under_a_tree_only_the_place_is_written(name: str, what: str) -> None:
+    allowed, write = TOUCHED[what]
+    store = forest.grown().serving(GRANTS[name]).store
+    if name in allowed:
+        store.commit([write])
+    else:
+        with pytest.raises(Denied):
+            store.commit([write])

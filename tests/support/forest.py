@@ -74,6 +74,16 @@ def grown(
     return world
 
 
+def fed(world: World, **above: str) -> None:
+    """The source says what production has of official units, but for what these hang under."""
+    at = world.clock()
+    for id, data in units(world).items():
+        if data.get("official"):
+            said = {"id": id, "level": data["level"], "names": data["names"], "active": data["active"], "at": at}
+            parent = above.get(id, data.get("parentId"))
+            world.put(world.source, "units", [(id, said | ({"parent": parent} if parent else {}))])
+
+
 def units(world: World) -> dict[str, Data]:
     return world.documents(UNITS)
 

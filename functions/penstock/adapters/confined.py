@@ -13,18 +13,21 @@ from penstock.core.records import ABSENT, Bill, Precondition, Prepared, Query, S
 from penstock.core.values import Data, FieldPath, Timestamp
 from penstock.ports import Blobs, Mailer, Message, Ports, Publisher, Store, Stores
 
-SOURCE, PRODUCTION = "source", "production"  # beside the names of our own collections
+SOURCE, PRODUCTION, DEPENDENTS = "source", "production", "dependents"  # beside the names of our own collections
+PLACE = "place"  # of a document of dependents: the fields in which it stores what it hangs under
 MAIL = "mail"
 Places = Mapping[str, str]  # of one database: what a collection is, by its path
+Fields = Mapping[str, frozenset[FieldPath]]  # of one database, by a collection's path
 
 _ANYTHING = Precondition()
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What one entry point may do, and no more. Collections: `SOURCE`, `PRODUCTION`, or one of ours. `write` of a collection is
-    everything; of `new collection` it is documents that are not there yet, of `collection.field` that field of documents that
-    are. Objects by the beginning of their names, up to the first slash."""
+    """What one entry point may do, and no more. Collections: `SOURCE`, `PRODUCTION`, `DEPENDENTS`, or one of ours. `write` of a
+    collection is everything; of `new collection` it is documents that are not there yet, of `collection.field` that field of
+    documents that are; of `dependents.place` those of their fields that a declaration names. Objects by the beginning of their
+    names, up to the first slash."""
 
     name: str
     read: frozenset[str] = frozenset()
@@ -49,9 +52,10 @@ class Grant:
 
 
 def confined(ports: Ports, pipelines: Iterable[Pipeline], grant: Grant) -> Ports:
+    pipelines = list(pipelines)
     return replace(
         ports,
-        stores=_Stores(ports.stores, _places(pipelines, ports.project_ids), grant),
+        stores=_Stores(ports.stores, _places(pipelines, ports.project_ids), _fields(pipelines, ports.project_ids), grant),
         blobs=_Blobs(ports.blobs, grant),
         publisher=_Publisher(ports.publisher, grant),
         mailer=_Mailer(ports.mailer, grant),
@@ -68,7 +72,7 @@ def _places(pipelines: Iterable[Pipeline], ids: Mapping[str, str]) -> dict[tuple
             there = found.setdefault((ids.get(target.project, ""), target.database), {})
             there |= {target.prefix + entity.collection: PRODUCTION for entity in pipeline.entities}
             dependents = (d for entity in pipeline.entities if entity.tree for d in entity.tree.dependents)
-            there |= {target.prefix + d.collection: PRODUCTION for d in dependents}
+            there |= {target.prefix + d.collection: DEPENDENTS for d in dependents}
             there |= {collection: collection for collection in layout.OURS}
         if pipeline.hub is not None:
             there = found.setdefault((ids.get(pipeline.hub.project, ""), pipeline.hub.database), {})
@@ -76,17 +80,30 @@ def _places(pipelines: Iterable[Pipeline], ids: Mapping[str, str]) -> dict[tuple
     return found
 
 
+def _fields(pipelines: Iterable[Pipeline], ids: Mapping[str, str]) -> dict[tuple[str, str], dict[str, frozenset[FieldPath]]]:
+    """Of dependents, the fields in which they store what they hang under."""
+    found: dict[tuple[str, str], dict[str, frozenset[FieldPath]]] = {}
+    for pipeline in pipelines:
+        dependents = [d for entity in pipeline.entities if entity.tree for d in entity.tree.dependents]
+        for target in pipeline.targets:
+            there = found.setdefault((ids.get(target.project, ""), target.database), {})
+            there |= {target.prefix + d.collection: frozenset((d.path, *d.chain)) for d in dependents}
+    return found
+
+
 @dataclass
 class _Stores:
     stores: Stores
     places: Mapping[tuple[str, str], Places]
+    fields: Mapping[tuple[str, str], Fields]
     grant: Grant
     _open: dict[tuple[str, str], Store] = field(default_factory=dict)
 
     def open(self, project: str, database: str) -> Store:
         at = (project, database)
         if at not in self._open:
-            self._open.setdefault(at, _Store(self.stores.open(project, database), self.places.get(at, {}), self.grant))
+            of = self.places.get(at, {}), self.fields.get(at, {})
+            self._open.setdefault(at, _Store(self.stores.open(project, database), *of, self.grant))
         return self._open[at]
 
 
@@ -94,6 +111,7 @@ class _Stores:
 class _Store:
     store: Store
     places: Places
+    fields: Fields
     grant: Grant
 
     def get(
@@ -114,7 +132,8 @@ class _Store:
         for collection in {write.path.rpartition("/")[0] for write in writes}:
             place = self._place(collection)
             if not self.grant.allows("write", place):
-                for what in _written(place, [w for w in writes if w.path.rpartition("/")[0] == collection]):
+                of_it = [w for w in writes if w.path.rpartition("/")[0] == collection]
+                for what in _written(place, of_it, self.fields.get(collection, frozenset())):
                     self.grant.demand("write", what)
         return self.store.commit(writes)
 
@@ -136,12 +155,12 @@ class _Store:
         return self.places.get(collection) or f"the collection {collection[:100]!r}, which no pipeline names,"
 
 
-def _written(place: str, writes: Iterable[Write]) -> Iterator[str]:
-    """What must be allowed where not everything is."""
+def _written(place: str, writes: Iterable[Write], known: frozenset[FieldPath]) -> Iterator[str]:
+    """What must be allowed where not everything is. Of dependents, fields that are `known` are their place."""
     for write in writes:
         held = write.precondition or _ANYTHING
         if isinstance(write, Update) and not write.prepared and (held.exists or held.update_time):
-            yield from (f"{place}.{path[0]}" for path in write.mask)
+            yield from (f"{place}.{PLACE if path in known else path[0]}" for path in write.mask)
         else:
             yield f"new {place}" if isinstance(write, Set) and held == ABSENT else place
 

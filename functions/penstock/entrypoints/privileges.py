@@ -7,7 +7,7 @@ never reads a source. An audit entry that was written is written by nobody."""
 
 from __future__ import annotations
 
-from penstock.adapters.confined import MAIL, PRODUCTION, SOURCE, Grant
+from penstock.adapters.confined import DEPENDENTS, MAIL, PLACE, PRODUCTION, SOURCE, Grant
 from penstock.core.layout import ANCHORS, AUDIT, BATCHES, OUTBOX, REGISTRY, REJECTIONS, ROLLOUT, RUNS, STAGING, TARGETS, TOKENS
 from penstock.use_cases import topics
 
@@ -29,12 +29,14 @@ _MOVED = frozenset({BATCHES}) | _new(AUDIT)  # a batch moves on
 _OWED = _new(OUTBOX) | _fields(OUTBOX, "state", "attempts", "due", "error", "paid_at", "purge_at")
 _JUDGED = _fields(STAGING, "state", "findings", "findings_digest", "gathered", "error", "costs")
 _PROMOTED = _fields(STAGING, "state", "ledger", "purge_at", "costs")
+_FOLLOWED = _fields(DEPENDENTS, PLACE)  # what hangs below a moved unit goes along, and no other field of it is touched
 _CLOSED = _fields(STAGING, "state", "ledger")  # what did not land of a batch that is given up
 _FAILED = _fields(STAGING, "error")
 
 CAPTURE = Grant(  # it also asks people where a brake holds, and ends a batch that a newer one takes the place of
     "capture",
-    read=_DECLARED | frozenset({SOURCE, PRODUCTION, TARGETS, BATCHES, STAGING, REJECTIONS, AUDIT, TOKENS, ROLLOUT, RUNS}),
+    read=_DECLARED
+    | frozenset({SOURCE, PRODUCTION, DEPENDENTS, TARGETS, BATCHES, STAGING, REJECTIONS, AUDIT, TOKENS, ROLLOUT, RUNS}),
     write=frozenset({TARGETS, REJECTIONS, RUNS}) | _MOVED | _OWED | _CLOSED | _new(STAGING, TOKENS),
     fetch=frozenset({MANIFESTS, ANCHORS}),
     store=frozenset({MANIFESTS, BACKUPS, REPORTS, ANCHORS}),
@@ -43,15 +45,15 @@ CAPTURE = Grant(  # it also asks people where a brake holds, and ends a batch th
 )
 CHECK = Grant(
     "check",
-    read=_DECLARED | frozenset({PRODUCTION, BATCHES, STAGING, AUDIT, TOKENS}),
+    read=_DECLARED | frozenset({PRODUCTION, DEPENDENTS, BATCHES, STAGING, AUDIT, TOKENS}),
     write=_MOVED | _OWED | _JUDGED | _new(TOKENS),
     store=frozenset({REPORTS}),
     send=frozenset({MAIL}),
 )
 PROMOTE = Grant(
     "promote",
-    read=_DECLARED | frozenset({PRODUCTION, TARGETS, BATCHES, STAGING, AUDIT}),
-    write=frozenset({PRODUCTION, TARGETS, REJECTIONS}) | _MOVED | _OWED | _PROMOTED | _FAILED,
+    read=_DECLARED | frozenset({PRODUCTION, DEPENDENTS, TARGETS, BATCHES, STAGING, AUDIT}),
+    write=frozenset({PRODUCTION, TARGETS, REJECTIONS}) | _FOLLOWED | _MOVED | _OWED | _PROMOTED | _FAILED,
     fetch=frozenset({ANCHORS}),
     store=frozenset({BACKUPS, REPORTS, ANCHORS}),
     publish=frozenset({topics.CAPTURE, topics.PROMOTE}),  # of a tree the next pack
@@ -60,8 +62,8 @@ PROMOTE = Grant(
 DEAD_LETTER = Grant("dead_letter", read=_DECLARED | frozenset({BATCHES, STAGING, AUDIT}), write=_MOVED)
 REVIEW = Grant(
     "review",
-    read=_DECLARED | frozenset({PRODUCTION, TARGETS, BATCHES, STAGING, AUDIT, TOKENS}),
-    write=frozenset({PRODUCTION, TARGETS, REJECTIONS, TOKENS}) | _MOVED | _OWED | _PROMOTED,
+    read=_DECLARED | frozenset({PRODUCTION, DEPENDENTS, TARGETS, BATCHES, STAGING, AUDIT, TOKENS}),
+    write=frozenset({PRODUCTION, TARGETS, REJECTIONS, TOKENS}) | _FOLLOWED | _MOVED | _OWED | _PROMOTED,
     fetch=frozenset({ANCHORS}),
     store=frozenset({BACKUPS, REPORTS, ANCHORS}),
     publish=frozenset({topics.CAPTURE, topics.PROMOTE}),
@@ -69,8 +71,8 @@ REVIEW = Grant(
 )
 SWEEP = Grant(  # brings to its end whatever another left behind, except what only messages ask for
     "sweep",
-    read=_DECLARED | frozenset({SOURCE, PRODUCTION, TARGETS, BATCHES, STAGING, REJECTIONS, AUDIT, TOKENS, OUTBOX}),
-    write=frozenset({PRODUCTION, TARGETS, REJECTIONS}) | _MOVED | _OWED | _PROMOTED | _new(STAGING, TOKENS),
+    read=_DECLARED | frozenset({SOURCE, PRODUCTION, DEPENDENTS, TARGETS, BATCHES, STAGING, REJECTIONS, AUDIT, TOKENS, OUTBOX}),
+    write=frozenset({PRODUCTION, TARGETS, REJECTIONS}) | _FOLLOWED | _MOVED | _OWED | _PROMOTED | _new(STAGING, TOKENS),
     fetch=frozenset({MANIFESTS, ANCHORS}),
     store=frozenset({MANIFESTS, BACKUPS, REPORTS, ANCHORS}),
     publish=frozenset({topics.CAPTURE, topics.CHECK, topics.PROMOTE}),
