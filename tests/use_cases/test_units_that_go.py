@@ -182,8 +182,18 @@ def test_who_came_below_since_is_not_left_behind_by_a_unit_without_a_choice() ->
     world.put(world.production, "members", [member("late", "np.p1.d1.w2")])
     done = world.approve("approve")
     assert (done.status, done.applied, done.drifted) == (Status.PARTIALLY_APPLIED, 1, 1)
-    assert "1 members hang at or below it by now" in ledger(world, batch).why["units/w2"]
+    assert "0 members were approved, and there are 1" in ledger(world, batch).why["units/w2"]
     assert units(world)["w2"]["active"] is True
+
+
+def test_who_belongs_to_a_unit_without_a_choice_by_now_keeps_it_also_where_there_are_no_more_than_were_shown() -> None:
+    world, batch = going("d1", "w1", "w2", per_pack=1)
+    data = member("m1", "np.p1.d1")[1] | {"unit4": None}
+    world.production.commit([Update("members/m1", data, tuple((name,) for name in data))])
+    done = choose(world, w1=CASCADE)
+    assert (done.applied, done.drifted) == (2, 1)
+    assert "1 members hang at or below it by now" in ledger(world, batch, 2).why["units/d1"]
+    assert units(world)["d1"]["active"] is True
 
 
 def test_a_unit_stays_where_one_below_it_falls_out() -> None:

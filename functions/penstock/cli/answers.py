@@ -296,7 +296,8 @@ class PreviewField:
 @dataclass(frozen=True, slots=True)
 class PreviewRecord:
     """`action` is CREATE, UPDATE, DELETE, or NONE with `why`. `later` says who wrote to it after the promotion, and when, as far
-    as it is known, "" where nobody did; `others` are fields that only they wrote."""
+    as it is known, "" where nobody did; `others` are fields that only they wrote. Of a unit that went: how many documents that it
+    left behind `returns` with it, by kind, and which `stays`, and why."""
 
     key: str
     path: str
@@ -305,6 +306,8 @@ class PreviewRecord:
     later: str
     fields: tuple[PreviewField, ...]
     others: tuple[str, ...]
+    returns: Mapping[str, int]
+    stays: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,11 @@ def _record(r: Reversal) -> answers.PreviewRecord:
     undone = r.undone
     action = r.change.action.value if r.change else NONE
     fields = tuple(map(_field, r.fields))
-    return answers.PreviewRecord(undone.key, undone.path, action, r.why, r.later, fields, r.others)
+    facts = r.change.facts if r.change else {}
+    returns = Counter(line["kind"] for line in facts.get("back", ()))
+    return answers.PreviewRecord(
+        undone.key, undone.path, action, r.why, r.later, fields, r.others, dict(returns), facts.get("stays", {})
+    )
 
 
 def _field(f: FieldState) -> answers.PreviewField:
@@ -68,5 +72,9 @@ def _say(r: answers.PreviewRecord) -> None:
             output.say(f"  {f.field}: {now} → {before}, and the later edit is lost (promoted was {promoted})")
         else:
             output.say(f"  {f.field}: {now} is kept (promoted was {promoted}, before {before})")
+    for kind, many in r.returns.items():
+        output.say(f"  {many:,} {kind} return with it")
+    for document, why in r.stays.items():
+        output.say(f"  {document} {why}, and stays")
     for name in r.others:
         output.say(f"  {name}: written since by others" + (", and lost with the record" if r.action == "DELETE" else ", stays"))

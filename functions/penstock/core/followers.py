@@ -113,19 +113,20 @@ def following(moves: Moves, place: Dependents, held: Iterable[Snapshot]) -> list
 
 def encode_followed(of: Iterable[Followed]) -> bytes:
     """A line for each document: what it stored before, exactly, and what was written."""
-    return compress("\n".join(dumps(_line(f)) for f in of))
+    return compress("\n".join(dumps(line_of(f)) for f in of))
 
 
-def _line(of: Followed) -> Data:
+def line_of(of: Followed) -> Data:
+    """As data that can lie in a text or in a change's facts."""
     named = {"kind": of.kind, "path": of.document, "update_time": of.update_time, "by": of.by, "to": of.to}
     return {**named, "fields": [list(field) for field in of.fields], "before": of.before, "after": of.after}
 
 
 def decode_followed(content: bytes) -> list[Followed]:
-    return [_read(loads(line)) for line in expand(content).split("\n") if line]
+    return [of_line(loads(line)) for line in expand(content).split("\n") if line]
 
 
-def _read(line: dict[str, Any]) -> Followed:
+def of_line(line: Mapping[str, Any]) -> Followed:
     fields = tuple(tuple(field) for field in line["fields"])
     before, after = line["before"], line["after"]
     return Followed(line["kind"], line["path"], line["update_time"], fields, before, after, line["by"], line["to"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,7 +14,8 @@ from penstock.core.layout import STAMP
 from penstock.core.records import Snapshot
 from penstock.core.values import get_in
 
-LOST, KEPT = "later_edit", "edit_kept"
+LOST, KEPT, RETURNS = "later_edit", "edit_kept", "returns"
+SHOWN = 20
 _UNKNOWN = "Firestore keeps no record of by whom"
 
 
@@ -35,7 +37,7 @@ def findings(changes: Sequence[Change]) -> list[Finding]:
     """Of the changes of a rollback: each later edit by its field, with what stands now, what was promoted and what was before.
     One that would be lost is a blocker; one that is kept is told."""
     edits = [found for change in changes if "later" in change.facts for found in _findings(change)]
-    return edits + [found for change in changes for found in _left(change)]
+    return edits + [found for change in changes for found in (*_left(change), *_returning(change))]
 
 
 def _left(change: Change) -> Iterator[Finding]:
@@ -43,6 +45,18 @@ def _left(change: Change) -> Iterator[Finding]:
         text = f"{title(change)} would be removed, and {many} {entity} in production would still name it."
         remedy = f"Keep it, or take back the {entity} too."
         yield about(change, "removal", "blocker", text, remedy)
+
+
+def _returning(change: Change) -> Iterator[Finding]:
+    """Of a unit of a tree: what it left behind when it went, and what of that is another by now."""
+    if back := change.facts.get("back"):
+        many = listed(f"{n:,} {kind}" for kind, n in Counter(line["kind"] for line in back).items())
+        text = f"{title(change)} takes back what it left behind: {many} return to where they were."
+        yield about(change, RETURNS, "notice", text, "What is changed before that is kept as it is then, and named.")
+    if stays := change.facts.get("stays"):
+        told = listed((f"{document} {why}" for document, why in stays.items()), SHOWN)
+        text = f"Of what {title(change)} left behind, {len(stays):,} stay as they are by now: {told}."
+        yield about(change, KEPT, "warning", text, "They are kept. Whoever changed them knows where they belong.")
 
 
 def _findings(change: Change) -> Iterator[Finding]:

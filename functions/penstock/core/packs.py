@@ -241,7 +241,8 @@ class Ledger:
     """What promotion did with a pack, written in the commit that did it. Every other key of the pack was applied.
 
     In a tree: how many documents `followed` its moves, by entity or dependents; where units were `placed` that got another path
-    than was planned; and `why` a change fell out that nobody edited."""
+    than was planned; `why` a change fell out that nobody edited; and which documents that were to return with a unit are `kept`,
+    and why."""
 
     at: Timestamp
     attempt: str
@@ -251,3 +252,4 @@ class Ledger:
     followed: Mapping[str, int] = field(default_factory=dict)
     placed: Mapping[str, str] = field(default_factory=dict)
     why: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)

@@ -50,6 +50,9 @@ class Facts(TypedDict, total=False):
     # and by capture
     place: list[Value]  # in a tree: step, level, document id above ("" at a root), planned path (`tree.Place`)
     below: dict[str, int]  # of a move: documents that follow it, the tree's own as `units`, dependents by their name
+    choice: str  # on the way back of a unit: what was chosen for what it left behind, when it went
+    back: list[Value]  # on the way back of a unit that went: what it left behind, and what returns with it (`followers.of_line`)
+    stays: dict[str, str]  # of that what was changed since and stays as it is, by document, and why
     drift: dict[str, list[Value]]  # of a change that fell out: dotted field → [planned against, approved, in production now]
 
 

@@ -20,11 +20,12 @@ from penstock.core.plan import Batch
 from penstock.core.promotion import ready_of
 from penstock.core.records import Snapshot
 from penstock.core.rules.base import Below, Count
-from penstock.core.tree import is_below, joined
+from penstock.core.tree import DOT, is_below, joined
 from penstock.core.values import Data, FieldPath, Timestamp, dumps, get_in, set_in
 from penstock.use_cases.context import Context
 from penstock.use_cases.leaving import hanging, leaving
 from penstock.use_cases.production import IN, chunks
+from penstock.use_cases.returning import returning
 from penstock.use_cases.staging import Pack
 
 MAX_BYTES = 3_500_000  # of one commit: the emulator takes 4 MiB
@@ -35,13 +36,15 @@ _AROUND = 80  # bytes of a write beside its names and values
 @dataclass(frozen=True, slots=True)
 class Following:
     """`going`: the changes that can be made, ready to be written; `fallen`: why the others cannot; `followed`: what else is
-    written; `placed`: the paths that are others than planned, by key; `declined`: what is not to be proposed again."""
+    written; `placed`: the paths that are others than planned, by key; `declined`: what is not to be proposed again;
+    `kept`: documents that were to return with a unit and stay as they are, and why."""
 
     going: Sequence[Ready]
     fallen: Mapping[str, str] = field(default_factory=dict)
     followed: Sequence[Followed] = ()
     placed: Mapping[str, str] = field(default_factory=dict)
     declined: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -57,16 +60,20 @@ def follow(ctx: Context, batch: Batch, pack: Pack, going: Sequence[Ready]) -> Fo
     while True:
         live = {s.path: s for s in ctx.store.get(paths, select=asked(entity.tree))} if (paths := needed(going)) else {}
         placing = place(entity.tree, going, live)
-        out = {**placing.fallen, **_left_behind(ctx, entity, going)}
+        back = returning(ctx, batch, pack, entity, going, placing)
+        out = {**placing.fallen, **_left_behind(ctx, entity, going, back.leaves)}
         rest = [c for c in going if c.key not in out]
         if not out:
-            held, left = _below(ctx, entity, placing), leaving(ctx, batch, pack, entity, rest, placing)
-            out = dict(left.fallen) or _outgrown(ctx, rest, placing, held, left.followed)
+            returned = {f.document for f in back.followed}
+            held, left = _below(ctx, entity, placing), leaving(ctx, batch, pack, entity, rest, placing, returned)
+            also = [*left.followed, *back.followed]
+            out = dict(left.fallen) or _outgrown(ctx, rest, placing, held, also)
         if not out:
             found = _composed(ctx, pack, entity, rest, placing, held)
-            theirs = {f.document for f in left.followed}
-            along = [*(f for f in found.followed if f.document not in theirs), *left.followed]
-            return replace(found, fallen=fallen, followed=along, declined=left.declined)
+            theirs = {f.document for f in also}
+            along = [*(f for f in found.followed if f.document not in theirs), *also]
+            declined = {**left.declined, **back.declined}
+            return replace(found, fallen=fallen, followed=along, declined=declined, kept=back.kept)
         fallen |= out
         going = [c for c in going if c.key not in out]
 
@@ -121,36 +128,41 @@ def count_below(ctx: Context, entity: Entity, path: str, at: Timestamp | None = 
     return found
 
 
-def _left_behind(ctx: Context, entity: Entity, going: Sequence[Ready]) -> dict[str, str]:
+def _left_behind(ctx: Context, entity: Entity, going: Sequence[Ready], back: Mapping[str, str]) -> dict[str, str]:
     """The removals after which something would hang under a unit that is gone: such as came since they were planned."""
     removed = {c.path: c for c in going if c.place and c.place.step == "remove"}
     if not removed:
         return {}
     paths = {path: c.place.path for path, c in removed.items() if c.place}
     elsewhere = {c.path for c in going if c.place and c.place.step in ("move", "remove")}
-    left = attached(ctx, entity, paths, elsewhere)
+    left = attached(ctx, entity, paths, elsewhere, back)
     told = {path: listed(f"{many:,} {name}" for name, many in of.items()) for path, of in left.items()}
     return {removed[path].key: f"{what} hang under it by now" for path, what in told.items()}
 
 
-def attached(ctx: Context, entity: Entity, units: Mapping[str, str], but: Container[str]) -> dict[str, dict[str, int]]:
-    """What hangs directly under units (document → path): how many of each kind, by document. Units `but` these documents."""
+def attached(
+    ctx: Context, entity: Entity, units: Mapping[str, str], but: Container[str], back: Mapping[str, str]
+) -> dict[str, dict[str, int]]:
+    """What hangs directly under units (document → path): how many of each kind, by document. Units `but` these documents, and
+    nothing that goes `back` to another (document → the unit that it is at)."""
     assert entity.tree is not None
     found: dict[str, Counter[str]] = defaultdict(Counter)
     own, *others = places_in(entity, ctx.target.prefix)
     parent = entity.tree.parent
+    leaves = Counter((document.rpartition("/")[0], id) for document, id in back.items())
     ids = {document.rpartition("/")[2]: document for document in units}
     by_path = {path: document for document, path in units.items()}
     for some in chunks(list(ids), IN):
         children = replace(Count(own.collection, parent, tuple(some)).query, select=(parent,))
         for child in ctx.store.scan(children):
-            if child.path not in but:
+            if child.path not in but and child.path not in back:
                 found[ids[get_in(child.fields, parent)]][own.name] += 1
     for of in others:
         for some in chunks(list(by_path), IN):
             if ctx.store.count(Count(of.collection, of.path, tuple(some)).query):
                 for path in some:
-                    if many := ctx.store.count(Count(of.collection, of.path, path).query):
+                    going = leaves[of.collection, path.rpartition(DOT)[2]]
+                    if many := ctx.store.count(Count(of.collection, of.path, path).query) - going:
                         found[by_path[path]][of.name] = many
     return {path: dict(of) for path, of in found.items()}
 

@@ -3,7 +3,7 @@ moves, as was chosen, in the same commit. A unit that nothing was chosen for, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from penstock.core import choices
@@ -20,7 +20,7 @@ from penstock.core.records import Snapshot
 from penstock.core.rules import dependents
 from penstock.core.rules.base import Answer, Below, Count, Lookup, View
 from penstock.core.tree import is_below
-from penstock.core.values import Data, FieldPath, dotted, get_in
+from penstock.core.values import Data, FieldPath, Value, dotted, get_in
 from penstock.use_cases.context import Context
 from penstock.use_cases.staging import Pack
 
@@ -45,8 +45,16 @@ class _Unit:
     choice: str
 
 
-def leaving(ctx: Context, batch: Batch, pack: Pack, entity: Entity, going: Sequence[Ready], placing: Placing) -> Leaving:
-    """Read what is left and place it. `placing`: where the pack's own moves lead."""
+def leaving(
+    ctx: Context,
+    batch: Batch,
+    pack: Pack,
+    entity: Entity,
+    going: Sequence[Ready],
+    placing: Placing,
+    but: Collection[str] = (),
+) -> Leaving:
+    """Read what is left, `but` these documents, and place it. `placing`: where the pack's own moves lead."""
     standing = _standing(ctx, entity, pack, going)
     units = _units(batch, entity, standing)
     if not units:
@@ -56,7 +64,8 @@ def leaving(ctx: Context, batch: Batch, pack: Pack, entity: Entity, going: Seque
     if not looked:
         return Leaving()
     homes, fallen = _homes(ctx, entity, pack, going, placing, units)
-    below = _below(ctx, entity, [u.path for u in looked])
+    read = _below(ctx, entity, [u.path for u in looked])
+    below = {of: [s for s in some if s.path not in but] for of, some in read.items()}
     goers = [Goer(u.ready.key, placing.moves.after(u.path), u.choice, homes.get(u.ready.key)) for u in units]
     decided = {placing.moves.after(path) for path in _went_before(batch, entity, below)}
     left = leave(entity, goers, decided, below, placing.moves.after)
@@ -83,7 +92,8 @@ def _units(batch: Batch, entity: Entity, standing: Sequence[tuple[Ready, Change]
     for ready, change in standing:
         path = get_in(change.before or {}, entity.tree.path)
         if takes_away(entity, change) and isinstance(path, str) and path:
-            found.append(_Unit(ready, change, path, chosen.get(change.key, "")))
+            choice = chosen.get(change.key) or change.facts.get("choice", "")  # what a rollback goes back to was chosen then
+            found.append(_Unit(ready, change, path, choice))
     return found
 
 
@@ -184,8 +194,10 @@ def _along(ctx: Context, entity: Entity, below: Held, left: Mapping[str, Left]) 
         assert off is not None
         before = wrote[now.path]
         path = str(get_in(before.after, of.path) or get_in(now.fields, of.path))
-        content = content_fingerprint(entity, with_value(now.fields, off.field, off.value))
-        found = followed(of, now, path, {off.field: off.value, (STAMP, "content"): content})
+        also: dict[FieldPath, Value] = {off.field: off.value}
+        if get_in(now.fields, (STAMP, "content")) is not None:
+            also[STAMP, "content"] = content_fingerprint(entity, with_value(now.fields, off.field, off.value))
+        found = followed(of, now, path, also)
         assert found is not None
         wrote[now.path] = replace(found, by=before.by)
         if any(f.target == off.field for f in entity.fields):

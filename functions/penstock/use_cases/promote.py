@@ -153,6 +153,7 @@ def _commit(
         placed.counts,
         placed.placed,
         {key: why for key, why in fallen.items() if why},
+        placed.kept,
     )
     if placed.followed or stood:
         keep(ctx, batch, pack, ledger.attempt, [*stood, *placed.followed])

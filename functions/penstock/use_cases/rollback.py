@@ -16,11 +16,13 @@ from penstock.core.cost import Cost
 from penstock.core.declaration import Entity
 from penstock.core.errors import InvalidInput, NotFound, Refused
 from penstock.core.findings import business_key
+from penstock.core.followers import of_line, places_in
 from penstock.core.packs import MAX_CHANGES, Draft, Packer
 from penstock.core.plan import Batch
 from penstock.core.promotion import stamp_of
 from penstock.core.records import Query, Set, Where
 from penstock.core.replanting import needed, replanted
+from penstock.core.returning import absorbed, left_for_good
 from penstock.core.reversal import Choice, Reversal, reverse
 from penstock.core.rules.base import proposed
 from penstock.core.tree import place_of
@@ -33,6 +35,7 @@ from penstock.use_cases.metering import Metering
 from penstock.use_cases.planting import in_order
 from penstock.use_cases.production import IN, chunks
 from penstock.use_cases.promote import resolve, verify
+from penstock.use_cases.returning import with_what_was_left
 from penstock.use_cases.staging import Pack
 
 DONE = frozenset({Status.APPLIED, Status.PARTIALLY_APPLIED})
@@ -150,7 +153,7 @@ def _images(ctx: Context, batch: Batch) -> str:
 def _found(ctx: Context, undone: Batch, choice: Choice) -> list[Reversal]:
     """Of each chosen change that was applied, those of a tree in their places."""
     found = list(_reversals(ctx, undone, choice))
-    placed = {c.key: c for c in _replanted(ctx, [r.change for r in found if r.change is not None])}
+    placed = {c.key: c for c in _replanted(ctx, absorbed([r.change for r in found if r.change is not None]))}
     return [replace(r, change=placed[r.change.key]) if r.change else r for r in found]
 
 
@@ -179,8 +182,10 @@ def _of_pack(ctx: Context, undone: Batch, pack: Pack, choice: Choice) -> Iterato
     if not wanted:
         return
     applied, stamp = pack.some(wanted), stamp_of(undone, ledger.at)
-    for change, now in zip(applied, ctx.store.get([c.path for c in applied]), strict=True):
-        yield reverse(undone.id, change, stamp, ctx.pipeline.entity(change.entity), now, choice)
+    stands = ctx.store.get([c.path for c in applied])
+    of = zip(applied, stands, strict=True)
+    found = [reverse(undone.id, change, stamp, ctx.pipeline.entity(change.entity), now, choice) for change, now in of]
+    yield from with_what_was_left(ctx, undone, pack, ledger, found)
 
 
 def _bereft(ctx: Context, changes: Sequence[Change]) -> list[Change]:
@@ -210,7 +215,8 @@ def _left_below(ctx: Context, changes: Sequence[Change]) -> dict[str, dict[str, 
     if entity is None or not removed:
         return {}
     elsewhere = {path for path, (_, place) in places.items() if place.step in ("move", "remove")}
-    found = attached(ctx, entity, {path: place.path for path, (_, place) in removed.items()}, elsewhere)
+    back = left_for_good(places_in(entity), (of_line(line) for c in changes for line in c.facts.get("back", ())))
+    found = attached(ctx, entity, {path: place.path for path, (_, place) in removed.items()}, elsewhere, back)
     return {removed[path][0]: of for path, of in found.items()}
 
 

@@ -1,0 +1,215 @@
+"""What a unit left behind when it went returns with it, exactly; what somebody changed since is kept, and named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from penstock.core.batch import Status
+from penstock.core.choices import CASCADE, reassign
+from penstock.core.plan import Batch
+from penstock.core.records import Delete, Set, Update
+from penstock.core.reversal import Choice
+from penstock.core.values import Data, dumps
+from penstock.use_cases import staging
+from penstock.use_cases.decide import Said
+from penstock.use_cases.rollback import plan_rollback, preview
+from support.forest import UNITS, Plan, custom, faults, grown, member, unit, units
+from support.world import World
+
+
+def standing(world: World) -> dict[str, str]:
+    """Production, byte for byte."""
+    return {f"{name}/{id}": dumps(data) for name in (UNITS, "members") for id, data in world.documents(name).items()}
+
+
+def promoted(world: World, plan: Plan, per_pack: int = 350, **chosen: str) -> Batch:
+    batch = plan.stage(per_pack=per_pack)
+    done = world.decide(Said("approve", choices={f"units/{id}": choice for id, choice in chosen.items()}))
+    assert (done.status, done.drifted) == (Status.APPLIED, 0)
+    return world.batch(batch.id)
+
+
+def proposed(world: World, batch: str, choice: Choice = Choice()) -> Batch:  # noqa: B008 - frozen
+    rollback, owed = plan_rollback(world.ctx, batch, "operator@example.org", choice)
+    world.pay(owed)
+    world.pump()
+    return world.batch(rollback.id)
+
+
+def taken_back(world: World, batch: str, choice: Choice = Choice(), blockers: str = "reject") -> Batch:  # noqa: B008 - frozen
+    rollback = proposed(world, batch, choice)
+    world.approve(blockers)
+    return world.batch(rollback.id)
+
+
+def told(world: World, batch: Batch) -> dict[str, str]:
+    return {f.rule: f.text for pack in staging.packs_of(world.outside, batch.id) for f in pack.findings}
+
+
+def edit(world: World, path: str, /, **fields: Any) -> None:
+    world.production.commit([Update(path, fields, tuple((name,) for name in fields))])
+
+
+@pytest.mark.parametrize("per_pack", [1, 350])
+@pytest.mark.parametrize("choice", [CASCADE, reassign("w2")])
+def test_what_went_along_or_moved_returns_byte_for_byte_and_goes_again_with_the_rollback_of_the_rollback(
+    choice: str, per_pack: int
+) -> None:
+    world = grown()
+    before = standing(world)
+    done = promoted(world, Plan(world).update("w1", active=False).update("d2", names={"en": "D2"}), per_pack, w1=choice)
+    there = {path: data for path, data in standing(world).items() if "penstock" not in data}
+    back = taken_back(world, done.id)
+    assert (back.status, world.batch(done.id).status) == (Status.APPLIED, Status.ROLLED_BACK)
+    assert standing(world) == before
+    again = taken_back(world, back.id)
+    assert again.status is Status.APPLIED
+    assert {path: data for path, data in standing(world).items() if "penstock" not in data} == there
+    assert faults(world) == []
+
+
+def test_all_that_went_along_with_a_district_returns_with_it_and_nothing_is_declined_any_more() -> None:
+    world = grown()
+    before = standing(world)
+    done = promoted(world, Plan(world).update("d1", active=False), d1=CASCADE)
+    assert set(staging.declined(world.outside)) == {"units/w1", "units/w2"}
+    back = taken_back(world, done.id)
+    assert standing(world) == before
+    assert set(staging.declined(world.outside)) == {"units/d1"}
+    assert "3 units return to where they were" in told(world, back)["returns"]
+
+
+def test_a_merger_is_taken_back_whole() -> None:
+    world = grown()
+    before = standing(world)
+    plan = Plan(world).create("w3", "d1").update("w1", active=False).update("w2", active=False)
+    done = promoted(world, plan, w1=reassign("w3"))
+    assert units(world)["c1"]["path"] == "np.p1.d1.w3.c1"
+    back = taken_back(world, done.id)
+    assert (back.status, back.drifted) == (Status.APPLIED, 0)
+    assert standing(world) == before
+
+
+def test_who_joined_the_new_unit_of_a_merger_keeps_it_from_being_removed() -> None:
+    world = grown()
+    done = promoted(world, Plan(world).create("w3", "d1").update("w1", active=False), w1=reassign("w3"))
+    world.put(world.production, "members", [member("new", "np.p1.d1.w3")])
+    rollback = proposed(world, done.id)
+    assert rollback.findings["removal"] == {"blocker": 1}
+    world.approve("reject")
+    assert "w3" in units(world)
+    assert world.documents("members")["m1"] == member("m1", "np.p1.d1.w1")[1]
+    assert faults(world) == []
+
+
+def test_what_was_changed_since_stays_and_is_named_when_it_is_planned() -> None:
+    world = grown(members=[member("m5", "np.p1.d1.w1")])
+    done = promoted(world, Plan(world).update("w1", active=False), w1=reassign("w2"))
+    data = member("m5", "np.p2")[1] | {"unit3": None, "unit4": None}
+    world.production.commit([Set("members/m5", data), Delete("members/m2")])
+    (found,) = preview(world.ctx, done.id)
+    assert found.change is not None
+    assert found.change.facts["stays"] == {
+        "members/m5": "belongs elsewhere by now", "members/m2": "was removed since",
+    }  # fmt: skip
+    back = proposed(world, done.id)
+    assert "2 stay as they are by now: members/m2 was removed since and members/m5 belongs" in told(world, back)["edit_kept"]
+    world.approve("reject")
+    assert world.documents("members")["m5"] == data
+    assert world.documents("members")["m1"] == member("m1", "np.p1.d1.w1")[1]
+    assert units(world)["c1"] == custom("c1", "w1", "np.p1.d1.w1.c1", wish="ours")[1]
+
+
+def test_what_is_changed_after_the_rollback_was_shown_stays_and_the_ledger_names_it() -> None:
+    world = grown()
+    done = promoted(world, Plan(world).update("w1", active=False), w1=reassign("w2"))
+    back = proposed(world, done.id)
+    data = member("m1", "np.p2")[1] | {"unit3": None, "unit4": None}
+    world.production.commit([Set("members/m1", data)])
+    world.approve("reject")
+    ledger = staging.load_pack(world.outside, back.id, 0).ledger
+    assert ledger is not None
+    assert ledger.kept == {"members/m1": "belongs elsewhere by now"}
+    assert world.documents("members")["m1"] == data
+    assert world.documents("members")["m2"] == member("m2", "np.p1.d1.w1.c1")[1]
+
+
+def test_it_returns_to_where_its_unit_is_by_now() -> None:
+    world = grown()
+    done = promoted(world, Plan(world).update("w1", active=False), w1=reassign("w2"))
+    promoted(world, Plan(world).move("d1", "p2"))
+    taken_back(world, done.id)
+    assert world.documents("members")["m2"] == member("m2", "np.p2.d1.w1.c1")[1]
+    assert faults(world) == []
+
+
+@pytest.mark.parametrize("per_pack", [1, 350])
+def test_moves_and_what_moved_with_a_unit_that_went_are_taken_back_together(per_pack: int) -> None:
+    world = grown()
+    before = standing(world)
+    done = promoted(world, Plan(world).move("d1", "p2").update("w1", active=False), per_pack, w1=reassign("w2"))
+    taken_back(world, done.id)
+    assert standing(world) == before
+
+
+@pytest.mark.parametrize("per_pack", [1, 350])
+def test_a_unit_that_was_renamed_and_went_along_is_taken_back_once_with_both(per_pack: int) -> None:
+    world = grown()
+    before = standing(world)
+    renamed = promoted(world, Plan(world).update("w2", names={"en": "Two"}))
+    middle = standing(world)
+    done = promoted(world, Plan(world).update("d1", active=False), per_pack, d1=CASCADE)
+    taken_back(world, done.id)
+    assert standing(world) == middle
+    taken_back(world, renamed.id)
+    assert standing(world) == before
+
+
+def test_a_rename_and_what_went_along_of_one_batch_are_one_write() -> None:
+    world = grown()
+    before = standing(world)
+    plan = Plan(world).update("w2", names={"en": "Two"}).update("d1", active=False)
+    done = promoted(world, plan, 1, d1=CASCADE)
+    assert units(world)["w2"]["active"] is False
+    back = taken_back(world, done.id)
+    assert (back.status, back.applied) == (Status.APPLIED, 2)
+    assert standing(world) == before
+
+
+def test_without_the_list_of_what_was_left_nothing_is_taken_back_half() -> None:
+    world = grown()
+    done = promoted(world, Plan(world).update("w1", active=False), w1=CASCADE)
+    for name in [name for name in world.blobs.objects if ".followers." in name]:
+        del world.blobs.objects[name]
+    with pytest.raises(Exception, match="what pack 0 wrote beside its changes is gone"):
+        plan_rollback(world.ctx, done.id, "operator@example.org")
+    assert units(world)["w1"]["active"] is False
+
+
+def test_one_unit_taken_back_by_its_key_brings_back_its_own_alone() -> None:
+    world = grown(units=[custom("k", "w2", "np.p1.d1.w2.k")])
+    done = promoted(world, Plan(world).update("w1", active=False).update("w2", active=False), w1=CASCADE, w2=CASCADE)
+    taken_back(world, done.id, Choice(frozenset({"units/w2"})))
+    assert {id: u["active"] for id, u in units(world).items() if id in ("w1", "c1", "w2", "k")} == {
+        "w1": False, "c1": False, "w2": True, "k": True,
+    }  # fmt: skip
+
+
+def test_an_edit_right_before_the_commit_is_kept_and_the_document_returns_all_the_same() -> None:
+    world = grown()
+    done = promoted(world, Plan(world).update("w1", active=False), w1=reassign("w2"))
+    proposed(world, done.id)
+    real, left = world.production.commit, [1]
+
+    def commit(writes: Any) -> Any:
+        if left[0] and any(w.path == "geography/c1" for w in writes):
+            left[0] -= 1
+            real([Update("geography/c1", {"wish": "more"}, (("wish",),))])
+        return real(writes)
+
+    world.production.commit = commit  # type: ignore[method-assign]
+    world.approve("reject")
+    expected: Data = custom("c1", "w1", "np.p1.d1.w1.c1", wish="more")[1]
+    assert units(world)["c1"] == expected
+    assert unit("w1", "d1", path="np.p1.d1.w1")[1] == units(world)["w1"]
