@@ -254,6 +254,18 @@ def test_what_is_gone_is_deactivated_from_the_leaves_up_and_the_targets_own_are_
     assert all(c.after == {"active": False} for c in staged(world, outcome))
 
 
+def test_a_unit_that_was_gone_comes_back_with_what_hangs_under_it(world: World) -> None:
+    settled(world)
+    say(world, "d", "w")
+    world.run("full")
+    world.approve("approve")
+    assert not documents(world)["d"]["active"]
+    say(world, d=(3, "p1"), w=(4, "d"))
+    assert steps(world, world.run()) == [("d", "restore"), ("w", "restore")]
+    world.decide(Said("approve", changes={"units/d": "reject"}))
+    assert not documents(world)["w"]["active"]
+
+
 def test_a_unit_whose_document_became_the_targets_own_is_not_deactivated_when_it_is_gone(world: World) -> None:
     settled(world)
     world.production.commit([Update("geography/w", {"official": False}, (("official",),))])

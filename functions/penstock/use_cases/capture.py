@@ -306,17 +306,21 @@ class Run:
         parent = parents.get(str(p.values.get(entity.parent.field))) if entity.parent else None
         of_claim = f"{key}#{claim + 1}" if claim else key
         said = declined.get(of_claim, {})
-        exists = parent is not None and parent.snapshot.exists
-        planned = self._planned(p, match, said, parent_exists=exists, rival_of=first if claim else "", claim=claim + 1)
-        return self._dealt_with(p, match, planned, said, of_claim)
+        older = self._is_older(p, match)
+        planned = self._planned(
+            p, match, said, older=older, rival_of=first if claim else "", claim=claim + 1,
+            parent_exists=parent is not None and parent.snapshot.exists,
+        )  # fmt: skip
+        return self._dealt_with(p, match, planned, said, of_claim, older=older)
 
     def _planned(
         self,
         p: Projected,
         match: Match,
         said: Mapping[str, str],
-        also: Sequence[FieldDiff] = (),
         *,
+        older: bool,
+        also: Sequence[FieldDiff] = (),
         parent_exists: bool = False,
         rival_of: str = "",
         claim: int = 1,
@@ -325,16 +329,19 @@ class Run:
         return plan(
             entity, replace(p, group=_group(entity, p)), match.snapshot, declined=said,
             matched_by=match.by or "id", near=match.near, rival_of=rival_of,
-            parent_exists=parent_exists, claim=claim, older=self._is_older(entity, p, match), also=also,
+            parent_exists=parent_exists, claim=claim, older=older, also=also,
         )  # fmt: skip
 
-    def _is_older(self, entity: Entity, p: Projected, match: Match) -> bool:
+    def _is_older(self, p: Projected, match: Match) -> bool:
+        entity = self.ctx.pipeline.entity(p.entity)
         return is_older(p, match.snapshot, self.ctx.pipeline.version_of(entity), self._seen(entity, p), self.at)
 
-    def _dealt_with(self, p: Projected, match: Match, planned: Planned, said: Mapping[str, str], of_claim: str) -> Change | None:
+    def _dealt_with(
+        self, p: Projected, match: Match, planned: Planned, said: Mapping[str, str], of_claim: str, *, older: bool
+    ) -> Change | None:
         """Counts what became of a record; the change, if there is one."""
         entity, count = self.ctx.pipeline.entity(p.entity), self.found.counts[p.entity]
-        if not self._is_older(entity, p, match):  # what was not brought over whole is compared again when it comes again
+        if not older:  # what was not brought over whole is compared again when it comes again
             self.found.keys[f"{p.entity}/{p.key}"] = p.fingerprint
         if said and not isinstance(planned, Older) and (gone := lapsed(entity, p, match.snapshot, said)):
             self.found.lapsed[of_claim] = dict.fromkeys(gone, "")
@@ -350,10 +357,14 @@ class Run:
     def _plant(self, entity: Entity, production: Production, declined: staging.DeclinedMap, gone: Sequence[Change]) -> None:
         """The changes of a tree, in the order in which they can be promoted; what has no place is told, and is no change."""
         count, changes_of_tree = self.found.counts[entity.name], list(gone)
-        planted = plant(self.ctx, self.found, entity, self.of_tree, production, declined, gone, self._planned)
+
+        def plan_one(p: Projected, match: Match, said: Mapping[str, str], also: Sequence[FieldDiff]) -> Planned:
+            return self._planned(p, match, said, older=self._is_older(p, match), also=also)
+
+        planted = plant(self.ctx, self.found, entity, self.of_tree, production, declined, gone, plan_one)
         for p, match, planned in planted.dealt:
             key = f"{p.entity}/{p.key}"
-            change = self._dealt_with(p, match, planned, declined.get(key, {}), key)
+            change = self._dealt_with(p, match, planned, declined.get(key, {}), key, older=self._is_older(p, match))
             if change is not None:
                 changes_of_tree.append(change)
                 place = place_of(change)
