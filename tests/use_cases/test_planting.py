@@ -244,6 +244,14 @@ def test_the_targets_own_units_are_never_planned_whatever_the_source_says(world:
     assert documents(world)["n"] == before
 
 
+def test_a_unit_of_the_targets_own_bears_no_key_and_answers_to_none(world: World) -> None:
+    own(world, "mine", "mine", "")
+    say(world, **{"None": (1, "")})
+    assert steps(world, world.run("full")) == [("None", "create")]
+    world.approve()
+    assert {id: d.get("landlordId") for id, d in documents(world).items()} == {"mine": None, "None": "None"}
+
+
 def test_what_is_gone_is_deactivated_from_the_leaves_up_and_the_targets_own_are_left(world: World) -> None:
     settled(world)
     own(world, "x1", "c.p1.x1", "p1")

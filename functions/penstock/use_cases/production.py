@@ -55,7 +55,8 @@ class HeldWhole:
             for found in ctx.store.scan(Query(ctx.collection(entity)), at):
                 self._by_id[found.path] = found
                 key = get_in(found.fields, entity.key)
-                self._by_key.setdefault((entity.name, str(key)), found)
+                if key is not None:
+                    self._by_key.setdefault((entity.name, str(key)), found)
                 if entity.spellings is not None:
                     self._alike.setdefault((entity.name, folded(str(key or found.id))), []).append(found)
 
