@@ -5,8 +5,9 @@ resource "google_storage_bucket" "penstock" {
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
 
-  # Prior images and reports go when a pipeline's retention ends. Manifests stay: the newest one is needed however long nothing
-  # changes, and age does not tell which that is. They hold keys and fingerprints, no values.
+  # Prior images and reports go when a pipeline's retention ends. Manifests and releases stay: the newest one is needed however
+  # long nothing changes, and age does not tell which that is. Manifests hold keys and fingerprints, no values; releases hold the
+  # fields that the pipeline reads of a source which its targets share.
   dynamic "lifecycle_rule" {
     for_each = local.kept_days
     content {
@@ -15,7 +16,7 @@ resource "google_storage_bucket" "penstock" {
       }
       condition {
         age            = lifecycle_rule.value
-        matches_prefix = ["backups/${lifecycle_rule.key}", "reports/${lifecycle_rule.key}"]
+        matches_prefix = ["backups/${lifecycle_rule.key}", "reports/${lifecycle_rule.key}", "quarantine/${lifecycle_rule.key}"]
       }
     }
   }

@@ -1,5 +1,6 @@
-# Indexes, exemptions and time to live, in every target's database, from the file that `firebase deploy` reads too. The rules are
-# not deployed here: a database has one rules file, and it is the application's.
+# Indexes, exemptions and time to live, in every target's database, from the file that `firebase deploy` reads too; an index of a
+# collection that a pipeline reads, in the database of that source. The rules are not deployed here: a database has one rules file,
+# and it is the application's.
 
 locals {
   index_file = jsondecode(file("${path.module}/../firestore.indexes.json"))
@@ -16,17 +17,32 @@ locals {
       }
     }
   ]...)
-  firestore_indexes = merge([
-    for database in local.target_databases : {
-      for index in local.index_file.indexes : "${database} ${index.collectionGroup} ${join(" ", index.fields[*].fieldPath)}" => {
-        project    = split("/", database)[0]
-        database   = split("/", database)[1]
-        collection = index.collectionGroup
-        scope      = index.queryScope
-        fields     = index.fields
+  sources = flatten([
+    for pipeline in local.pipelines : [
+      for source in pipeline.sources : {
+        database   = "${source.project}/${try(source.database, "(default)")}"
+        collection = reverse(split("/", source.collection))[0]
       }
+    ]
+  ])
+  index_places = merge([
+    for index in local.index_file.indexes : {
+      for database in(
+        contains(local.sources[*].collection, index.collectionGroup)
+        ? toset([for source in local.sources : source.database if source.collection == index.collectionGroup])
+        : local.target_databases
+      ) : "${database} ${index.collectionGroup} ${join(" ", index.fields[*].fieldPath)}" => { database = database, index = index }
     }
   ]...)
+  firestore_indexes = {
+    for name, place in local.index_places : name => {
+      project    = split("/", place.database)[0]
+      database   = split("/", place.database)[1]
+      collection = place.index.collectionGroup
+      scope      = place.index.queryScope
+      fields     = place.index.fields
+    }
+  }
 }
 
 resource "google_firestore_field" "all" {

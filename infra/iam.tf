@@ -3,16 +3,16 @@
 # these grants to those.
 
 locals {
-  # `source`: reads the sources. `publish`: topics. `write`: beginnings of object names in the bucket.
+  # `source`: reads the sources. `publish`: topics. `write` and `read`: beginnings of object names in the bucket, those written read too.
   # `anchor`: adds to the audit bucket, and reads what it added.
   # The sweep resumes whatever another function left behind, so it may do all that they may.
   grants = {
-    capture     = { source = true, publish = ["penstock-capture", "penstock-check"], write = ["manifests/", "backups/", "reports/"], anchor = true }
-    check       = { source = false, publish = [], write = ["reports/"], anchor = false }
-    promote     = { source = false, publish = ["penstock-capture", "penstock-promote"], write = ["backups/", "reports/"], anchor = true }
-    dead_letter = { source = false, publish = [], write = [], anchor = false }
-    sweep       = { source = true, publish = ["penstock-capture", "penstock-check", "penstock-promote"], write = ["manifests/", "backups/", "reports/"], anchor = true }
-    review      = { source = false, publish = ["penstock-capture", "penstock-promote"], write = ["backups/", "reports/"], anchor = true }
+    capture     = { source = true, publish = ["penstock-capture", "penstock-check"], write = ["manifests/", "backups/", "reports/", "releases/", "quarantine/"], read = [], anchor = true }
+    check       = { source = false, publish = [], write = ["reports/"], read = [], anchor = false }
+    promote     = { source = false, publish = ["penstock-capture", "penstock-promote"], write = ["backups/", "reports/"], read = [], anchor = true }
+    dead_letter = { source = false, publish = [], write = [], read = [], anchor = false }
+    sweep       = { source = true, publish = ["penstock-capture", "penstock-check", "penstock-promote"], write = ["manifests/", "backups/", "reports/"], read = ["releases/"], anchor = true }
+    review      = { source = false, publish = ["penstock-capture", "penstock-promote"], write = ["backups/", "reports/"], read = [], anchor = true }
   }
 
   publishers = merge([
@@ -20,6 +20,9 @@ locals {
   ]...)
   writers = merge([
     for function, grant in local.grants : { for prefix in grant.write : "${function} ${prefix}" => { function = function, prefix = prefix } }
+  ]...)
+  readers = merge([
+    for function, grant in local.grants : { for prefix in grant.read : "${function} ${prefix}" => { function = function, prefix = prefix } }
   ]...)
   anchorers = toset([for function, grant in local.grants : function if grant.anchor])
   database_users = {
@@ -82,6 +85,18 @@ resource "google_storage_bucket_iam_member" "writers" {
   for_each = local.writers
   bucket   = google_storage_bucket.penstock.name
   role     = "roles/storage.objectUser"
+  member   = google_service_account.functions[each.value.function].member
+
+  condition {
+    title      = "objects under ${each.value.prefix}"
+    expression = "resource.name.startsWith('projects/_/buckets/${local.bucket}/objects/${each.value.prefix}')"
+  }
+}
+
+resource "google_storage_bucket_iam_member" "readers" {
+  for_each = local.readers
+  bucket   = google_storage_bucket.penstock.name
+  role     = "roles/storage.objectViewer"
   member   = google_service_account.functions[each.value.function].member
 
   condition {

@@ -9,15 +9,16 @@ from typing import Any, Protocol, TypeVar
 
 from penstock.core.plan import Batch, Row
 from penstock.core.records import Bill, Prepared, Query, Set, Snapshot, Update, Write
+from penstock.core.release import ReleaseState
+from penstock.core.tree_checks import Fault
 from penstock.core.values import Data, FieldPath, Timestamp
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 
-class Store(Protocol):
-    """One Firestore database. There is no transaction object: read, decide, commit with preconditions, and on
-    `Conflict` read again and decide again."""
+class Readable(Protocol):
+    """What documents are read from: a database, or what was read of one before."""
 
     def get(
         self, paths: Sequence[str], read_time: Timestamp | None = None, select: tuple[FieldPath, ...] | None = None
@@ -33,6 +34,11 @@ class Store(Protocol):
     def count(self, query: Query, read_time: Timestamp | None = None) -> int:
         """How many documents the query finds (`select`, `limit` and `after` play no part)."""
         ...
+
+
+class Store(Readable, Protocol):
+    """One Firestore database. There is no transaction object: read, decide, commit with preconditions, and on
+    `Conflict` read again and decide again."""
 
     def commit(self, writes: Sequence[Write]) -> Timestamp:
         """All of the writes at once or none; gives the commit time, which is the `update_time` of every document that changed.
@@ -141,6 +147,11 @@ class Pages(Protocol):
 
     def index(self, target: str, batches: Sequence[Batch]) -> bytes:
         """The page that leads to a target's reports, newest batch first, as HTML."""
+        ...
+
+    def quarantine(self, title: str, state: ReleaseState, faults: Sequence[Fault]) -> dict[str, bytes]:
+        """The files of the report on a release that is no sound tree, by extension: `html`, `json`. `state` says what was read,
+        and what is current."""
         ...
 
 

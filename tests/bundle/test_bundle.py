@@ -27,7 +27,7 @@ UNWANTED = [
     "penstock.local",
     "penstock.cli",
 ]
-LARGEST_MEGABYTES = 1.0
+LARGEST_MEGABYTES = 1.5
 
 IMPORT = """
 import json, sys, time

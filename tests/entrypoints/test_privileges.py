@@ -18,8 +18,8 @@ from penstock.entrypoints import privileges
 from penstock.entrypoints.privileges import GRANTS
 from penstock.local.identity import Issuer
 from penstock.ports import Message
-from penstock.use_cases import check, effects, fan_out, pausing, registry, topics
-from penstock.use_cases.context import Context
+from penstock.use_cases import check, effects, fan_out, lease, pausing, registry, topics
+from penstock.use_cases.context import Context, load_target
 from penstock.use_cases.decide import Said, decide
 from penstock.use_cases.promote import promote_pack
 from serving import ACCOUNT, AUDIENCE, served
@@ -28,6 +28,7 @@ from simulation.simulation import small_packs
 from support import forest
 from support import network as net
 from support.faults import FailingMailer, PlainPages
+from support.landlord import Landlord, country, unit
 from support.tenants import Tenants
 from support.world import APPROVER, World
 
@@ -207,6 +208,21 @@ def a_run_over_many_targets_whose_message_comes_twice() -> None:
         fan_out.note(known.target("library_loans.alpha"), run.id, Denied("a cause"))
 
 
+def a_shared_source_is_read_held_back_and_mended_and_the_sweep_goes_on_with_a_run_that_died() -> None:
+    world = Landlord(pages=PlainPages())
+    world.publish(country())
+    world.refresh()
+    world.run()
+    world.publish([unit("XA-9-1", 2, "XA-9")])
+    assert world.refresh().quarantine
+    world.withdraw("XA-9-1")
+    world.amend("XA-1", version=2)
+    assert world.refresh().quarantine is None
+    lease.take(world.serving(privileges.CAPTURE), load_target(world.ctx), "changes", "schedule")
+    world.clock.forward(lease.LEASE_SECONDS + 1)
+    assert world.sweep()
+
+
 RARE = (
     a_tree_is_read_and_promoted_by_everybody_who_may,
     a_run_over_many_targets_whose_message_comes_twice,
@@ -219,6 +235,7 @@ RARE = (
     the_sweep_promotes_what_nobody_promoted,
     messages_promote_while_some_are_lost_something_is_refused_and_something_falls_out,
     a_pack_cannot_be_promoted,
+    a_shared_source_is_read_held_back_and_mended_and_the_sweep_goes_on_with_a_run_that_died,
 )
 
 

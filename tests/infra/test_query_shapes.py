@@ -21,7 +21,7 @@ from penstock.core.rules import Below, Count, lookups
 from penstock.pipelines.schema import FOLDER
 from penstock.ports import Store
 from penstock.readers.geography import Geography
-from penstock.use_cases import listing, reviewing
+from penstock.use_cases import listing, releases, reviewing
 from penstock.use_cases.check import _look_up
 from penstock.use_cases.choosing import _found
 from penstock.use_cases.context import Context, chain_end
@@ -33,6 +33,7 @@ from penstock.use_cases.forgetting import forget
 from penstock.use_cases.rollback import plan_rollback
 from support import forest
 from support.geography import created, deactivated, unit, updated
+from support.landlord import Landlord, country
 from support.tenants import Tenants
 from support.world import World
 
@@ -72,7 +73,7 @@ def made() -> Made:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Query, "__init__", record)
-        worlds = [fibre(), library(), geography(), trees()]
+        worlds = [fibre(), library(), geography(), trees(), landlord()]
         hub = tenants()
     stores = [*(world.production for world in worlds), hub]
     for store in stores:
@@ -178,6 +179,20 @@ def trees() -> World:
     world.put(world.source, "units", [("d2", moved)])
     assert world.run().batch
     assert divergence(world.outside)
+    return world
+
+
+def landlord() -> World:
+    """A source that targets share, read by partition: everything, what changed, and what went."""
+    world = Landlord()
+    world.publish(country())
+    world.refresh()
+    world.run()
+    world.amend("XA-1", version=2)
+    world.withdraw("XA-1-2")
+    world.refresh()
+    world.run("reconcile")
+    releases.standing(world.ports, world.ctx.pipeline)
     return world
 
 

@@ -125,7 +125,13 @@ class _Source:
         chosen = self.rng.sample(self.there, gone)
         at = self.change(chosen, new)
         look, bill = look_at(self.plan, self.store, state, at), [0]
-        for _ in changes(look, at, known, set(), self.metered(reconcile.recount(self.ctx, look, at, known), bill)):
+        for _ in changes(
+            look,
+            at,
+            known,
+            set(),
+            self.metered(reconcile.recount(self.ctx.ports, self.ctx.pipeline.brakes.minimum_source, look, at, known), bill),
+        ):
             pass
         where, reading = f"{self.name} seed {len(self.there)}", look.reading
         self.found.demand(reading.certificate and reading.certificate.proves_absence, f"{where}: {reading.certificate}")

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
+from penstock.core import tree_checks
 from penstock.core.errors import Incomplete, OutcomeUnknown, Unavailable
 from penstock.core.plan import Batch, Row
 from penstock.core.records import Bill, Prepared, Query, Set, Snapshot, Update, Write
+from penstock.core.release import ReleaseState
 from penstock.core.values import Data, FieldPath, Timestamp
 from penstock.ports import Message, Ports, Store
 
@@ -219,6 +221,9 @@ class PlainPages:
 
     def index(self, target: str, batches: Sequence[Batch]) -> bytes:
         return "\n".join(f"{batch.id} {batch.status}" for batch in batches).encode()
+
+    def quarantine(self, title: str, state: ReleaseState, faults: Sequence[tree_checks.Fault]) -> dict[str, bytes]:
+        return dict.fromkeys(("html", "json"), "\n".join(fault.text for fault in faults).encode())
 
 
 class FailingMailer:

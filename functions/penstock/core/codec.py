@@ -112,6 +112,7 @@ class TargetState:
     lease: Lease | None = None
     sources: dict[str, SourceState] = field(default_factory=dict)
     manifest: str = ""  # the object in Storage that knows what was dealt with
+    dealt: dict[str, str] = field(default_factory=dict)  # by partition of a shared source: the release that was dealt with
     owes_full: bool = False  # the last read of everything was not proved complete: the next run reads everything again
     open: str = ""  # the one open batch
     applying: str = ""  # the batch that is being promoted

@@ -119,6 +119,7 @@ class Tree:
     own: tuple[FieldPath, bool | int | str]
     levels: Levels
     levels_of: Mapping[str, Levels] = field(default_factory=dict)  # by partition, where it is another
+    code: FieldPath | None = None  # mapped; no two active records of a level under one parent share it
     dependents: tuple[Dependents, ...] = ()
 
     def depth(self, partition: str) -> Levels:
@@ -244,6 +245,11 @@ class Pipeline:
         gate = self.gate
         gate = replace(gate, approvals=target.approvals or gate.approvals, expires=target.expires or gate.expires)
         return replace(self, targets=(target,), gate=gate, brakes=replace(self.brakes, **target.brakes))
+
+    @property
+    def shared(self) -> Source | None:
+        """The source that is read by partition, once for all targets: at most one."""
+        return next((s for s in self.sources.values() if s.partition), None)
 
     @property
     def tree(self) -> Entity | None:

@@ -32,6 +32,7 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TARGET = r"([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)"
 _TARGET_ID = re.compile(_TARGET)
 _BATCH_ID = re.compile(_TARGET + r"\.[0-9]{8}t[0-9]{6}-[0-9a-z]{6}")
+_PARTITION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def target_id(pipeline: str, target: str) -> str:
@@ -108,6 +109,26 @@ def rejections(batch: str, number: int) -> str:
 
 def audit(target: str, sequence: int) -> str:
     return f"{AUDIT}/{target}.{sequence:010d}"
+
+
+def release_id(pipeline: str, source: str, partition: str) -> str:
+    """`InvalidInput` for a partition that no name can hold."""
+    if not _PARTITION.fullmatch(partition):
+        remedy = "A partition is 1 to 64 letters, digits, `-` and `_`. Nothing was read."
+        raise InvalidInput("cannot be the name of a partition", subject=repr(partition[:80]), remedy=remedy)
+    return f"{pipeline}.{source}.{partition}"
+
+
+def release(id: str) -> str:
+    return f"{RELEASES}/{id}"
+
+
+def release_blob(id: str, name: str) -> str:
+    return f"releases/{id}/{name}.json.gz"
+
+
+def quarantine_blob(id: str, name: str, extension: str) -> str:
+    return f"quarantine/{id}/{name}.{extension}"
 
 
 def token(hash: str) -> str:

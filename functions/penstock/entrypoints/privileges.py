@@ -8,10 +8,24 @@ never reads a source. An audit entry that was written is written by nobody."""
 from __future__ import annotations
 
 from penstock.adapters.confined import DEPENDENTS, MAIL, PLACE, PRODUCTION, SOURCE, Grant
-from penstock.core.layout import ANCHORS, AUDIT, BATCHES, OUTBOX, REGISTRY, REJECTIONS, ROLLOUT, RUNS, STAGING, TARGETS, TOKENS
+from penstock.core.layout import (
+    ANCHORS,
+    AUDIT,
+    BATCHES,
+    OUTBOX,
+    REGISTRY,
+    REJECTIONS,
+    RELEASES,
+    ROLLOUT,
+    RUNS,
+    STAGING,
+    TARGETS,
+    TOKENS,
+)
 from penstock.use_cases import topics
 
 MANIFESTS, BACKUPS, REPORTS = "manifests/", "backups/", "reports/"
+OF_RELEASES, QUARANTINE = "releases/", "quarantine/"
 
 
 def _new(*collections: str) -> frozenset[str]:
@@ -24,6 +38,7 @@ def _fields(collection: str, *names: str) -> frozenset[str]:
     return frozenset(f"{collection}.{name}" for name in names)
 
 
+_SHARED = frozenset({RELEASES})  # what was read of a source that targets share
 _DECLARED = frozenset({REGISTRY})  # targets of a hub
 _MOVED = frozenset({BATCHES}) | _new(AUDIT)  # a batch moves on
 _OWED = _new(OUTBOX) | _fields(OUTBOX, "state", "attempts", "due", "error", "paid_at", "purge_at")
@@ -36,10 +51,11 @@ _FAILED = _fields(STAGING, "error")
 CAPTURE = Grant(  # it also asks people where a brake holds, and ends a batch that a newer one takes the place of
     "capture",
     read=_DECLARED
+    | _SHARED
     | frozenset({SOURCE, PRODUCTION, DEPENDENTS, TARGETS, BATCHES, STAGING, REJECTIONS, AUDIT, TOKENS, ROLLOUT, RUNS}),
-    write=frozenset({TARGETS, REJECTIONS, RUNS}) | _MOVED | _OWED | _CLOSED | _new(STAGING, TOKENS),
-    fetch=frozenset({MANIFESTS, ANCHORS}),
-    store=frozenset({MANIFESTS, BACKUPS, REPORTS, ANCHORS}),
+    write=_SHARED | frozenset({TARGETS, REJECTIONS, RUNS}) | _MOVED | _OWED | _CLOSED | _new(STAGING, TOKENS),
+    fetch=frozenset({MANIFESTS, ANCHORS, OF_RELEASES}),
+    store=frozenset({MANIFESTS, BACKUPS, REPORTS, ANCHORS, OF_RELEASES, QUARANTINE}),
     publish=frozenset({topics.CHECK, topics.CAPTURE}),
     send=frozenset({MAIL}),
 )
@@ -71,9 +87,11 @@ REVIEW = Grant(
 )
 SWEEP = Grant(  # brings to its end whatever another left behind, except what only messages ask for
     "sweep",
-    read=_DECLARED | frozenset({SOURCE, PRODUCTION, DEPENDENTS, TARGETS, BATCHES, STAGING, REJECTIONS, AUDIT, TOKENS, OUTBOX}),
+    read=_DECLARED
+    | _SHARED
+    | frozenset({SOURCE, PRODUCTION, DEPENDENTS, TARGETS, BATCHES, STAGING, REJECTIONS, AUDIT, TOKENS, OUTBOX}),
     write=frozenset({PRODUCTION, TARGETS, REJECTIONS}) | _FOLLOWED | _MOVED | _OWED | _PROMOTED | _new(STAGING, TOKENS),
-    fetch=frozenset({MANIFESTS, ANCHORS}),
+    fetch=frozenset({MANIFESTS, ANCHORS, OF_RELEASES}),
     store=frozenset({MANIFESTS, BACKUPS, REPORTS, ANCHORS}),
     publish=frozenset({topics.CAPTURE, topics.CHECK, topics.PROMOTE}),
     send=frozenset({MAIL}),

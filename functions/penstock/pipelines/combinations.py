@@ -124,6 +124,15 @@ def _hub(pipeline: PipelineModel) -> Iterator[Mistake]:
             yield Mistake(("active_schedule",), "is for targets that a `hub` declares. Add one, or remove this.")
     elif pipeline.targets:
         yield Mistake(("targets",), "are declared in the hub. Remove them, or the `hub`.")
+    for name in partitioned[1:]:
+        text = f"is a second one, beside that of `{partitioned[0]}`. A pipeline has one source that its targets share."
+        yield Mistake(("sources", name, "partition"), text)
+    for name, entity in pipeline.entities.items():
+        if entity.source in partitioned and entity.group_by:
+            yield Mistake(("entities", name, "group_by"), "plays no part where a source is read by partition. Remove it.")
+    if partitioned and pipeline.brakes.header == "any":
+        text = "cannot be told of a source that is read by partition: only mapped fields leave it. Make it `mapped`."
+        yield Mistake(("brakes", "header"), text)
 
 
 def _tree(pipeline: PipelineModel, name: str, entity: EntityModel, at: Place) -> Iterator[Mistake]:
@@ -141,8 +150,9 @@ def _tree(pipeline: PipelineModel, name: str, entity: EntityModel, at: Place) ->
         )
     if len([e for e in pipeline.entities.values() if e.tree]) > 1:
         yield Mistake(place, "is one of several. A pipeline has one tree.")
-    if tree.level not in mapped:
-        yield Mistake((*place, "level"), f"`{'.'.join(tree.level)}` is not mapped. Add it to `fields`.")
+    for key, needed in (("level", tree.level), ("code", tree.code)):
+        if needed and needed not in mapped:
+            yield Mistake((*place, key), f"`{'.'.join(needed)}` is not mapped. Add it to `fields`.")
     for key, field in (("parent", tree.parent), ("path", tree.path), ("own", tree.own.field)):
         if any(_overlap(field, path) for path in mapped):
             yield Mistake((*place, key), f"`{'.'.join(field)}` is mapped: the engine works it out. Choose a field that is not.")

@@ -197,6 +197,7 @@ class TreeModel(Model):
     own: OwnModel
     levels: LevelsModel
     levels_of: dict[str, LevelsModel] = {}
+    code: Path | None = None
     dependents: dict[str, DependentsModel] = {}
 
 

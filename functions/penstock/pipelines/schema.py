@@ -252,6 +252,7 @@ def _tree(t: TreeModel) -> Tree:
         (t.own.field, t.own.value),
         levels(t.levels),
         {partition: levels(of) for partition, of in t.levels_of.items()},
+        t.code,
         tuple(Dependents(name, d.collection, d.path, tuple(d.chain)) for name, d in t.dependents.items()),
     )
 

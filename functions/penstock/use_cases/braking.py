@@ -76,8 +76,7 @@ def _measure(ctx: Context, look: Look, run: Found, standing: Hold | None) -> Mea
     known = standing.seen.get(source.name) if standing else None
     newer = [record.fields for record in look.newer]
     lacks = lacking(newer, mapped) if len(newer) >= ENOUGH else (known or before or Seen()).lacking
-    whole = run.mode == "full" or (run.mode != "recheck" and source.cursor is None)
-    if before is not None and standing is None and not whole and not look.thinned:
+    if before is not None and standing is None and not look.whole(run.mode) and not look.thinned:
         return Measured(source.name, mapped, replace(before, lacking=lacks), str(state.watermark))
     sample = list(look.store.scan(Query(source.collection, limit=SAMPLE, names_only=True), run.at))
     names, rare = header([document.fields for document in sample])

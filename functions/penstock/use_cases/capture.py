@@ -27,7 +27,7 @@ from penstock.core.projection import Projected, Projection, Projector
 from penstock.core.records import Set, Snapshot
 from penstock.core.tree import place_of
 from penstock.core.values import Timestamp, Value, dotted, get_in
-from penstock.use_cases import braking, lease, staging
+from penstock.use_cases import braking, lease, releases, staging
 from penstock.use_cases.context import Context, Held, HeldTarget, Move, advance, find_batch, load_target
 from penstock.use_cases.departures import departed
 from penstock.use_cases.finish import give_up
@@ -68,8 +68,9 @@ def capture(ctx: Context, mode: Mode = "changes", started_by: str = "schedule") 
         mode = "reconcile"
     held = lease.take(ctx, target, mode, started_by)
     try:
-        outcome = Run(ctx, held, metering).run()
-        return replace(outcome, owed=(*given_up, *outcome.owed))
+        run = Run(ctx, held, metering)
+        outcome = run.run()
+        return replace(outcome, owed=(*given_up, *outcome.owed), quarantined=run.found.quarantined())
     except Exception:
         assert held.state.lease is not None
         with suppress(PenstockError):  # what went wrong first is what is told
@@ -89,7 +90,11 @@ def _due(ctx: Context, state: TargetState) -> bool:
     followed = {e.source for e in ctx.pipeline.entities if e.on_delete != "ignore"}
     for source in (ctx.pipeline.sources[name] for name in followed):
         last = (state.sources.get(source.name) or SourceState()).reconciled
-        if source.reconcile and (last is None or last.plus(source.reconcile.total_seconds()) <= ctx.ports.now()):
+        if (
+            source.reconcile
+            and source.partition is None
+            and (last is None or last.plus(source.reconcile.total_seconds()) <= ctx.ports.now())
+        ):
             return True
     return False
 
@@ -176,6 +181,9 @@ class Run:
 
     def _look(self, source_plan: Plan) -> Look:
         state = self.target.state.sources.get(source_plan.source.name) or SourceState()
+        if source_plan.source.partition is not None:
+            released, of_target = releases.shared(self.ctx, source_plan.source, self.target.state.dealt, self.at)
+            return Look(source_plan, released, Reading(state), in_window=state.window, shared=of_target)
         store = self.ctx.source_store(source_plan.source)
         if self.mode in ("changes", "reconcile"):
             return look_at(source_plan, store, state, self.at)
@@ -186,9 +194,10 @@ class Run:
         if self.mode == "full":
             return everything(look, self.at, known)
         wanted = self.again.get(look.plan.source.name, set())
-        if look.plan.source.cursor is None and self.mode != "recheck":
+        if look.whole(self.mode):
             return scanned(look, self.at, known, wanted)
-        also = recount(self.ctx, look, self.at, known) if self.mode == "reconcile" else ()
+        minimum = self.ctx.pipeline.brakes.minimum_source
+        also = recount(self.ctx.ports, minimum, look, self.at, known) if self.mode == "reconcile" else ()
         return changes(look, self.at, known, wanted, also)
 
     def _groups_to_recheck(self) -> dict[str, set[Value]]:
@@ -234,7 +243,7 @@ class Run:
 
     def _chunks(self, look: Look) -> Iterable[list[list[Projected]]]:
         """What is to be compared. Of an incremental run all of it, which its changed groups are in memory for anyway."""
-        whole = self.mode == "full" or (look.plan.source.cursor is None and self.mode != "recheck")
+        whole = look.whole(self.mode) and (self.mode == "full" or look.shared is None)
         return self._projected(look) if whole else list(self._projected(look))
 
     def _projected(self, look: Look) -> Iterator[list[list[Projected]]]:

@@ -31,7 +31,9 @@ def rest_of_capture(
 ) -> Cost:
     cost, changed = Cost(), 0
     for look, entities in reads:
-        if run.mode == "full" or (look.plan.source.cursor is None and run.mode != "recheck"):
+        if look.shared is not None and run.mode != "full":
+            continue  # reading it costs nothing, and what is news of it is known once it was read
+        if look.whole(run.mode):
             cost += _everything(ctx, run, look, entities, known)
             changed += look.expect(run.at)
         else:
@@ -71,7 +73,7 @@ def _end(ctx: Context, run: Found, changed: int, *, is_open: bool) -> Cost:
 
 
 def _everything(ctx: Context, run: Found, look: Look, entities: Sequence[Entity], known: Manifest) -> Cost:
-    reads = query_of(look.expect(run.at)) + (look.plan.source.cursor is not None)
+    reads = query_of(look.expect(run.at)) + (look.plan.source.cursor is not None) if look.shared is None else 0
     if run.mode != "full":  # only what differs from what is known is looked up
         return Cost(reads)
     held, expected = held_of(ctx, run), look.count(run.at)

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import zoneinfo
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import groupby
 
 from penstock.core.brakes import Seen, spread
 from penstock.core.certificate import Certificate, Of
-from penstock.core.codec import SourceState
+from penstock.core.codec import Mode, SourceState
 from penstock.core.declaration import Entity, Pipeline, Source
 from penstock.core.errors import Incomplete
 from penstock.core.manifest import Entry, Manifest
 from penstock.core.mapping import allowed_fields
-from penstock.core.records import Query, Snapshot, Where
+from penstock.core.records import NAME, Query, Snapshot, Where
 from penstock.core.values import FieldPath, Timestamp, Value, get_in
 from penstock.core.watermark import AHEAD_SECONDS, Watermark, is_stamp, moment_of, overlap_start
-from penstock.ports import Store
+from penstock.ports import Readable
 
 CHUNK = 300  # documents fetched by id in one call
 KNOWN = 50  # ids kept of a complete read, to ask the next time whether they are still there
@@ -36,6 +36,10 @@ class Plan:
     source: Source
     group_by: FieldPath | None
     select: tuple[FieldPath, ...]
+    only: tuple[Where, ...] = ()  # of the source, its documents that meet this
+
+    def query(self, where: tuple[Where, ...] = (), order_by: FieldPath = NAME) -> Query:
+        return Query(self.source.collection, (*self.only, *where), order_by, self.select)
 
     def raw_group(self, record: Snapshot) -> Value:
         return record.id if self.group_by is None else get_in(record.fields, self.group_by)
@@ -85,6 +89,16 @@ def plans(pipeline: Pipeline) -> list[tuple[Plan, list[Entity]]]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What a target gets of a source that is read once for all targets: a release of each partition that it lists."""
+
+    releases: Mapping[str, str]  # their names by partition
+    at: Timestamp  # when the eldest of them was read
+    dealt: bool  # the target has dealt with just these
+    quarantined: tuple[str, ...] = ()  # what newer ones are held back, and why: one plain sentence each
+
+
 @dataclass
 class Reading:
     """One source as read. Whole once every group was taken. `state` moves on only with what was proved complete."""
@@ -103,7 +117,7 @@ class Look:
     """A source before it is read: what lies behind its watermark, and how many records stand in the overlap window."""
 
     plan: Plan
-    store: Store
+    store: Readable
     reading: Reading
     newer: list[Snapshot] = field(default_factory=list)
     in_window: int = 0
@@ -113,11 +127,20 @@ class Look:
     documents: int | None = None  # how many the source holds, once they were counted
     grouped: int | None = None  # how many of them belong to a group, once they were counted
     seen: Seen | None = None  # what it was found to be like, where that was looked at
+    shared: Shared | None = None  # the store is a release, and costs nothing
 
     @property
     def idle(self) -> bool:
-        """Nothing new, nothing late. Only a source with a cursor can know without being read."""
+        """Nothing new, nothing late. Only a source with a cursor, or a release, can know without being read."""
+        if self.shared is not None:
+            return self.shared.dealt
         return self.plan.source.cursor is not None and not self.counted and self.in_window == self.reading.state.window
+
+    def whole(self, mode: Mode) -> bool:
+        """Whether a run of this mode reads everything there is."""
+        if self.shared is not None:
+            return mode in ("full", "reconcile") or not self.shared.dealt
+        return mode == "full" or (self.plan.source.cursor is None and mode != "recheck")
 
     def stream(self, query: Query, at: Timestamp) -> Iterator[Snapshot]:
         """The documents of a query, until the stream ends or breaks off."""
@@ -143,6 +166,7 @@ class Look:
 
     def certify(self, of: Of, at: Timestamp, counted: int, doubtful: int = 0) -> bool:
         """Whether all came that was counted. If not, so many groups are withheld."""
+        at = self.shared.at if self.shared else at
         found = Certificate(self.plan.source.name, at, of, counted, self.streamed, self.why)
         self.reading.certificate = found if found.complete else replace(found, withheld=doubtful)
         return found.complete
@@ -163,16 +187,16 @@ class Look:
     def count(self, at: Timestamp) -> int:
         """How many documents the source holds; asked for once."""
         if self.documents is None:
-            self.documents = self.store.count(Query(self.plan.source.collection), at)
+            self.documents = self.store.count(self.plan.query(), at)
         return self.documents
 
 
-def look_at(plan: Plan, store: Store, state: SourceState, at: Timestamp) -> Look:
+def look_at(plan: Plan, store: Readable, state: SourceState, at: Timestamp) -> Look:
     """Two billed operations on a source where nothing happened."""
     look, cursor = Look(plan, store, Reading(state)), plan.source.cursor
     if cursor is not None:
         behind = (Where(cursor.field, ">", state.watermark),) if state.watermark is not None else ()
-        query = Query(plan.source.collection, behind, cursor.field, plan.select)
+        query = plan.query(behind, cursor.field)
         look.counted = store.count(query, at)
         look.newer = list(look.stream(query, at)) if look.counted else []
         look.in_window = _count_window(look, state.watermark, at)
@@ -185,7 +209,7 @@ def everything(look: Look, at: Timestamp, known: Manifest) -> Iterator[list[Snap
     Where fewer or other documents are streamed than the database counts, the certificate says so; and those groups are withheld
     of which a known record did not come, or in which the stream ended: without the rest they would say what is not so."""
     plan, reading = look.plan, look.reading
-    query = Query(plan.source.collection, select=plan.select)
+    query = plan.query()
     if plan.group_by is not None:
         reading.blank = look.count(at)
         query = _all_groups(plan, plan.group_by)
@@ -217,7 +241,7 @@ def everything(look: Look, at: Timestamp, known: Manifest) -> Iterator[list[Snap
 
 
 def _all_groups(plan: Plan, by: FieldPath) -> Query:
-    return Query(plan.source.collection, (Where(by, ">", ""),), by, plan.select)
+    return plan.query((Where(by, ">", ""),), by)
 
 
 def _in_groups(look: Look, query: Query, at: Timestamp) -> Iterator[tuple[Value, list[Snapshot], bool]]:
@@ -340,4 +364,4 @@ def _window(plan: Plan, watermark: Value) -> Query:
     assert cursor is not None
     low = overlap_start(cursor, watermark, _zone(plan.source.time_zone))
     between = (Where(cursor.field, ">=", low), Where(cursor.field, "<=", watermark))
-    return Query(plan.source.collection, between, cursor.field, plan.select)
+    return plan.query(between, cursor.field)

@@ -16,20 +16,21 @@ from penstock.core.manifest import Entry, Manifest
 from penstock.core.reconcile import Found, Range, search
 from penstock.core.records import NAME, Query, Snapshot, Where
 from penstock.core.values import FieldPath, Timestamp
-from penstock.use_cases.context import Context
+from penstock.ports import Ports
 from penstock.use_cases.reading import Look, Plan
 
 _BY_NUMBER = re.compile(r"__id-?\d+__")  # Firestore sorts such ids by their number, before all others
 
 
-def recount(ctx: Context, look: Look, at: Timestamp, known: Manifest) -> Iterator[Snapshot]:
+def recount(ports: Ports, minimum: int, look: Look, at: Timestamp, known: Manifest) -> Iterator[Snapshot]:
     """The records that had to be read because another number is there than is known; `look.reading` then says what is gone, and
-    has the certificate. To be asked after what is new was read, which is in `look.reading.entries`."""
+    has the certificate. A source of fewer than `minimum` documents proves nothing. To be asked after what is new was read, which
+    is in `look.reading.entries`."""
     reading, plan = look.reading, look.plan
     entries = known.of(plan.source.name) | reading.entries
     placed, keys, before = ranges(plan, {id: entry for id, entry in entries.items() if id not in reading.gone})
     try:
-        found = _search(ctx, look, at, keys, before)
+        found = _search(ports, look, at, keys, before)
         read = [record for part, _ in found.unequal for record in look.store.scan(_query(plan, keys, part, plan.select), at)]
     except Incomplete as broken:
         reading.certificate = Certificate(plan.source.name, at, "ranges", before[-1], 0, broken.what)
@@ -37,8 +38,7 @@ def recount(ctx: Context, look: Look, at: Timestamp, known: Manifest) -> Iterato
     elsewhere = (*found.empty, *(part for part, _ in found.unequal))
     missed = {id for part in elsewhere for _, id in placed[before[part.first] : before[part.last]]}
     streamed = before[-1] - len(missed) + len({record.id for record in read})  # one that came twice stands for no other
-    short = found.counted < ctx.pipeline.brakes.minimum_source
-    why = f"fewer than the {ctx.pipeline.brakes.minimum_source} that it must hold" if short else ""
+    why = f"fewer than the {minimum} that it must hold" if found.counted < minimum else ""
     reading.certificate = Certificate(plan.source.name, at, "ranges", found.counted, streamed, why)
     if reading.certificate.proves_absence:
         reading.gone |= missed - {record.id for record in read}
@@ -65,11 +65,11 @@ def _place(plan: Plan, id: str, entry: Entry) -> str:
     return "" if _BY_NUMBER.fullmatch(id) else id
 
 
-def _search(ctx: Context, look: Look, at: Timestamp, keys: Sequence[str], before: Sequence[int]) -> Found:
+def _search(ports: Ports, look: Look, at: Timestamp, keys: Sequence[str], before: Sequence[int]) -> Found:
     asking = search(before)
     asked = next(asking)
     while True:
-        counts = ctx.ports.each(lambda part: look.store.count(_query(look.plan, keys, part, ()), at), asked)
+        counts = ports.each(lambda part: look.store.count(_query(look.plan, keys, part, ()), at), asked)
         try:
             asked = asking.send(counts)
         except StopIteration as done:
@@ -87,4 +87,4 @@ def _query(plan: Plan, keys: Sequence[str], part: Range, select: tuple[FieldPath
 
     low = [Where(field, ">=", end(keys[part.first]))] if part.first else [Where(field, ">", "")] if plan.group_by else []
     high = [Where(field, "<", end(keys[part.last]))] if part.last < len(keys) else []
-    return Query(collection, (*low, *high), field, select)
+    return replace(plan.query((*low, *high), field), select=select)

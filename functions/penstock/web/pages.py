@@ -7,9 +7,12 @@ from typing import Any
 
 from penstock.core.errors import InvalidInput
 from penstock.core.plan import Batch, Row
+from penstock.core.release import ReleaseState
+from penstock.core.tree_checks import Fault
 from penstock.core.values import Timestamp
 from penstock.web import summary
 from penstock.web.environment import render, render_text
+from penstock.web.quarantine import quarantine_files
 from penstock.web.report import report_files
 from penstock.web.text import moment, visible, worst_first
 from penstock.web.views import index_page, outcome
@@ -33,6 +36,9 @@ class WebPages:
 
     def index(self, target: str, batches: Sequence[Batch]) -> bytes:
         return index_page(target, batches).encode()
+
+    def quarantine(self, title: str, state: ReleaseState, faults: Sequence[Fault]) -> dict[str, bytes]:
+        return quarantine_files(title, state, faults)
 
 
 def _review_mail(kind: str, facts: Mapping[str, Any]) -> tuple[str, str, str]:
