@@ -32,6 +32,7 @@ locals {
       PENSTOCK_SMTP_USER     = var.smtp.user
       PENSTOCK_MAIL_FROM     = var.smtp.from
     },
+    length(var.pipelines) > 0 ? tomap({ PENSTOCK_ONLY = join(",", var.pipelines) }) : tomap({}),
   )
   secrets = merge(
     { PENSTOCK_KEYS = var.keys_secret },

@@ -2,9 +2,12 @@
 # so all of this can be evaluated, and tested, without a provider.
 
 locals {
+  pipeline_names = toset([
+    for file in fileset("${path.module}/../functions/penstock/pipelines", "*.yaml") : trimsuffix(file, ".yaml")
+  ])
   pipelines = {
-    for file in fileset("${path.module}/../functions/penstock/pipelines", "*.yaml") :
-    trimsuffix(file, ".yaml") => yamldecode(file("${path.module}/../functions/penstock/pipelines/${file}"))
+    for name in local.pipeline_names : name => yamldecode(file("${path.module}/../functions/penstock/pipelines/${name}.yaml"))
+    if length(var.pipelines) == 0 || contains(var.pipelines, name)
   }
 
   project_names = toset(flatten([

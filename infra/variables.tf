@@ -18,6 +18,17 @@ variable "projects" {
   }
 }
 
+variable "pipelines" {
+  type        = set(string)
+  default     = []
+  description = "Of the pipelines in the bundle, those that this deployment uses; only their projects and people are needed then. None: all."
+
+  validation {
+    condition     = length(setsubtract(var.pipelines, local.pipeline_names)) == 0
+    error_message = "There is no such pipeline: ${join(", ", setsubtract(var.pipelines, local.pipeline_names))}. There are: ${join(", ", local.pipeline_names)}."
+  }
+}
+
 variable "tenant_databases" {
   type        = set(string)
   default     = []

@@ -41,6 +41,7 @@ class Settings(BaseModel):
     accounts: frozenset[str] = frozenset()  # who may call it
     certs_url: str = ""  # "" for Google's
     pipelines: Path | None = None  # None: those in the bundle
+    only: tuple[str, ...] = ()  # of them, those that this deployment uses; (): all
     threads: int = 8
     stale_seconds: float = Field(default=120.0, gt=0)  # how long a silent run or effect is left alone before the sweep takes over
     firestore_emulator: str | None = None
@@ -58,6 +59,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         "keys_until": ring.until,
         "google_project": environ.get("GOOGLE_CLOUD_PROJECT", ""),
         "accounts": _list(environ.get("PENSTOCK_ACCOUNTS", "")),
+        "only": _list(environ.get("PENSTOCK_ONLY", "")),
         "firestore_emulator": environ.get("FIRESTORE_EMULATOR_HOST") or None,
     }
     plain = (

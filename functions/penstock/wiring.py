@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import TypeVar
 
 from penstock.adapters.confined import Grant, confined
@@ -20,6 +20,7 @@ from penstock.ports import TAB, Ports, Tab, tab_of_this_thread
 from penstock.settings import Settings, read
 from penstock.use_cases import registry
 from penstock.use_cases.context import Context
+from penstock.use_cases.fan_out import Spread, Wanted, spread
 from penstock.use_cases.registry import Registered
 
 A = TypeVar("A")
@@ -76,6 +77,10 @@ class Contexts:
         """A target that a hub declares."""
         on = self.pipelines[pipeline].on(target)
         return Context(confined(self._given, [on], self._grant) if self._grant else self._given, on, target)
+
+    def spread(self, pipeline: str, wanted: Wanted) -> Spread:
+        """Who is to be run of those that the hub of a pipeline declares."""
+        return spread(self.ports, self.pipelines[pipeline], self.registered(pipeline), partial(self.of, pipeline), wanted)
 
     def target(self, id: str) -> Context:
         """`NotFound`, or `InvalidInput` where a hub declares it wrongly."""
@@ -154,7 +159,7 @@ def contexts(grant: Grant | None = None) -> Contexts:
 
 @cache
 def _from_environment() -> Contexts:
-    return Contexts(ports(settings()), load_all(settings().pipelines or FOLDER))
+    return Contexts(ports(settings()), load_all(settings().pipelines or FOLDER, settings().only))
 
 
 @cache

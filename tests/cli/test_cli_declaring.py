@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from penstock.core import layout
+from penstock.core.errors import Unavailable
 from penstock.core.records import Query
+from penstock.use_cases import fan_out
 from support.tenants import OPERATOR, Tenants
 from support.world import World
 from terminal import Terminal
@@ -157,3 +159,32 @@ def test_a_target_is_found_by_its_own_name_where_it_is_the_only_one_called_so(on
     assert on_hub("pause", "alpha").code == 0
     told = on_hub("pause", "nobody")
     assert (told.code, "There are: library_loans.alpha." in told.err) == (2, True)
+
+
+def test_runs_are_listed_and_told_target_by_target(on_hub: Terminal, tenants: Tenants) -> None:
+    assert "There is no run yet." in on_hub("targets", "runs", "library_loans").out
+    alpha(on_hub)
+    on_hub(*ADD, "beta", "--project", "tenants", "--prefix", "tenants/beta/", "--disable")
+    known = tenants.contexts
+    found = fan_out.spread(
+        tenants.ports,
+        tenants.pipeline,
+        known.registered("library_loans"),
+        lambda t: known.of("library_loans", t),
+        fan_out.Wanted(),
+    )
+    run = fan_out.ask(tenants.ports, tenants.pipeline, found, "changes", "schedule")
+    fan_out.note(found.todo[0], run.id, Unavailable("the database is away"))
+    told = on_hub.json("targets", "runs", "library_loans")
+    assert [(r["run"], r["by"], r["counts"]["asked"], r["counts"]["disabled"]) for r in told.answer["runs"]] == [
+        (run.id, "schedule", 1, 1)
+    ]
+    assert told.answer["next_steps"] == [f"penstock targets runs library_loans {run.id}"]
+    one = on_hub.json("targets", "runs", "library_loans", run.id)
+    assert (one.code, [(t["target"], t["outcome"], t["text"]) for t in one.answer["targets"]]) == (
+        1, [("library_loans.alpha", "failed", "the database is away")],
+    )  # fmt: skip
+    out = on_hub("targets", "runs", "library_loans", run.id).out
+    assert "library_loans.beta is disabled." in out
+    for strange in ("nonsense", "a/b", "library_loans.20260101t000000-000000"):
+        assert on_hub("targets", "runs", "library_loans", strange).code == 2

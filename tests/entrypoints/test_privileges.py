@@ -200,9 +200,7 @@ def a_run_over_many_targets_whose_message_comes_twice() -> None:
     world.declare("alpha", stage="pilot")
     registry.set_stages(world.ports, world.pipeline, ("pilot",), (), APPROVER)
     known = world.contexts.confined(privileges.CAPTURE)
-    found = fan_out.spread(
-        known.ports, world.pipeline, known.registered("library_loans"), lambda t: known.of("library_loans", t), fan_out.Wanted()
-    )
+    found = known.spread("library_loans", fan_out.Wanted())
     run = fan_out.ask(known.ports, world.pipeline, found, "changes", APPROVER)
     for _ in range(2):
         fan_out.note(known.target("library_loans.alpha"), run.id, Denied("a cause"))

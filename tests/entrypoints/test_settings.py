@@ -41,6 +41,15 @@ def test_a_stand_in_for_google_in_production_stops_everything(name: str) -> None
     assert read(WHOLE | {"K_REVISION": "review-00001", name: ""}).bucket == "reports"
 
 
+def test_a_deployment_may_use_some_of_the_bundled_pipelines_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(WHOLE).only == ()
+    monkeypatch.setattr(wiring, "settings", lambda: read(WHOLE | {"PENSTOCK_ONLY": "fibre_network"}))
+    assert list(wiring._from_environment.__wrapped__().pipelines) == ["fibre_network"]
+    monkeypatch.setattr(wiring, "settings", lambda: read(WHOLE | {"PENSTOCK_ONLY": "fibre_network, tenant_geografy"}))
+    with pytest.raises(InvalidInput, match=r"no pipeline `tenant_geografy`\. Did you mean `tenant_geography`\?"):
+        wiring._from_environment.__wrapped__()
+
+
 def test_links_are_https_in_production() -> None:
     clear = WHOLE | {"PENSTOCK_BASE_URL": "http://review.example.org"}
     with pytest.raises(InvalidInput, match="PENSTOCK_BASE_URL: is no https address"):

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,8 @@ class Infra:
         text = "\n\n".join([*blocks("variable").values(), *blocks("locals").values()])
         (self.folder / "all.tf").write_text(text)
 
-    def run(self, expression: str) -> subprocess.CompletedProcess[str]:
-        (self.folder / "terraform.tfvars.json").write_text(json.dumps(VARIABLES))
+    def run(self, expression: str, variables: Mapping[str, Any] = VARIABLES) -> subprocess.CompletedProcess[str]:
+        (self.folder / "terraform.tfvars.json").write_text(json.dumps(variables))
         command = [self.terraform, "console", "-no-color"]
         return subprocess.run(
             command, cwd=self.folder, env=ENVIRONMENT, input=expression, capture_output=True, text=True, timeout=120, check=False
@@ -61,7 +62,7 @@ class Infra:
         done = subprocess.run(command, cwd=self.folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
         return " ".join(done.stderr.replace("│", " ").split()) if done.returncode else ""
 
-    def value(self, expression: str) -> Any:
-        done = self.run(f"jsonencode({expression})")
+    def value(self, expression: str, variables: Mapping[str, Any] = VARIABLES) -> Any:
+        done = self.run(f"jsonencode({expression})", variables)
         assert done.returncode == 0, done.stderr
         return json.loads(json.loads(done.stdout))

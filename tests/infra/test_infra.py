@@ -169,6 +169,24 @@ def test_every_database_gets_every_index_and_exemption(local: Locals) -> None:
     assert ttl == {(o["collectionGroup"], o["fieldPath"]) for o in declared["fieldOverrides"] if o.get("ttl")}
 
 
+def test_a_deployment_that_uses_one_pipeline_needs_neither_projects_nor_people_of_the_others(infra: Infra) -> None:
+    fibre = {
+        **VARIABLES,
+        "pipelines": ["fibre_network"],
+        "projects": {"onemap": "demo-onemap", "fibreflow": "demo-fibreflow"},
+        "people": {"fibre_approvers": ["ann@example.com"]},
+        "tenant_databases": [],
+    }
+    assert infra.refusal(fibre) == ""
+    wanted = "{names = keys(local.pipelines), schedules = keys(local.schedules), only = local.environment.PENSTOCK_ONLY}"
+    assert infra.value(wanted, fibre) == {
+        "names": ["fibre_network"],
+        "schedules": ["penstock-capture-fibre-network", "penstock-sweep"],
+        "only": "fibre_network",
+    }
+    assert "There is no such pipeline: fibre." in infra.refusal({**fibre, "pipelines": ["fibre"]})
+
+
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,11 @@ from penstock.readers.geography import Geography
 from penstock.use_cases import listing, releases, reviewing
 from penstock.use_cases.check import _look_up
 from penstock.use_cases.choosing import _found
-from penstock.use_cases.context import Context, chain_end
+from penstock.use_cases.context import chain_end
 from penstock.use_cases.decide import Said
 from penstock.use_cases.divergence import divergence
 from penstock.use_cases.exporting import export
-from penstock.use_cases.fan_out import Wanted, ask, lines_of, note, runs, spread
+from penstock.use_cases.fan_out import Wanted, ask, lines_of, note, runs
 from penstock.use_cases.forgetting import forget
 from penstock.use_cases.rollback import plan_rollback
 from support import forest
@@ -158,16 +158,12 @@ def tenants() -> Store:
     world = Tenants()
     world.declare("alpha")
     world.declare("beta")
-    found = spread(world.ports, world.pipeline, world.contexts.registered("library_loans"), _of(world), Wanted())
+    found = world.contexts.spread("library_loans", Wanted())
     run = ask(world.ports, world.pipeline, found, "changes", "ops@example.org")
     note(found.todo[0], run.id, Unavailable("the database is away"))
     assert [one.target for one in lines_of(world.ports, world.pipeline, run.id)] == ["library_loans.alpha"]
     assert runs(world.ports, world.pipeline, 5) == [run]
     return world.hub
-
-
-def _of(world: Tenants) -> Callable[[Target], Context]:
-    return lambda target: world.contexts.of(world.pipeline.name, target)
 
 
 def trees() -> World:

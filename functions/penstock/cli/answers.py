@@ -432,6 +432,39 @@ class DeclaredTargets:
 
 
 @dataclass(frozen=True, slots=True)
+class RunLine:
+    """A schedule's run over the targets of a hub. `counts` are targets by what it had for them; `lines` tell of those that it
+    left alone, and why."""
+
+    run: str
+    at: str
+    by: str
+    mode: str
+    counts: Counts
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOfTarget:
+    """`outcome`: proposed, nothing, held, failed."""
+
+    target: str
+    at: str
+    outcome: str
+    batch: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRuns:
+    """`penstock targets runs`, newest first; of one run with its `targets`. Exit code 1 where one of those failed."""
+
+    runs: tuple[RunLine, ...]
+    targets: tuple[RunOfTarget, ...]
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
 class StageLine:
     """`stage` is "" for targets that have none, and run always."""
 

@@ -16,7 +16,7 @@ from penstock.cli.lines import moment
 from penstock.core import layout
 from penstock.core.declaration import Pipeline, Target
 from penstock.core.errors import InvalidInput, NotFound
-from penstock.use_cases import registry
+from penstock.use_cases import fan_out, registry
 from penstock.use_cases.registry import Registered, Rollout
 from penstock.web.text import plural
 
@@ -204,6 +204,36 @@ def rollout(app: App, pipeline: str, opened: tuple[str, ...], closed: tuple[str,
         output.table(("stage", "is", "targets"), rows)
 
     app.answer(answers.Stages(pipeline, lines, state.changed_by, moment(state.changed_at), steps), people)
+
+
+@targets.command()
+@click.argument("pipeline")
+@click.argument("run", required=False)
+@click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="So many runs, the newest.")
+@pass_app
+def runs(app: App, pipeline: str, run: str | None, limit: int) -> int:
+    """List what the schedules' runs over the targets of PIPELINE came to; of one RUN, target by target."""
+    ports, declared = app.contexts.ports, app.contexts.pipeline(pipeline)
+    found = [fan_out.find_run(ports, declared, run)] if run else fan_out.runs(ports, declared, limit)
+    lines = fan_out.lines_of(ports, declared, run) if run else []
+    told = tuple(answers.RunLine(r.id, str(r.at), r.by, r.mode, r.counts, r.lines) for r in found)
+    of_targets = tuple(answers.RunOfTarget(x.target, str(x.at), x.outcome, x.batch, x.text) for x in lines)
+    failed = any(line.outcome == "failed" for line in lines)
+    step = f"penstock run {pipeline}" if run or not found else f"penstock targets runs {pipeline} {found[0].id}"
+
+    def people() -> None:
+        if not found:
+            output.say("There is no run yet.")
+            return
+        rows = [(r.run, r.mode, r.by, ", ".join(f"{many:,} {word}" for word, many in r.counts.items() if many)) for r in told]
+        output.table(("run", "mode", "by", "targets"), rows)
+        if run:
+            output.table(("target", "outcome", "batch", "what"), [(t.target, t.outcome, t.batch, t.text) for t in of_targets])
+            for text in told[0].lines:
+                output.say(text)
+
+    app.answer(answers.TargetRuns(told, of_targets, (step,)), people)
+    return FOUND if failed else DONE
 
 
 def _find(app: App, text: str) -> tuple[Pipeline, str]:

@@ -57,7 +57,7 @@ def _check(path: Path) -> answers.CheckedFile:
 @pass_app
 def list_(app: App) -> None:
     """List the pipelines with their schedule, entities, targets and gate."""
-    found = tuple(_line(pipeline) for pipeline in load_all(_folder()).values())
+    found = tuple(_line(pipeline) for pipeline in load_all(_folder(), read().only).values())
 
     def people() -> None:
         rows = [

@@ -16,7 +16,7 @@ from penstock.core.errors import InvalidInput, NotFound, PenstockError
 from penstock.use_cases import effects, registry
 from penstock.use_cases.capture import capture
 from penstock.use_cases.context import Context, load_batch, load_target
-from penstock.use_cases.fan_out import NotRun, Wanted, spread
+from penstock.use_cases.fan_out import NotRun, Wanted
 from penstock.use_cases.proposing import Outcome
 from penstock.web.text import plural
 
@@ -71,11 +71,11 @@ def run(
 
 def _choose(app: App, name: str, target: str | None, wanted: Wanted) -> _Chosen:
     known = app.contexts
-    pipeline = known.pipeline(name)
+    known.pipeline(name)  # or there is no such
     if target:
         return _Chosen([app.find_target(target, name)])
     if known.is_hub(name):
-        found = spread(known.ports, pipeline, known.registered(name), lambda one: known.of(name, one), wanted)
+        found = known.spread(name, wanted)
         return _Chosen(found.todo, found.lines, found.at_rest)
     contexts = [ctx for ctx in known.of_pipeline(name) if wanted.takes(ctx.target)]
     if not contexts:

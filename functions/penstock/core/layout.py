@@ -30,6 +30,7 @@ STAMP = "penstock"  # the field of a production document that says where its con
 KINDS = ("sync", "followup", "rollback", "hold")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TARGET = r"([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)"
+_RUN_ID = re.compile(r"[a-z][a-z0-9_]*\.[0-9]{8}t[0-9]{6}-[0-9]{6}")
 _TARGET_ID = re.compile(_TARGET)
 _BATCH_ID = re.compile(_TARGET + r"\.[0-9]{8}t[0-9]{6}-[0-9a-z]{6}")
 _PARTITION = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -88,6 +89,10 @@ def run(id: str) -> str:
 def run_id(pipeline: str, moment: Timestamp) -> str:
     """Of a run over many targets; in the order of time."""
     return f"{pipeline}.{moment.datetime():%Y%m%dt%H%M%S}-{moment.nanos // 1_000:06d}"
+
+
+def is_run(text: str) -> bool:
+    return _RUN_ID.fullmatch(text) is not None
 
 
 def run_line(run: str, target: str) -> str:

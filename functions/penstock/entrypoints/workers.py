@@ -52,8 +52,7 @@ def _capture(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _fanned_out(known: Contexts, name: str, wanted: Wanted, by: str) -> dict[str, Any]:
     pipeline = known.pipelines[name]
-    found = fan_out.spread(known.ports, pipeline, known.registered(name), lambda target: known.of(name, target), wanted)
-    run = fan_out.ask(known.ports, pipeline, found, wanted.mode, by)
+    run = fan_out.ask(known.ports, pipeline, known.spread(name, wanted), wanted.mode, by)
     for line in run.lines:
         log(logging.WARNING, line, run=run.id)
     log(logging.INFO, "fanned out", run=run.id, pipeline=name, counts=run.counts)

@@ -56,8 +56,6 @@ class Embedded:
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="push")
         spec = functions.spec(folder, pipelines)
         loaded = load_all(pipelines)
-        named = {s.project for p in loaded.values() for s in p.sources.values()}
-        named |= {t.project for p in loaded.values() for t in p.targets}
         ports = Ports(
             stores=MemoryStores(wiring.clock),
             blobs=FolderBlobs(folder / "storage"),
@@ -69,7 +67,7 @@ class Embedded:
             keys={"local": bytes.fromhex(spec.env["PENSTOCK_KEYS"].partition(":")[2])},
             base_url=f"http://{HOST}:{self._server.port}",
             each=wiring.Threads(2),
-            project_ids={name: functions.project_of(name) for name in named},
+            project_ids=functions.project_ids(loaded),
             people={p.gate.approvers: tuple(functions.people(p.gate.approvals).split(",")) for p in loaded.values()},
         )
         self.contexts = wiring.Contexts(ports, loaded)

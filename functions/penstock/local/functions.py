@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from penstock.core.declaration import Pipeline
+from penstock.core.declaration import Hub, Pipeline, Source, Target
 from penstock.local.stack_spec import FunctionSpec, ScheduleSpec, StackSpec, TopicSpec
 from penstock.pipelines.schema import FOLDER, load_all
 from penstock.use_cases.topics import CAPTURE, CHECK, PROMOTE
@@ -37,21 +38,26 @@ def spec(folder: Path, pipelines: Path = FOLDER) -> StackSpec:
             TopicSpec(CAPTURE, "capture", dead_letter=DEAD),
             TopicSpec(DEAD, "dead_letter"),
         ),
-        schedules=(*(_schedule(p) for p in loaded.values()), ScheduleSpec("sweep", SWEEP_CRON, "Etc/UTC", "sweep")),
+        schedules=(
+            *(schedule for p in loaded.values() for schedule in _schedules(p)),
+            ScheduleSpec("sweep", SWEEP_CRON, "Etc/UTC", "sweep"),
+        ),
         env=_env(folder, loaded, pipelines),
         keep=tuple(sorted(_databases(loaded))),
     )
 
 
-def _schedule(pipeline: Pipeline) -> ScheduleSpec:
-    body = f'{{"pipeline": "{pipeline.name}"}}'
-    return ScheduleSpec(pipeline.name, pipeline.schedule, pipeline.time_zone, "capture", body, retries=3)
+def _schedules(pipeline: Pipeline) -> Iterator[ScheduleSpec]:
+    name, zone = pipeline.name, pipeline.time_zone
+    yield ScheduleSpec(name, pipeline.schedule, zone, "capture", json.dumps({"pipeline": name}), retries=3)
+    if pipeline.active_schedule:
+        body = json.dumps({"pipeline": name, "active": True})
+        yield ScheduleSpec(f"{name}-active", pipeline.active_schedule, zone, "capture", body, retries=3)
 
 
 def _env(folder: Path, loaded: Mapping[str, Pipeline], pipelines: Path) -> dict[str, str]:
-    projects = {project for project, _ in _named(loaded)}
     return {
-        **{f"PENSTOCK_PROJECT_{name.upper()}": project_of(name) for name in projects},
+        **{f"PENSTOCK_PROJECT_{name.upper()}": id for name, id in project_ids(loaded).items()},
         **{f"PENSTOCK_PEOPLE_{p.gate.approvers.upper()}": people(p.gate.approvals) for p in loaded.values()},
         "PENSTOCK_KEYS": f"local:{_key(folder)}",
         "PENSTOCK_BUCKET": "{bucket}",
@@ -83,10 +89,18 @@ def _key(folder: Path) -> str:
     return path.read_text().strip()
 
 
-def _named(loaded: Mapping[str, Pipeline]) -> set[tuple[str, str]]:
-    sources = {(s.project, s.database) for p in loaded.values() for s in p.sources.values()}
-    return sources | {(t.project, t.database) for p in loaded.values() for t in p.targets}
+def project_ids(loaded: Mapping[str, Pipeline]) -> dict[str, str]:
+    """Of every project that a pipeline names."""
+    return {place.project: project_of(place.project) for place in _places(loaded)}
+
+
+def _places(loaded: Mapping[str, Pipeline]) -> Iterator[Source | Target | Hub]:
+    for pipeline in loaded.values():
+        yield from pipeline.sources.values()
+        yield from pipeline.targets
+        if pipeline.hub:
+            yield pipeline.hub
 
 
 def _databases(loaded: Mapping[str, Pipeline]) -> set[tuple[str, str]]:
-    return {(project_of(project), database) for project, database in _named(loaded)}
+    return {(project_of(place.project), place.database) for place in _places(loaded)}

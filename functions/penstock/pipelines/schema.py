@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +72,13 @@ class Mistaken(InvalidInput):
         super().__init__(f"has {count}.{''.join(told)}", subject=subject, remedy="\nNothing was loaded from this file.")
 
 
-def load_all(folder: Path = FOLDER) -> dict[str, Pipeline]:
-    """Every pipeline of a folder by name. Raises `InvalidInput` for the mistakes of all files together."""
+def load_all(folder: Path = FOLDER, only: Collection[str] = ()) -> dict[str, Pipeline]:
+    """Every pipeline of a folder by name, or those named. Raises `InvalidInput` for the mistakes of all files together."""
     found: dict[str, Pipeline] = {}
-    wrong: list[str] = []
-    for path in sorted(folder.glob("*.yaml")):
+    files = sorted(folder.glob("*.yaml"))
+    strange = set(only) - {path.stem for path in files}
+    wrong = [f"There is no pipeline `{name}`.{meant(name, [path.stem for path in files])}" for name in sorted(strange)]
+    for path in (path for path in files if not only or path.stem in only):
         try:
             found[path.stem] = load(path)
         except InvalidInput as error:

@@ -190,12 +190,18 @@ def runs(ports: Ports, pipeline: Pipeline, limit: int) -> list[Ran]:
     return [from_data(run.fields, Ran) for run in reversed(deque(found, limit))]
 
 
-def lines_of(ports: Ports, pipeline: Pipeline, run: str) -> list[Line]:
-    """What a run came to, target by target, as far as they were run by now; `NotFound`."""
-    store = hub_store(ports, pipeline)
-    if not store.get([layout.run(run)])[0].exists:
+def find_run(ports: Ports, pipeline: Pipeline, run: str) -> Ran:
+    """Raises `NotFound`."""
+    found = hub_store(ports, pipeline).get([layout.run(run)])[0] if layout.is_run(run) else None
+    if found is None or not found.exists:
         remedy = f"`penstock targets runs {pipeline.name}` lists them."
-        raise NotFound("there is no such run", subject=run[:80], remedy=remedy)
+        raise NotFound("there is no such run", subject=repr(run[:80]), remedy=remedy)
+    return from_data(found.fields, Ran)
+
+
+def lines_of(ports: Ports, pipeline: Pipeline, run: str) -> list[Line]:
+    """What a run came to, target by target, as far as they were run by now."""
+    store = hub_store(ports, pipeline)
     after, before = layout.run_line(run, ""), layout.run_line(run, "~")
     query = Query(layout.RUNS, (Where(NAME, ">", after), Where(NAME, "<", before)))
     return [from_data(found.fields, Line) for found in store.scan(query)]
