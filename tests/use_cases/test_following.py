@@ -15,11 +15,12 @@ from penstock.core.packs import Ledger
 from penstock.core.plan import Batch
 from penstock.core.records import Delete, Update
 from penstock.core.values import Data
-from penstock.use_cases import effects, following, staging, topics
-from penstock.use_cases.finish import read_back
+from penstock.use_cases import check, effects, following, staging, topics
+from penstock.use_cases.decide import Said, decide
+from penstock.use_cases.finish import give_up, read_back
 from penstock.use_cases.promote import promote_pack, start
 from support.forest import Plan, custom, faults, grown, member, unit, units
-from support.world import World
+from support.world import APPROVER, World
 
 
 def paths(world: World) -> dict[str, Any]:
@@ -365,6 +366,30 @@ def test_any_moves_in_any_packs_leave_paths_that_the_parents_say(seed: int, per_
     world.approve("approve")
     assert world.batch(batch.id).status in (Status.APPLIED, Status.PARTIALLY_APPLIED)
     assert [text for text in faults(world) if "units of its levels" not in text] == []  # some lie deeper than members tell
+
+
+def test_a_sleeper_begins_no_pack_of_a_promotion_that_is_given_up() -> None:
+    """It saw the batch being applied, and wakes up right when the pack before its own is closed."""
+    world = grown()
+    batch = Plan(world).create("d3", "p2").move("d1", "p2").update("w2", active=False).stage(per_pack=1)
+    decide(world.ctx, batch.id, batch.digest, APPROVER, Said("approve"))
+    asleep = start(world.ctx, batch.id)
+    assert check.fail(world.ctx, batch.id, 0)
+    before = paths(world)
+    real, woken = world.production.commit, list[int]()
+
+    def commit(writes: Any) -> Any:
+        at = real(writes)
+        if not woken and any(w.path == layout.pack(batch.id, 0) for w in writes):
+            woken.append(1)
+            promote_pack(world.ctx, asleep, 1)
+        return at
+
+    world.production.commit = commit  # type: ignore[method-assign]
+    give_up(world.ctx, batch.id)
+    assert woken
+    assert paths(world) == before
+    assert world.batch(batch.id).status is Status.SUPERSEDED
 
 
 def test_a_pack_that_was_promoted_gives_its_ledger_again() -> None:

@@ -97,7 +97,9 @@ def give_up(ctx: Context, batch: str) -> tuple[Set, ...]:
     held, target = load_batch(ctx, batch), load_target(ctx)
     if held.batch.status is not Status.FAILED:
         return ()
-    ledgers = [_closed(ctx, pack) for pack in staging.packs_of(ctx, batch, payload=False)]
+    packs = list(staging.packs_of(ctx, batch, payload=False))
+    last_first = [_closed(ctx, pack) for pack in reversed(packs)]  # of a tree a sleeper begins none behind one that is closed
+    ledgers = last_first[::-1]
     applied = sum(ledger.applied for ledger in ledgers)
     rejected = sum(len(ledger.rejected) for ledger in ledgers)
     fields = {
