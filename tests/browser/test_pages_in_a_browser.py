@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import reviews
+import trees
 from penstock.core.batch import Status
+from penstock.core.lineage import Lineage, Unit
 from penstock.core.plan import Row
 from penstock.web import views
 from penstock.web.pages import WebPages
@@ -45,6 +47,15 @@ def hostile() -> str:
     )
 
 
+def deep() -> str:
+    """A tree of eight levels with long names, on the page."""
+    above = tuple(Unit(f"id-of-level-{n}", f"A rather long name of a unit at level {n}") for n in range(1, 8))
+    unit = Unit("id-of-level-8", "Verylongnameofacommitteewithoutanyspaceinit" * 2)
+    change = trees.NEW
+    moved = Lineage("move", 8, unit, above, unit, (Unit("elsewhere", "Elsewhere"),))
+    return views.review_page(trees.review(rows=(Row(change, lineage=moved),)), "/r/token")
+
+
 def every_page() -> dict[str, str]:
     report = WebPages().report("post-sync", "Fibre network", reviews.decided(), reviews.rows(300))
     return {
@@ -61,6 +72,7 @@ def every_page() -> dict[str, str]:
         "outcome": views.outcome_page("Rejected", "Production was not changed."),
         "index": views.index_page("fibreflow", [reviews.decided(), reviews.batch()]),
         "report": report["html"].decode(),
+        "tree": deep(),
     }
 
 
@@ -244,4 +256,21 @@ def test_a_mail_reads_well_on_a_phone(tab: Callable[..., Any]) -> None:
     assert watched.page.evaluate("document.documentElement.scrollWidth") <= 360
     assert watched.page.get_by_text("K7M2QX").is_visible()
     assert watched.page.get_by_role("link").count() == 1
+    assert watched.console == []
+
+
+def test_a_deep_hierarchy_opens_by_keyboard_and_fits_a_phone(site: Any, tab: Callable[..., Any]) -> None:
+    site.pages["tree"] = deep()
+    watched = tab()
+    page = watched.page
+    page.goto(f"{site.url}/tree")
+    inner = page.get_by_text("moves here")
+    assert not inner.is_visible()
+    page.locator("details.hierarchy > summary").focus()
+    page.keyboard.press("Enter")
+    assert inner.is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.locator("details.hierarchy details > summary").first.focus()
+    page.keyboard.press("Enter")
+    assert not inner.is_visible()
     assert watched.console == []

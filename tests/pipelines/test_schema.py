@@ -12,6 +12,7 @@ from penstock.pipelines.schema import FOLDER, load, load_all
 
 LIBRARY = Path(__file__).parent / "library_loans.yaml"
 FIBRE = FOLDER / "fibre_network.yaml"
+GEOGRAPHY = FOLDER / "tenant_geography.yaml"
 
 
 def spoiled(tmp_path, original, *edits):
@@ -155,6 +156,27 @@ def test_a_mistake_is_told_with_its_line_its_place_and_what_to_do(tmp_path, old,
     last_word = place.rpartition(".")[2]
     near = "\n".join(text.splitlines()[number - 1 : number])
     assert last_word in near or remedy == "is missing"
+
+
+TREES = [
+    ("      name: names\n", "      name: title\n", "entities.units.tree.name", "`title` is not mapped"),
+    ("recoded: {code: code,", "recoded: {code: cod,", "rules.recoded.code", "Did you mean `code`?"),
+    ("type: type, code: code,", "type: kind, code: code,", "rules.same_name.type", "`kind` is mapped by no entity"),
+    ("within: [country, level]", "within: [land]", "rules.code_taken.within", "`land` is mapped by no entity"),
+    ("policy: comprehensive", "policy: complete", "rules.impact.policy", "'comprehensive' or 'simple'"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "place", "remedy"), TREES)
+def test_a_mistake_about_a_tree_is_told_with_its_place_and_what_to_do(tmp_path, old, new, place, remedy):
+    told, _ = spoiled(tmp_path, GEOGRAPHY, (old, new))
+    assert any(place in line and remedy in line for line in told.splitlines())
+
+
+@pytest.mark.parametrize("rule", ["dependents:", "impact: {policy: simple}", "lineage:"])
+def test_rules_about_a_tree_need_one(tmp_path, rule):
+    told, _ = spoiled(tmp_path, FIBRE, ("  child_moves:", f"  child_moves:\n  {rule}"))
+    assert "no entity is one" in told
 
 
 def test_a_key_cannot_be_optional_and_latest_needs_a_cursor(tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 from penstock.core import rules
 from penstock.core.changes import Action, Change, FieldDiff, Finding
 from penstock.core.declaration import Pipeline
+from penstock.core.packs import decode_change, encode_change
 from penstock.core.records import Snapshot
 from penstock.core.rules import Answer, Below, Count, Get, Lookup
 from penstock.core.values import Data, Timestamp, get_in
@@ -46,10 +47,10 @@ def stored(*units: Data, members: Iterable[Data] = ()) -> dict[str, Data]:
 
 def created(data: Data) -> Change:
     id = data["path"].rpartition(".")[2]
-    diff = tuple(FieldDiff((name,), None, value) for name, value in data.items())
     place = ["create", data["level"], data.get("parentId", ""), data["path"]]
     key, path = f"units/{data['landlordId']}", f"{UNITS}/{id}"
-    return Change(key, "units", data["landlordId"], path, Action.CREATE, None, None, data, diff, "f", {"place": place})
+    made = Change(key, "units", data["landlordId"], path, Action.CREATE, None, None, data, (), "f", {"place": place})
+    return decode_change(encode_change(made))  # with the diff of a staged one
 
 
 def updated(before: Data, step: str = "update", **after: Any) -> Change:

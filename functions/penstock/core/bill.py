@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from penstock.core.changes import Action, Change
 from penstock.core.cost import Cost
 from penstock.core.declaration import Pipeline
-from penstock.core.records import Snapshot
+from penstock.core.records import NAME, Snapshot
 from penstock.core.rules import Answer, Below, Count, Find, Get, Lookup, lookups
 
 ENTRIES_PER_READ = 1_000
@@ -175,11 +175,14 @@ def _likely(pipeline: Pipeline, prefix: str, asked: Count | Below, held: Mapping
 
 
 def _likely_found(pipeline: Pipeline, prefix: str, asked: Find, held: Mapping[str, int]) -> int:
-    """What stands below the parents of a tree, so many below each; otherwise nothing, for to be found is the exception."""
+    """What is asked for by document name, and what stands below the parents of a tree, so many below each; otherwise nothing, for
+    to be found is the exception."""
     for entity in pipeline.entities:
         if entity.tree and prefix + entity.collection == asked.collection:
             for field, value in asked.equal:
+                many = len(value) if isinstance(value, tuple) else 1
+                if field == NAME:
+                    return min(many, held.get(asked.collection, 0))
                 if field == entity.tree.parent:
-                    parents = len(value) if isinstance(value, tuple) else 1
-                    return min(parents * BELOW_A_PARENT, held.get(asked.collection, 0), asked.most)
+                    return min(many * BELOW_A_PARENT, held.get(asked.collection, 0), asked.most)
     return 0

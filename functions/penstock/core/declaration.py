@@ -121,6 +121,7 @@ class Tree:
     levels_of: Mapping[str, Levels] = field(default_factory=dict)  # by partition, where it is another
     code: FieldPath | None = None  # mapped; no two active records of a level under one parent share it
     dependents: tuple[Dependents, ...] = ()
+    name: FieldPath | None = None  # mapped: what people call a unit, a text or texts by language; None: by their ids
 
     def depth(self, partition: str) -> Levels:
         return self.levels_of.get(partition, self.levels)

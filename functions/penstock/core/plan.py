@@ -10,6 +10,7 @@ from penstock.core.batch import Status
 from penstock.core.certificate import Certificate
 from penstock.core.changes import Change, ChangeStatus, Finding
 from penstock.core.cost import Cost, Prices
+from penstock.core.lineage import Lineage
 from penstock.core.values import Timestamp
 
 Kind = Literal["sync", "followup", "rollback", "hold"]  # a hold has no changes: brakes stopped a run, and it is decided upon
@@ -115,6 +116,7 @@ class Row:
     findings: tuple[Finding, ...] = ()
     status: ChangeStatus = ChangeStatus.PENDING
     note: str = ""
+    lineage: Lineage | None = None  # of a unit of a tree
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from penstock.core.layout import STAMP
+from penstock.core.rules import dependents, impact, lineage, same_name
 from penstock.core.values import FieldPath
 from penstock.pipelines.located import Mistake, Place
 from penstock.pipelines.models import EntityModel, FieldModel, FreezeModel, PipelineModel
 from penstock.pipelines.suggest import meant
 
 LONGEST_PROMOTION = dt.timedelta(days=1)  # a pack's retention begins when it is promoted, the window when the last of them is
+OF_TREES = (dependents.NAME, impact.NAME, lineage.NAME, same_name.NAME)  # rules
 _ORDERED = ("text", "identifier", "number", "integer", "timestamp", "enum")
 
 
@@ -150,7 +152,7 @@ def _tree(pipeline: PipelineModel, name: str, entity: EntityModel, at: Place) ->
         )
     if len([e for e in pipeline.entities.values() if e.tree]) > 1:
         yield Mistake(place, "is one of several. A pipeline has one tree.")
-    for key, needed in (("level", tree.level), ("code", tree.code)):
+    for key, needed in (("level", tree.level), ("code", tree.code), ("name", tree.name)):
         if needed and needed not in mapped:
             yield Mistake((*place, key), f"`{'.'.join(needed)}` is not mapped. Add it to `fields`.")
     for key, field in (("parent", tree.parent), ("path", tree.path), ("own", tree.own.field)):
@@ -204,6 +206,8 @@ def _rule(pipeline: PipelineModel, settings: Any, at: Place) -> Iterator[Mistake
     for key, name in several + single:
         if name not in mapped:
             yield Mistake((*at, key), f"`{name}` is mapped by no entity.{meant(name, mapped)}")
+    if at[-1] in OF_TREES and not any(entity.tree for entity in pipeline.entities.values()):
+        yield Mistake(at, "is about the units of a tree, and no entity is one. Remove it, or declare the `tree`.")
     entity = getattr(settings, "entity", None)
     if entity and (entity not in pipeline.entities or pipeline.entities[entity].parent is None):
         yield Mistake((*at, "entity"), f"`{entity}` is no entity with a parent.{meant(entity, pipeline.entities)}")

@@ -194,6 +194,7 @@ class TreeModel(Model):
     parent: Path
     path: Path
     level: Path
+    name: Path | None = None
     own: OwnModel
     levels: LevelsModel
     levels_of: dict[str, LevelsModel] = {}

@@ -33,7 +33,7 @@ from penstock.core.declaration import (
     Tree,
 )
 from penstock.core.errors import InvalidInput
-from penstock.core.rules import RULES, dependents, removal
+from penstock.core.rules import RULES, dependents, lineage, removal
 from penstock.core.values import FieldPath
 from penstock.pipelines import combinations
 from penstock.pipelines.explained import explain
@@ -204,11 +204,14 @@ def _pipeline(model: PipelineModel, rules: Mapping[str, Any]) -> Pipeline:
     )
 
 
+_OF_TREES = {dependents.NAME: dependents.Settings(), lineage.NAME: lineage.Settings()}
+
+
 def _always(model: PipelineModel) -> dict[str, Any]:
     """Rules that a pipeline has without naming them."""
     removes = any(entity.on_delete == "remove" for entity in model.entities.values())
     grows = any(entity.tree is not None for entity in model.entities.values())
-    return ({removal.NAME: removal.Settings()} if removes else {}) | ({dependents.NAME: dependents.Settings()} if grows else {})
+    return ({removal.NAME: removal.Settings()} if removes else {}) | (_OF_TREES if grows else {})
 
 
 def _brakes(b: BrakesModel) -> Brakes:
@@ -256,6 +259,7 @@ def _tree(t: TreeModel) -> Tree:
         {partition: levels(of) for partition, of in t.levels_of.items()},
         t.code,
         tuple(Dependents(name, d.collection, d.path, tuple(d.chain)) for name, d in t.dependents.items()),
+        t.name,
     )
 
 

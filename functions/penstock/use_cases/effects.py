@@ -17,7 +17,7 @@ from penstock.core.promotion import refusal
 from penstock.core.records import EXISTS, Query, Set, Update
 from penstock.core.values import Data
 from penstock.ports import Message
-from penstock.use_cases import archiving, outbox, staging
+from penstock.use_cases import archiving, lineages, outbox, staging
 from penstock.use_cases.context import Context, LostRace, Move, advance, load_batch
 from penstock.use_cases.finish import finish, sample
 from penstock.use_cases.listing import batches
@@ -99,7 +99,7 @@ def report(ctx: Context, _: str, data: Data) -> None:
     batch = replace(batch, **fields)
     kind = "rollback" if batch.kind == "rollback" else "post-sync"
     packs = (pack for pack in staging.packs_of(ctx, batch.id) if staging.is_intact(batch, pack))  # `error` names any other
-    rows = (row for pack in packs for row in rows_of(pack, batch))
+    rows = lineages.told(ctx.pipeline, packs, lambda pack: rows_of(pack, batch))
     fields["reports"] = {**batch.reports, **write_report(ctx, kind, batch, rows)}
     written = {**fields, "costs": to_data(fields["costs"])}
     ctx.store.commit([Update(layout.batch(batch.id), written, tuple((name,) for name in written), EXISTS)])

@@ -19,7 +19,7 @@ from penstock.core.plan import Batch, Row
 from penstock.core.records import ABSENT, Set
 from penstock.core.rules import judge
 from penstock.core.tokens import Grant
-from penstock.use_cases import outbox, staging
+from penstock.use_cases import lineages, outbox, staging
 from penstock.use_cases.context import Context, LostRace, Move, advance, load_batch
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.promote import frozen_until
@@ -60,7 +60,7 @@ def open_review(ctx: Context, batch: str, number: int | None = None) -> tuple[Se
     check = total(pack.cost("check") + after_pack(pack.number, len(packs)) for pack in packs)
     review = metering.spent + Cost(writes=2 + 2 * several) + mailing(several)
     opened = replace(opened, costs={**opened.costs, "check": asking(len(packs)) + check, "review": review})
-    reports = write_report(ctx, "pre-sync", opened, rows(packs, opened))
+    reports = write_report(ctx, "pre-sync", opened, _rows(ctx, packs, opened))
     worst = _worst(packs, opened)
     grants = [invite(ctx, opened, recipient, 1, worst) for recipient in ctx.approvers]
     owed = tuple(fact for _, fact in grants)
@@ -105,13 +105,15 @@ def is_folded(finding: Finding, folded: tuple[str, ...]) -> bool:
     return finding.rule == "different_values" and finding.field in folded
 
 
-def rows(packs: list[Pack], batch: Batch) -> Iterator[Row]:
+def _rows(ctx: Context, packs: list[Pack], batch: Batch) -> Iterator[Row]:
     """Every change with its findings, pack by pack."""
-    for pack in packs:
+
+    def of(pack: Pack) -> Iterator[Row]:
         found = staging.findings_by_key(pack, batch.batch_findings)
         for change in pack.changes:
-            told = tuple(f for f in found.get(change.key, ()) if not is_folded(f, batch.folded))
-            yield Row(change, told)
+            yield Row(change, tuple(f for f in found.get(change.key, ()) if not is_folded(f, batch.folded)))
+
+    return lineages.told(ctx.pipeline, packs, of)
 
 
 def write_report(ctx: Context, kind: str, batch: Batch, of: Iterator[Row]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from penstock.ports import Store
 from penstock.use_cases import staging
 from penstock.use_cases.context import Context, held_of, load_batch
 from penstock.use_cases.decide import Link, find_link
+from penstock.use_cases.lineages import put_to
 from penstock.use_cases.opening import is_folded
 from penstock.use_cases.staging import Pack
 
@@ -76,10 +77,10 @@ def review(ctx: Context, batch: Batch, recipient: str, page: int = 1, why_closed
     return Review(
         batch=batch,
         title=ctx.pipeline.title,
-        rows=tuple(_page(packs, batch, page)),
+        rows=put_to(ctx.pipeline, packs, _page(packs, batch, page)),
         page=page,
         pages=pages,
-        blockers=tuple(_blockers(packs, batch, blocked)),
+        blockers=put_to(ctx.pipeline, packs, _blockers(packs, batch, blocked)),
         blockers_total=sum(map(len, blocked.values())),
         recipient=recipient,
         open=not why_closed,
@@ -138,12 +139,21 @@ def _status(batch: Batch, key: str, said: str | None, drifted: tuple[str, ...] |
 
 
 def _page(packs: list[Pack], batch: Batch, page: int) -> Iterator[Row]:
-    first, seen = (page - 1) * PAGE, 0
+    """In the order of the packs; of a tree by level, then by key."""
+    order = [(level, key, pack) for pack in packs for level, key in zip(_levels(pack), pack.fields["keys"], strict=True)]
+    if any("levels" in pack.fields for pack in packs):
+        order.sort(key=lambda line: line[:2])
+    shown = order[(page - 1) * PAGE : page * PAGE]
+    found: dict[str, Row] = {}
     for pack in packs:
-        size = len(pack.fields["keys"])
-        if seen + size > first and seen < first + PAGE:
-            yield from rows_of(pack, batch, pack.fields["keys"][max(0, first - seen) : first + PAGE - seen])
-        seen += size
+        if keys := {key for _, key, of in shown if of is pack}:
+            found |= {row.change.key: row for row in rows_of(pack, batch, keys)}
+    yield from (found[key] for _, key, _ in shown)
+
+
+def _levels(pack: Pack) -> list[int]:
+    levels: list[int] | None = pack.fields.get("levels")
+    return levels if levels is not None else [0] * len(pack.fields["keys"])
 
 
 def _blockers(packs: list[Pack], batch: Batch, blocked: dict[int, set[str]]) -> Iterator[Row]:

@@ -184,6 +184,7 @@ def stage(ctx: Context, batch: str, draft: Draft, voices: Voices) -> None:
         "number": draft.number,
         "keys": list(draft.keys),
         "counts": draft.counts,
+        **({"levels": [place.level if (place := place_of(c)) else 0 for c in draft.changes]} if ctx.pipeline.tree else {}),
         "digest": draft.digest,
         "payload": payload,
         "payload_digest": digest_of(payload),

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from penstock.core.values import dotted
-from penstock.web import text
+from penstock.web import hierarchy, text
 
 
 @cache
@@ -30,6 +30,7 @@ def environment() -> Environment:
     )  # fmt: skip
     made.globals.update(fields_shown=60, findings_shown=20)  # of one change; documents may have 40,000 fields
     made.globals.update(choices_shown=20)  # of one decision
+    made.globals.update(moves=hierarchy.moves)
     style = Markup(stylesheet())  # noqa: S704 - a file of the package
     made.globals.update(link=text.link, plural=text.plural, percent=text.percent, stylesheet=style)
     return made

@@ -9,8 +9,9 @@ entity, each with `skipped` by reason and `closes`; `production_before` and `pro
 `phases` (phase → billed reads, writes and deletes, and messages); `certificates` of the sources, each with `of`,
 `counted` and `streamed` documents, `complete` and `why`; `notes`; and `changes`: `key`, `entity`, `group`, `action`, `status`,
 `document`, `diff` (`field`, `before`, `after`, `passive`), `findings` (`rule`, `severity`, `field`, `text`, `remedy`,
-`table`), `note`. Values are in the exact text form of `core.values`. Fields may be added to a
-version, never changed or taken away."""
+`table`), `note`, and of a unit of a tree `place`: `step`, `level`, `before` and `after` (`id` of the document, `name`, and those
+`above` it from the root down; null where it was not) and `impact` (name → how many). Values
+are in the exact text form of `core.values`. Fields may be added to a version, never changed or taken away."""
 
 from __future__ import annotations
 
@@ -25,15 +26,19 @@ from penstock.core.certificate import Certificate
 from penstock.core.changes import Change, Finding
 from penstock.core.cost import Cost, money, total
 from penstock.core.errors import InvalidInput
+from penstock.core.lineage import Lineage, Unit
 from penstock.core.plan import Batch, Decision, Row
+from penstock.core.rules import impact
 from penstock.core.values import dotted, dumps
-from penstock.web import summary
+from penstock.web import hierarchy, summary
 from penstock.web.report_page import Gathered, report_page
 from penstock.web.text import plain, visible
 
 KINDS = {"pre-sync": "before the sync", "post-sync": "after the sync", "rollback": "after the rollback"}
 SCHEMA = "penstock.report.v1"
-COLUMNS = ("key", "entity", "group", "action", "status", "document", "changed", "findings", "note")
+COLUMNS = (
+    "key", "entity", "group", "action", "status", "document", "changed", "findings", "note", "level", "path", "impact",
+)  # fmt: skip
 
 # A spreadsheet runs what begins with one of these, and a file opened with another separator begins cells elsewhere, so
 # what follows a separator or a quote counts as a beginning too. A negative number that stands alone is left a number.
@@ -81,7 +86,22 @@ def _cells(row: Row) -> tuple[str, ...]:
         cell("; ".join([f"{dotted(d.path)}: {plain(d.before)} → {plain(d.after)}" for d in change.diff])),
         cell("; ".join([f"{f.severity} {f.rule}: {f.text}" for f in row.findings])) if row.findings else "",
         cell(row.note) if row.note else "",
+        *_place_cells(row),
     )
+
+
+def _place_cells(row: Row) -> tuple[str, str, str]:
+    """Of a unit of a tree: its level, the names from the root down to itself, and what it touches."""
+    of = row.lineage
+    if of is None:
+        return "", "", ""
+    path = hierarchy.way((*of.above, of.unit))
+    return str(of.level), cell(path), "; ".join(f"{name}: {number}" for name, number in impact_of(row).items())
+
+
+def impact_of(row: Row) -> dict[str, int]:
+    """What hangs on a record, by name, as it was counted for the review."""
+    return {name: number for found in row.findings if found.rule == impact.NAME for name, _, number in found.table}
 
 
 def _entry(row: Row) -> dict[str, Any]:
@@ -96,7 +116,17 @@ def _entry(row: Row) -> dict[str, Any]:
         "diff": [{"field": dotted(d.path), "before": d.before, "after": d.after, "passive": d.passive} for d in change.diff],
         "findings": [_finding(f) for f in row.findings],
         "note": row.note,
+        **({"place": _place(row, of)} if (of := row.lineage) else {}),
     }
+
+
+def _place(row: Row, of: Lineage) -> dict[str, Any]:
+    def units(above: Iterable[Unit]) -> list[dict[str, str]]:
+        return [unit._asdict() for unit in above]
+
+    before = None if of.was is None else {**of.was._asdict(), "above": units(of.was_above)}
+    after = {**of.unit._asdict(), "above": units(of.above)}
+    return {"step": of.step, "level": of.level, "before": before, "after": after, "impact": impact_of(row)}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

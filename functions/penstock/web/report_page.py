@@ -10,12 +10,12 @@ from typing import Any
 from penstock.core.changes import SEVERITIES, Action, ChangeStatus, Finding
 from penstock.core.plan import Batch, Row
 from penstock.core.values import Data, dotted
-from penstock.web import summary, svg
+from penstock.web import hierarchy, summary, svg
 from penstock.web.environment import render
 from penstock.web.text import duration
 from penstock.web.views import alike, outcome
 
-LISTED = 200  # conflicts, drifted and failed changes named on the page; the CSV names all
+LISTED = 200  # conflicts, drifted and failed changes named on the page, and changes in its hierarchy; the CSV names all
 SAMPLES = 10
 MAP_POINTS = 4_000
 MANY_VALUES = 40  # a distribution over more values is no picture
@@ -38,6 +38,9 @@ class Gathered:
     several: list[tuple[Row, list[str]]] = field(default_factory=list)
     several_total: int = 0
     samples: list[Row] = field(default_factory=list)
+    placed_total: int = 0  # changes of units of a tree
+    _placed: list[Row] = field(default_factory=list)  # those of them that come, move or go, and others
+    _kept: list[Row] = field(default_factory=list)
     moved: int = 0
     places_total: int = 0
     _places: list[svg.Place] = field(default_factory=list)
@@ -69,6 +72,11 @@ class Gathered:
                 self.several.append((row, [str(s) for s in statuses]))
         if len(self.samples) < SAMPLES:
             self.samples.append(row)
+        if row.lineage is not None:
+            self.placed_total += 1
+            placed = self._kept if row.lineage.step == "update" else self._placed
+            if len(placed) < LISTED:
+                placed.append(row)
         if place := _place(change.action, before, after):
             self._keep(place)
 
@@ -84,6 +92,11 @@ class Gathered:
     @property
     def places(self) -> list[svg.Place]:
         return self._places[:: -(-len(self._places) // MAP_POINTS) or 1]
+
+    @property
+    def placed(self) -> list[Row]:
+        """Changes of units of a tree, what comes, moves or goes first, at most `LISTED`."""
+        return [*self._placed, *self._kept][:LISTED]
 
     @property
     def conflicts(self) -> list[tuple[Finding, Row]]:
@@ -122,6 +135,7 @@ def report_page(kind: str, title: str, batch: Batch, seen: Gathered) -> str:
         status_bars=svg.bars("Changes by status", {s.lower().replace("_", " "): n for s, n in seen.statuses.items()}),
         value_bars=[(name, svg.bars(f"Changed records by {name}", counter)) for name, counter in _pictured(seen)],
         map=drawn,
+        hierarchy=hierarchy.tree(seen.placed),
         legend=svg.legend(marks),
         places_shown=len(places),
         resolved=sum(by["blocker"] + by["warning"] for _, by in summary.rules(batch)) if after else 0,

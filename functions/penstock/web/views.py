@@ -10,7 +10,7 @@ from penstock.core.batch import OPEN, Status
 from penstock.core.changes import Finding
 from penstock.core.errors import Conflict, InvalidInput, NotFound, PenstockError, Refused, Unavailable
 from penstock.core.plan import DEPENDENTS, Batch, Review, Row
-from penstock.web import summary
+from penstock.web import hierarchy, summary
 from penstock.web.environment import render
 from penstock.web.text import duration, plain, plural, visible, words
 
@@ -61,6 +61,7 @@ def review_page(review: Review, post_url: str) -> str:
         status_words=summary.status_words(batch),
         tone=_TONES.get(batch.status, "info"),
         masses=masses,
+        hierarchy=hierarchy.tree(review.rows),
         brakes=[f for f in summary.brakes(batch) if f.severity != "blocker" or f.rule not in held],
         held_rules=held,
         blocker_groups=groups,

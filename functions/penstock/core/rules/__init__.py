@@ -17,6 +17,7 @@ from penstock.core.rules import (
     exists_elsewhere,
     impact,
     kind_changed,
+    lineage,
     mass_change,
     moved,
     recoded,
@@ -49,7 +50,7 @@ __all__ = ["RULES", "Answer", "Below", "Count", "Find", "Get", "Judgement", "Loo
 _MODULES = (
     exists_elsewhere, different_values, child_without_parent, too_many_children, child_moves, rivals, records_disagree,
     moved, required, status_backwards, edited_by_hand, unconvertible, mass_change, removal, impact, dependents,
-    recoded, code_taken, same_name, kind_changed,
+    recoded, code_taken, same_name, kind_changed, lineage,
 )  # fmt: skip
 
 RULES: Mapping[str, Rule] = {module.RULE.name: module.RULE for module in _MODULES}

@@ -165,7 +165,10 @@ def values_of(change: Change, fields: Iterable[FieldPath]) -> tuple[tuple[FieldP
 
 
 def proposed(change: Change, path: FieldPath) -> Value:
-    """The value of a field once the change is made."""
+    """The value of a field once the change is made. What a change creates is asked of the whole document: its diff names the
+    innermost fields of maps."""
+    if change.action is Action.CREATE:
+        return get_in(change.after or {}, path)
     for d in change.diff:
         if d.path == path:
             return d.after
