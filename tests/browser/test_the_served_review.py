@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from penstock import wiring
 from penstock.core.batch import Status
 from penstock.core.plan import Batch
 from playwright.sync_api import Page
+from support.forest import Plan, faults, grown, units
 from support.world import World
 from werkzeug.serving import make_server
 
@@ -44,19 +46,34 @@ class Service:
 
 @pytest.fixture
 def service() -> Iterator[Service]:
-    server = make_server("127.0.0.1", 0, functions_framework.create_app("review", MAIN, "http"), threaded=True)
     world = World()
+    rows = [{"Pole Number": f"LAW.P.A{n:03d}", "Latitude": "-26.38", "Longitude": f"27.8{n:02d}"} for n in range(11)]
+    rows[3] |= {"Latitude": "", "Longitude": ""}
+    world.put(world.source, "onemap-records", [(f"p{n}", row | {"lst_mod_dt": "2026-03-01"}) for n, row in enumerate(rows)])
+    with serving(world):
+        yield Service(world, world.run().batch)
+
+
+@pytest.fixture
+def forest() -> Iterator[Service]:
+    """A review of two units that go, one of which members and a unit of the target's own hang below."""
+    world = grown()
+    with serving(world):
+        yield Service(world, Plan(world).update("w1", active=False).update("d2", active=False).stage().id)
+
+
+@contextmanager
+def serving(world: World) -> Iterator[None]:
+    """Serve the world's reviews; its mails lead there."""
+    server = make_server("127.0.0.1", 0, functions_framework.create_app("review", MAIN, "http"), threaded=True)
     world.ports = replace(world.ports, base_url=f"http://127.0.0.1:{server.server_port}")
     world.contexts = wiring.Contexts(world.ports, world.contexts.pipelines)
     (world.ctx,) = world.contexts.all()
     world.outside = world.ctx
     wiring.use(world.contexts)
-    rows = [{"Pole Number": f"LAW.P.A{n:03d}", "Latitude": "-26.38", "Longitude": f"27.8{n:02d}"} for n in range(11)]
-    rows[3] |= {"Latitude": "", "Longitude": ""}
-    world.put(world.source, "onemap-records", [(f"p{n}", row | {"lst_mod_dt": "2026-03-01"}) for n, row in enumerate(rows)])
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield Service(world, world.run().batch)
+    yield
     server.shutdown()
     thread.join()
     server.server_close()
@@ -133,3 +150,26 @@ def test_a_wrong_code_keeps_what_was_filled_in_and_says_what_to_do(service: Serv
     page.click('button[value="approve"]')
     page.get_by_text("10 changes applied").wait_for()
     assert watched.console == ["Failed to load resource: the server responded with a status of 409 (CONFLICT)"]
+
+
+def test_what_hangs_below_a_unit_is_moved_to_another_on_a_phone(forest: Service, tab: Callable[..., Any]) -> None:
+    watched, (link, code) = tab(), forest.mail
+    page = watched.page
+    page.goto(link)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.check('[name="rule.dependents"][value="each"]')
+    group = page.get_by_role("group", name="What becomes of what hangs below units/w1?")
+    group.get_by_label("Move what hangs below it to another unit").check()
+    page.fill("#code", code)
+    page.click('button[value="approve"]')
+    assert "Name the unit that everything moves to" in page.get_by_role("alert").inner_text()
+    group = page.get_by_role("group", name="What becomes of what hangs below units/w1?")
+    assert group.get_by_label("Move what hangs below it to another unit").is_checked()
+    group.get_by_label("Id of the other unit").fill("w2")
+    page.fill("#code", code)
+    page.click('button[value="approve"]')
+    page.get_by_text("2 changes applied").wait_for()
+    assert "units/w1: what hangs below moves to w2" in page.inner_text("main")
+    assert units(forest.world)["c1"]["path"] == "np.p1.d1.w2.c1"
+    assert faults(forest.world) == []
+    assert watched.console == ["Failed to load resource: the server responded with a status of 422 (UNPROCESSABLE ENTITY)"]
