@@ -195,6 +195,19 @@ def test_two_that_swap_their_names_are_told() -> None:
     assert "which gets another name or place with this batch" in told[0].text
 
 
+@given(st.lists(st.tuples(st.sampled_from("pqr"), st.sampled_from("ABC"), st.booleans()), max_size=9), st.integers(1, 4))
+@settings(max_examples=60, deadline=None)
+def test_whoever_comes_beside_its_name_is_told_and_nobody_else(drawn: list[tuple[str, str, bool]], size: int) -> None:
+    """Each of `drawn`: what it stands below, its name, whether it is there already."""
+    units = [unit(f"{above}.u{n}", names={"en": name}) for n, (above, name, _) in enumerate(drawn)]
+    held = [u for u, (*_, there) in zip(units, drawn, strict=True) if there]
+    coming = [created(u) for u, (*_, there) in zip(units, drawn, strict=True) if not there]
+    packs = [coming[n : n + size] for n in range(0, len(coming), size)]
+    told = {f.key for f in found(stored(*map(unit, "pqr"), *held), *packs) if f.rule == "same_name"}
+    sides = [(above, name) for above, name, _ in drawn]
+    assert told == {f"units/u{n}" for n, (*side, there) in enumerate(drawn) if not there and sides.count((side[0], side[1])) > 1}
+
+
 def test_vowel_signs_tell_names_apart() -> None:
     assert found(stored(P, {**A, "names": {"ne": "सिमल"}}), [created(unit("p.d", names={"ne": "समल"}))]) == []
 

@@ -121,3 +121,20 @@ def test_a_name_that_changes_is_told_above_others_as_production_has_it(world: Wo
     root, ward = (lineage(row) for row in page(world).rows)
     assert (root.unit.name, root.was and root.was.name) == ("The Republic", "The Country")
     assert names(ward.above)[0] == "The Country"
+
+
+def test_what_judging_a_tree_reads_is_foreseen(world: World) -> None:
+    say(world, **country())
+    first = world.batch(world.run().batch)
+    assert first.costs["check"] == first.foreseen["check"]
+    world.approve("approve")
+    say(
+        world,
+        c=(1, "", "The Republic"),
+        p1=(2, "c", "P"),
+        d00=(3, "p1", "D"),
+        **{f"w22{n}": (4, "d22", f"W {n}") for n in range(7)},
+    )
+    second = world.batch(world.run().batch)
+    assert second.costs["check"].reads == pytest.approx(second.foreseen["check"].reads, rel=0.1)
+    assert second.costs["review"] == second.foreseen["review"]

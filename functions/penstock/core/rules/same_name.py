@@ -37,13 +37,20 @@ class Settings:
     within: tuple[str, ...] = ()
 
 
-def _comes(view: View, settings: Settings, change: Change) -> Place | None:
-    """Where a change gives a place a name that it had not; None where it does not."""
-    entity, place = view.pipeline.entity(change.entity), place_of(change)
+def _names(name: Value) -> set[str]:
+    """In every language, as names are compared."""
+    texts = name.values() if isinstance(name, dict) else (name,)
+    return {folded for text in texts if isinstance(text, str) and (folded := folded_name(text))}
+
+
+def _comes(view: View, settings: Settings, change: Change) -> tuple[Place, set[str]] | None:
+    """Where a change puts a unit, with the names that are new there; None where there are none."""
+    entity, place, name = view.pipeline.entity(change.entity), place_of(change), as_path(settings.name)
     if entity.tree is None or place is None or takes_away(entity, change):
         return None
-    new = change.action is Action.CREATE or place.step in ("move", "restore") or as_path(settings.name) in change.mask
-    return place if new else None
+    stays = place.step == "update"
+    new = _names(proposed(change, name)) - (_names(get_in(change.before or {}, name)) if stays else set())
+    return (place, new) if new else None
 
 
 def _finds(view: View, settings: Settings, changes: Sequence[Change]) -> Iterator[tuple[Find, list[Change]]]:
@@ -51,9 +58,10 @@ def _finds(view: View, settings: Settings, changes: Sequence[Change]) -> Iterato
     below: dict[str, dict[str, list[Change]]] = {}
     roots: dict[tuple[str, tuple[tuple[FieldPath, Value], ...]], list[Change]] = {}
     for change in changes:
-        entity, place = view.pipeline.entity(change.entity), _comes(view, settings, change)
-        if entity.tree is None or place is None:
+        entity, comes = view.pipeline.entity(change.entity), _comes(view, settings, change)
+        if entity.tree is None or comes is None:
             continue
+        place, _ = comes
         above = view.by_path.get(view.path(entity, place.parent))
         if not place.parent:
             roots.setdefault((change.entity, _level(entity, settings, change)), []).append(change)
@@ -92,12 +100,6 @@ def _folded(name: Value) -> list[str]:
     return sorted({folded for text in texts if isinstance(text, str) and (folded := folded_name(text))})
 
 
-def _names(name: Value) -> set[str]:
-    """In every language, as names are compared."""
-    texts = name.values() if isinstance(name, dict) else (name,)
-    return {folded for text in texts if isinstance(text, str) and (folded := folded_name(text))}
-
-
 def gather(view: View, settings: Settings, changes: Sequence[Change]) -> Any:
     """`gone`: the paths of documents that are deactivated, `left`: of those that get another name or place. `comes`: [key, group,
     path, words, marks, type, twins], and of each unit of the same name in production [path, words, type, whether it is active].
@@ -106,13 +108,11 @@ def gather(view: View, settings: Settings, changes: Sequence[Change]) -> Any:
     answers = {change.path: view.documents(find) or () for find, some in _finds(view, settings, changes) for change in some}
     gone, left, comes = [], [], []
     for change in changes:
-        entity, place = view.pipeline.entity(change.entity), _comes(view, settings, change)
-        if entity.tree is None or place is None:
+        entity, came = view.pipeline.entity(change.entity), _comes(view, settings, change)
+        if entity.tree is None or came is None:
             gone += [change.path] if takes_away(entity, change) else []
             continue
-        new = _names(proposed(change, name))
-        if place.step == "update":  # where it is, it was
-            new -= _names(get_in(change.before or {}, name))
+        place, new = came
         left += [change.path] if change.action is Action.UPDATE else []
         beside = (s for s in answers.get(change.path, ()) if (get_in(s.fields, entity.tree.parent) or "") == place.parent)
         twins = [s for s in beside if s.path != change.path and new & _names(get_in(s.fields, name))]
@@ -122,8 +122,7 @@ def gather(view: View, settings: Settings, changes: Sequence[Change]) -> Any:
         ]
         words = named(title(change), proposed(change, name), proposed(change, as_path(settings.code)))
         marks = sorted(_mark(place.parent or _level(entity, settings, change), one_of) for one_of in new)
-        if marks:
-            comes.append([change.key, change.group, change.path, words, marks, show(proposed(change, kind)), told])
+        comes.append([change.key, change.group, change.path, words, marks, show(proposed(change, kind)), told])
     return {"gone": gone, "left": left, "comes": comes, "cut": any(len(found) == _MOST for found in answers.values())}
 
 
