@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from penstock.core.changes import Change
+from penstock.core.deletes import plan_gone
 from penstock.core.diff import plan
 from penstock.core.projection import Projector
 from penstock.core.promotion import refusal
 from penstock.core.records import Snapshot
 from penstock.core.tree import Place, place_of
-from penstock.core.tree_plan import WHYS, Kept, News, Planting, is_declined, named_above, told, without_place
+from penstock.core.tree_plan import WHYS, Kept, News, Planting, is_declined, named_above, place_now, told, without_place
 from penstock.core.values import Timestamp
 from penstock.pipelines.schema import load
 
@@ -298,6 +299,7 @@ def test_units_without_paths_are_put_in_their_places_before_what_is_new_below_th
     of = planned({**COUNTRY, "n": unit(4, "d")}, documents)
     after = promote(of, documents)
     assert (of.drifted, {Place(*c.facts["place"]).step for c in of.changes}) == ([], {"create", "restore"})
+    assert {d.before for c in of.changes for d in c.diff if d.path == ("path",)} == {None}
     assert {id: d["path"] for id, d in after.items()} == {id: walked(after, id) for id in after}
 
 
@@ -318,6 +320,20 @@ def test_deactivations_go_from_the_leaves_up_and_restores_from_the_root_down() -
     assert [c.key for c in down.changes] == [f"units/{k}" for k in ("w", "d", "p1", "p2", "c")]
     assert [c.key for c in up.changes] == [f"units/{k}" for k in ("c", "p1", "p2", "d", "w")]
     assert {Place(*c.facts["place"]).step for c in (*down.changes, *up.changes)} == {"deactivate", "restore"}
+
+
+def test_a_unit_without_a_level_in_production_stands_as_deep_as_its_path() -> None:
+    documents = production(COUNTRY)
+    del documents["d"]["level"]
+    gone = plan_gone(ENTITY, "d", "d", Snapshot("geography/d", documents["d"], AT))
+    assert isinstance(gone, Change)
+    assert place_now(ENTITY, gone) == Place("deactivate", 3, id_of("p1"), f"c.{id_of('p1')}.d")
+    of = planned({"n": unit(4, "d"), "m": unit(3, "d")}, documents, {"n", "m"})
+    assert (of.place("n").level, of.held) == (4, {"m": Kept("levels", "d")})
+
+
+def test_the_targets_own_is_not_taken_out() -> None:
+    assert plan_gone(ENTITY, "mine", "mine", Snapshot("geography/mine", {"path": "c.mine", "active": True}, AT)) == "own"
 
 
 def test_every_reason_is_told_with_what_to_do() -> None:

@@ -86,8 +86,8 @@ def place_now(entity: Entity, change: Change) -> Place:
     tree, data = entity.tree, change.before or {}
     assert tree is not None
     path = str(get_in(data, tree.path) or "")
-    level = _whole_number(get_in({**data, **(change.after or {})}, tree.level)) or path.count(DOT) + 1
-    return Place(step_of(entity, change), level, str(get_in(data, tree.parent) or ""), path)
+    level = next(d.after for d in change.diff if d.path == tree.level) if tree.level in change.mask else get_in(data, tree.level)
+    return Place(step_of(entity, change), _whole_number(level) or path.count(DOT) + 1, str(get_in(data, tree.parent) or ""), path)
 
 
 def _whole_number(value: Value) -> int:
