@@ -322,9 +322,16 @@ def test_deactivations_go_from_the_leaves_up_and_restores_from_the_root_down() -
     assert {Place(*c.facts["place"]).step for c in (*down.changes, *up.changes)} == {"deactivate", "restore"}
 
 
-def test_a_unit_without_a_level_in_production_stands_as_deep_as_its_path() -> None:
+def test_a_circle_through_a_unit_that_is_only_renamed_is_held_back_and_the_name_is_not() -> None:
+    now = {"p1": unit(4, "d"), "d": unit(3, "p1", names={"en": "new"})}
+    of = planned(now, production(COUNTRY), set(now))
+    assert (of.held, [c.key for c in of.changes]) == ({"p1": Kept("cycle")}, ["units/d"])
+
+
+@pytest.mark.parametrize("level", [None, "3", True])
+def test_a_unit_without_a_level_in_production_stands_as_deep_as_its_path(level: object) -> None:
     documents = production(COUNTRY)
-    del documents["d"]["level"]
+    documents["d"]["level"] = level
     gone = plan_gone(ENTITY, "d", "d", Snapshot("geography/d", documents["d"], AT))
     assert isinstance(gone, Change)
     assert place_now(ENTITY, gone) == Place("deactivate", 3, id_of("p1"), f"c.{id_of('p1')}.d")
