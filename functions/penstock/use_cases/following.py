@@ -21,10 +21,11 @@ from penstock.core.promotion import ready_of
 from penstock.core.records import Snapshot
 from penstock.core.rules.base import Below, Count
 from penstock.core.tree import DOT, is_below, joined
-from penstock.core.values import Data, FieldPath, Timestamp, dumps, get_in, set_in
+from penstock.core.values import Data, FieldPath, Timestamp, dotted, dumps, get_in, set_in
 from penstock.use_cases.context import Context
 from penstock.use_cases.leaving import hanging, leaving
 from penstock.use_cases.production import IN, chunks
+from penstock.use_cases.rechecking import disturbed
 from penstock.use_cases.returning import returning
 from penstock.use_cases.staging import Pack
 
@@ -67,7 +68,7 @@ def follow(ctx: Context, batch: Batch, pack: Pack, going: Sequence[Ready]) -> Fo
             returned = {f.document for f in back.followed}
             held, left = _below(ctx, entity, placing), leaving(ctx, batch, pack, entity, rest, placing, returned)
             also = [*left.followed, *back.followed]
-            out = dict(left.fallen) or _outgrown(ctx, rest, placing, held, also)
+            out = dict(left.fallen) or _outgrown(ctx, rest, placing, held, also) or disturbed(ctx, pack, entity, placing, held)
         if not out:
             found = _composed(ctx, pack, entity, rest, placing, held)
             theirs = {f.document for f in also}
@@ -112,8 +113,10 @@ def _same_but(path: FieldPath, one: Mapping[str, object], other: Mapping[str, ob
 
 def _below(ctx: Context, entity: Entity, placing: Placing) -> Held:
     """What lies below the moved units, and of dependents what belongs to these themselves too."""
+    assert entity.tree is not None
+    units, own = entity.name, (entity.tree.own[0],)
     return {
-        of: [found for top in placing.moves.tops for found in hanging(ctx, entity, of, top)]
+        of: [s for top in placing.moves.tops for s in hanging(ctx, entity, of, top, own if of.name == units else ())]
         for of in places_in(entity, ctx.target.prefix)
     }
 
@@ -191,7 +194,10 @@ def _outgrown(ctx: Context, going: Sequence[Ready], placing: Placing, held: Held
     writes = len(going) + _OWN_WRITES + sum(map(len, held.values())) + len(left)
     size = sum(len(b"".join(c.prepared)) + len(c.path) + _AROUND if c.prepared else _AROUND for c in going)
     name = len(ctx.store.full_name(""))
-    size += sum(2 * len(dumps(s.fields)) + len(s.path) + name + _AROUND for some in held.values() for s in some)
+    for of, some in held.items():  # the ids of a chain are those of the path; each field stands in the mask too
+        fields = sum(2 * len(dotted(field)) + _AROUND for field in (of.path, *of.chain))
+        longest = max((len(path) for path in placing.paths.values()), default=0)
+        size += sum(name + len(s.path) + fields + 2 * (longest + len(str(get_in(s.fields, of.path)))) for s in some)
     size += sum(len(dumps(f.after)) + len(f.document) + name + _AROUND for f in left)
     if writes <= MAX_WRITES and size <= MAX_BYTES:
         return {}
