@@ -57,6 +57,10 @@ class Landlord(World):
         """Change one unit; it is stamped now."""
         self.source.commit([Set(f"{UNITS}/{id}", {**self.stored()[id], **fields, "updatedAt": self.clock.time})])
 
+    def of(self, name: str) -> None:
+        """From here on this tenant is meant."""
+        self.ctx, self.outside = (replace(ctx, target=self.of_tenant(name)) for ctx in (self.ctx, self.outside))
+
     def refresh(self, partition: str = "XA", *, full: bool = False) -> ReleaseState:
         ports = self.serving(privileges.CAPTURE).ports
         return releases.refresh(ports, self.ctx.pipeline, "landlord", partition, full=full)
