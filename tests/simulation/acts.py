@@ -47,7 +47,7 @@ def vanish(tap: int) -> Act:
     return once(lambda sim: sim.vanish(tap))
 
 
-def edit(path: str, **fields: Any) -> Act:
+def edit(path: str, /, **fields: Any) -> Act:
     return once(lambda sim: sim.edit(path, **fields))
 
 
@@ -105,13 +105,18 @@ def _open(sim: Simulation, note: Note) -> str:
     return id if id and batches[id].status is Status.UNDER_REVIEW else ""
 
 
-def approve(who: int = 0, blockers: Verdict = "approve", changes: Mapping[str, Verdict] | None = None) -> Act:
+def approve(
+    who: int = 0,
+    blockers: Verdict = "approve",
+    changes: Mapping[str, Verdict] | None = None,
+    choices: Mapping[str, str] | None = None,
+) -> Act:
     """An approver presses, and again while the page still takes a decision of theirs."""
 
     def act(sim: Simulation, note: Note) -> None:
         id = _open(sim, note)
         if id and PEOPLE[who] not in {d.by for d in sim.batches()[id].decisions}:
-            sim.approve_as(id, PEOPLE[who], blockers, changes)
+            sim.approve_as(id, PEOPLE[who], blockers, changes, choices)
 
     return act
 

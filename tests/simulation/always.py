@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from penstock.core import layout
-from penstock.core.changes import Action, Change
+from penstock.core.changes import Action
 from penstock.core.codec import TargetState, from_data
 from penstock.core.layout import STAMP
 from penstock.core.packs import decode_changes, expand
@@ -16,7 +16,7 @@ from penstock.core.plan import Batch
 from penstock.core.values import dumps, loads
 
 from simulation.journal import Landed, image
-from simulation.model import DEAD_ENDS, expected, leaves, overlooked, promotion
+from simulation.model import DEAD_ENDS, leaves, promotion
 
 if TYPE_CHECKING:
     from simulation.simulation import Simulation
@@ -42,14 +42,16 @@ def approval(sim: Simulation, event: object) -> Found:
         yield f"{event.production} were written outside of any batch that was shown"
         return
     batch, _, allowed = promoted
+    fell_out = event.after[event.ledger].fields["ledger"]["drifted"]
     if batch.status not in PROMOTING and not (batch.status == "FAILED" and batch.decided_at):  # approved, and stopped half-way
         yield f"{batch.id} is {batch.status} and was promoted"
     for path in event.production:
         change = allowed.get(path)
-        if change is None:
-            yield f"{path} was written by {batch.id}, and nobody said yes to it"
+        if change is None or change.key in fell_out:
+            if not sim.along(event, path):
+                yield f"{path} was written by {batch.id}, and nobody said yes to it"
             continue
-        now, wanted = event.after[path].data, expected(change)
+        now, wanted = event.after[path].data, sim.wanted(event, change)
         stamp = (now or {}).get(STAMP, {})
         if batch.kind != "rollback" and now is not None and wanted is not None:
             now, wanted = ({k: v for k, v in data.items() if k != STAMP} for data in (now, wanted))
@@ -60,13 +62,6 @@ def approval(sim: Simulation, event: object) -> Found:
             yield f"{path} was shown as {wanted} and is {now}"
 
 
-def needed(change: Change, fell_out: Collection[str], others: Iterable[Change]) -> bool:
-    """Whether the removal of a pipe has to wait for that of a tap on it, which fell out."""
-    number = (change.before or {}).get("number")
-    taps = (c for c in others if c.entity == "taps" and c.action is Action.DELETE and (c.before or {}).get("pipe") == number)
-    return change.action is Action.DELETE and change.entity == "pipes" and any(tap.key in fell_out for tap in taps)
-
-
 def drift(sim: Simulation, event: object) -> Found:
     """What moved since it was planned is not overwritten; it falls out, and nothing else does."""
     if not isinstance(event, Landed) or (promoted := promotion(sim, event)) is None:
@@ -75,11 +70,12 @@ def drift(sim: Simulation, event: object) -> Found:
     fell_out = event.after[event.ledger].fields["ledger"]["drifted"]
     for path, change in allowed.items():
         was = event.before[path] if path in event.before else image(sim.database, path)
-        moved = was.time != change.planned_against
-        if path in event.production and (moved or dumps(was.data) != dumps(change.before)):
-            yield f"{path} moved since {batch.id} was planned, and was overwritten"
+        if change.key not in fell_out:
+            if path in event.production and sim.moved(change, was):
+                yield f"{path} moved since {batch.id} was planned, and was overwritten"
+            continue
         given_up = batch.status == "FAILED"  # the rest of it is planned anew
-        if change.key in fell_out and not moved and not given_up and not needed(change, fell_out, allowed.values()):
+        if was.time == change.planned_against and not given_up and not sim.may_fall(event, change, fell_out, allowed.values()):
             yield f"{path} fell out of {batch.id} and had not moved"
 
 
@@ -92,9 +88,9 @@ def prior_image(sim: Simulation, event: object) -> Found:
     if blob is None:
         yield f"{event.production} were changed with no prior image in Storage"
         return
-    lines = {line["path"]: line for line in map(loads, gzip.decompress(blob).splitlines())}
+    priors = sim.priors(event, {line["path"]: line for line in map(loads, gzip.decompress(blob).splitlines())})
     for path in event.production:
-        if path not in lines or dumps(lines[path]["before"]) != dumps(event.before[path].data):
+        if path not in priors or dumps(priors[path]) != dumps(event.before[path].data):
             yield f"{path} was changed and its prior image in Storage is another"
 
 
@@ -108,15 +104,19 @@ def rollback(sim: Simulation, event: object) -> Found:
     for path in event.production:
         first = sim.promoted.get((batch.rolls_back, path))
         if first is None:
-            yield f"{path} was taken back, and {batch.rolls_back} never wrote it"
+            if not sim.along(event, path):
+                yield f"{path} was taken back, and {batch.rolls_back} never wrote it"
             continue
+        if path not in allowed:
+            continue  # it was written along with others
         was, now = event.before[path], event.after[path]
-        if was.time == first.after[path].time or (was.data is None and first.after[path].data is None):
-            if dumps(now.data) != dumps(first.before[path].data):
+        if sim.untouched(path, first, was):
+            if dumps(sim.bare(now.data)) != dumps(sim.bare(first.before[path].data)):
                 yield f"{path} was {first.before[path].data} before, and its rollback made it {now.data}"
             continue
-        theirs = {at for at, text in leaves(was.fields).items() if leaves(first.after[path].fields).get(at) != text}
-        lost = {at for at in theirs if leaves(now.fields).get(at) != leaves(was.fields)[at]}
+        stood, left, stands = (leaves(sim.bare(i.data) or {}) for i in (was, first.after[path], now))
+        theirs = {at for at, text in stood.items() if left.get(at) != text}
+        lost = {at for at in theirs if stands.get(at) != stood[at]}
         change = allowed.get(path)
         named = change is not None and any(f.severity == "blocker" for f in shown.findings.get(change.key, ()))
         if lost and not named:
@@ -130,9 +130,10 @@ def whole_packs(sim: Simulation, event: object) -> Found:
     batch, _, allowed = promoted
     fell_out = set(event.after[event.ledger].fields["ledger"]["drifted"])
     wanted = {path for path, change in allowed.items() if change.key not in fell_out}
-    if set(event.production) != wanted:
-        yield f"{event.ledger} was to write {sorted(wanted)} and wrote {sorted(event.production)}"
-    for path in event.production:
+    wrote = {path for path in event.production if path in wanted or not sim.along(event, path)}
+    if wrote != wanted:
+        yield f"{event.ledger} was to write {sorted(wanted)} and wrote {sorted(wrote)}"
+    for path in wrote:
         if (batch.id, path) in sim.promoted:
             yield f"{path} was written twice by {batch.id}"
         sim.promoted[batch.id, path] = event
@@ -144,7 +145,7 @@ def watermark(sim: Simulation, event: object) -> Found:
         return
     for _, was, now in event.of(layout.TARGETS):
         if now.fields.get("manifest") != was.fields.get("manifest") or now.fields.get("sources") != was.fields.get("sources"):
-            yield from overlooked(sim, from_data(now.fields, TargetState))
+            yield from sim.overlooked(from_data(now.fields, TargetState))
 
 
 def absence(sim: Simulation, event: object) -> Found:

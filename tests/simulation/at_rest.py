@@ -14,7 +14,7 @@ from penstock.core.plan import Batch
 from penstock.core.values import dumps
 
 from simulation.journal import image, images
-from simulation.model import DEAD_ENDS, approved, overlooked
+from simulation.model import DEAD_ENDS, approved
 
 if TYPE_CHECKING:
     from simulation.simulation import Simulation
@@ -71,7 +71,7 @@ def nothing_overlooked(sim: Simulation) -> Found:
     """What the source says behind the watermark is dealt with."""
     state = image(sim.database, layout.target(sim.ctx.id)).data
     if state and state.get("last_run"):
-        yield from overlooked(sim, from_data(state, TargetState), rest=True)
+        yield from sim.overlooked(from_data(state, TargetState), rest=True)
 
 
 def whole_chain(sim: Simulation) -> Found:
@@ -101,12 +101,13 @@ def one_mail_each(sim: Simulation) -> Found:
             late = image(sim.database, layout.batch(fact["batch"])).fields["status"] not in ("UNDER_REVIEW",)
             late |= image(sim.database, layout.token(fact["token"])).fields["state"] != "open"
             wanted |= set() if late else {id}
-    sent = {mail.id: mail for mail in sim.mailer.mailbox}
+    mine = [mail for mail in sim.mailer.sent if sim.owns(mail.id)]
+    sent = {mail.id: mail for mail in mine}
     if wanted - sent.keys():
         yield f"never told: {sorted(wanted - sent.keys())}"
     if strangers := [id for id in sent if id not in facts and id.rpartition("-")[0] not in facts]:
         yield f"told without being owed: {strangers}"
-    for mail in sim.mailer.sent:
+    for mail in mine:
         if (mail.to, mail.text) != (sent[mail.id].to, sent[mail.id].text):
             yield f"{mail.id} was told in two ways"
     told = Counter((mail.to, mail.subject, mail.text) for mail in sent.values())

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -40,6 +40,7 @@ class Landed:
     writes: tuple[Write, ...]
     before: Mapping[str, Image]
     after: Mapping[str, Image]
+    store: MemoryStore  # that it was applied to
     judged: dict[str, Any] = field(default_factory=dict)  # what a judge found out and others ask too
 
     @cached_property
@@ -57,7 +58,7 @@ class Landed:
     @cached_property
     def production(self) -> list[str]:
         """The paths that are not ours."""
-        return [path for path in self.after if not path.startswith("penstock_")]
+        return [path for path in self.after if not is_ours(path)]
 
     @cached_property
     def ledger(self) -> str:
@@ -89,22 +90,32 @@ class Journal:
     broken: list[str] = field(default_factory=list)
     mail_is_down: bool = False
     asked: list[tuple[str, Query | tuple[FieldPath, ...] | None]] = field(default_factory=list)  # what was asked of a source
+    meanwhile: Callable[[], None] | None = None  # happens once, right before production is written
+    fuses: dict[str, int] = field(default_factory=dict)  # project → so many commits more, and its database answers nobody
 
-    def wrap(self, ports: Ports, ours: str) -> Ports:
-        """`ours` is the project of the target; every other database is a source."""
+    def wrap(self, ports: Ports, sources: Collection[str]) -> Ports:
+        """`sources` are the projects that are read and never written."""
         return dataclasses.replace(
-            ports, stores=_Stores(self, ports, ours), mailer=_Mailer(self, ports), publisher=_Publisher(self, ports)
+            ports, stores=_Stores(self, ports, sources), mailer=_Mailer(self, ports), publisher=_Publisher(self, ports)
         )
+
+    def demand_up(self, project: str) -> None:
+        if self.fuses.get(project) == 0:
+            raise Unavailable("does not answer", subject=project, remedy="Mend the database; all goes on by itself.")
 
 
 @dataclass(frozen=True)
 class _Stores:
     journal: Journal
     ports: Ports
-    ours: str
+    sources: Collection[str]
 
     def open(self, project: str, database: str) -> _Store:
-        return _Store(self.journal, self.ports.stores.open(project, database), project == self.ours)  # type: ignore[arg-type]
+        return _Store(self.journal, self.ports.stores.open(project, database), project, project in self.sources)  # type: ignore[arg-type]
+
+
+def is_ours(path: str) -> bool:
+    return path.startswith("penstock_")
 
 
 def image(store: MemoryStore, path: str) -> Image:
@@ -136,8 +147,8 @@ def showing(pack: Data, of_batch: Sequence[Finding]) -> Shown:
 
 
 class _Store:
-    def __init__(self, journal: Journal, inner: MemoryStore, ours: bool) -> None:
-        self._journal, self.inner, self._ours = journal, inner, ours
+    def __init__(self, journal: Journal, inner: MemoryStore, project: str, source: bool) -> None:
+        self._journal, self.inner, self._project, self._source = journal, inner, project, source
 
     @property
     def bill(self) -> Bill:
@@ -149,16 +160,19 @@ class _Store:
     def get(
         self, paths: Sequence[str], read_time: Timestamp | None = None, select: tuple[FieldPath, ...] | None = None
     ) -> list[Snapshot]:
-        if not self._ours:
+        self._journal.demand_up(self._project)
+        if self._source:
             self._journal.asked.append((", ".join(paths), select))
         return self.inner.get(paths, read_time, select)
 
     def scan(self, query: Query, read_time: Timestamp | None = None) -> Iterator[Snapshot]:
-        if not self._ours:
+        self._journal.demand_up(self._project)
+        if self._source:
             self._journal.asked.append((query.collection, () if query.names_only else query.select))
         return self.inner.scan(query, read_time)
 
     def count(self, query: Query, read_time: Timestamp | None = None) -> int:
+        self._journal.demand_up(self._project)
         return self.inner.count(query, read_time)
 
     def prepare(self, write: Set | Update, entries: Data | None = None) -> Prepared:
@@ -166,11 +180,17 @@ class _Store:
 
     def commit(self, writes: Sequence[Write]) -> Timestamp:
         paths = [write.path for write in writes]
+        self._journal.demand_up(self._project)
+        if self._project in self._journal.fuses:
+            self._journal.fuses[self._project] -= 1
+        if self._journal.meanwhile is not None and not all(map(is_ours, paths)):
+            happens, self._journal.meanwhile = self._journal.meanwhile, None
+            happens()
         before = {path: image(self.inner, path) for path in paths}
         at = self.inner.commit(writes)
-        landed = Landed(at, tuple(writes), before, {path: image(self.inner, path) for path in paths})
+        landed = Landed(at, tuple(writes), before, {path: image(self.inner, path) for path in paths}, self.inner)
         self._journal.landed.append(landed)
-        if not self._ours:
+        if self._source:
             self._journal.broken.append(f"a source was written: {paths}")
         for path, was, now in landed.of(layout.BATCHES):
             if now.fields["status"] == "UNDER_REVIEW" and was.fields.get("status") != "UNDER_REVIEW":

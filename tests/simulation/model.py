@@ -48,11 +48,11 @@ def expected(change: Change) -> Data | None:
         return change.after
     document: Data = loads(dumps(change.before))
     for d in change.diff:
-        _put(document, d.path, get_in(change.after or {}, d.path, GONE))
+        put(document, d.path, get_in(change.after or {}, d.path, GONE))
     return document
 
 
-def _put(data: Data, path: FieldPath, value: Value) -> None:
+def put(data: Data, path: FieldPath, value: Value) -> None:
     for name in path[:-1]:
         data = data.setdefault(name, {})
     if value is GONE:

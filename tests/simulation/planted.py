@@ -11,13 +11,15 @@ from typing import Any
 from unittest import mock
 
 from penstock.adapters import confined
-from penstock.core import certificate, packs
+from penstock.core import certificate, followers, packs
 from penstock.core.records import Snapshot
 from penstock.use_cases import (
     context,
     decide,
     effects,
     finish,
+    following,
+    leaving,
     outbox,
     promote,
     proposing,
@@ -118,9 +120,38 @@ def _altered(sim: Simulation) -> None:
 _resolve, _write_of, _promote, _commit, _back_up = (
     promote.resolve, promote.write_of, promote._promote, promote._commit, promote._back_up,
 )  # fmt: skip
+_following, _place, _write_along = following.following, following.place, followers.Followed.write
 _reverse, _stage, _advance = rollback.reverse, staging.stage, proposing.advance
 _compose, _mail_review = context._compose, effects.mail_review
 _ALTERED = Scenario((*REVIEWED, once(_altered)), (approve(),))
+
+
+def _all_but_one(*given: Any) -> Any:
+    return _following(*given)[1:]
+
+
+def _followers_apart(ctx: Any, batch: Any, pack: Any, placed: Any, *rest: Any) -> Any:
+    ledger = _commit(ctx, batch, pack, replace(placed, followed=()), *rest)
+    if placed.followed:
+        ctx.store.commit([followed.write() for followed in placed.followed])
+    return ledger
+
+
+def _as_planned(tree: Any, changes: Any, live: Any) -> Any:
+    """Takes what a unit is to hang under to be where it was when that was planned."""
+    above = {f"{c.path.rpartition('/')[0]}/{c.place.parent}": c.place.above for c in changes if c.place and c.place.parent}
+    old = {
+        p: Snapshot(p, {**s.fields, "path": above[p]}, s.update_time) if p in above and s.exists else s for p, s in live.items()
+    }
+    return _place(tree, changes, old)
+
+
+def _nothing_left(entity: Any, goers: Any, *_: Any) -> Any:
+    return {goer.key: leaving.Left() for goer in goers}
+
+
+def _unguarded(followed: Any) -> Any:
+    return replace(_write_along(followed), precondition=None)
 
 
 def nothing(*_: Any, **__: Any) -> None:
@@ -176,6 +207,16 @@ BUGS: Mapping[str, Bug] = {
     "a repeated mail is another mail": Bug(
         "effects", "first sync", ((effects, "EFFECTS", {**effects.EFFECTS, "review": _another_id}),), "killed after", "send"
     ),
+    "one that should follow does not": Bug("hierarchy", "move", ((following, "following", _all_but_one),)),
+    "what follows is written by itself": Bug("hierarchy", "move", ((promote, "_commit", _followers_apart),)),
+    "a unit is put where it was planned to lie": Bug(
+        "hierarchy", "its new parent moved by hand", ((following, "place", _as_planned),)
+    ),
+    "what follows has no precondition": Bug(
+        "follow", "move", ((followers.Followed, "write", _unguarded), (confined.Grant, "demand", nothing))
+    ),
+    "what follows has no prior image": Bug("prior image", "move", ((promote, "keep", nothing),)),
+    "what was chosen is not done": Bug("choice", "gone, all along", ((leaving, "leave", _nothing_left),)),
     "nobody pays what is owed": Bug("rest", "first sync", ((sweep, "_pay_due", no_lines),), "killed before", "publish"),
     "nobody resumes a run that died": Bug(
         "rest", "first sync", ((sweep, "_resume_capture", no_lines),), "killed after", "commit"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from penstock.core.errors import InvalidInput, NotFound, PenstockError, Refused
-from penstock.core.values import dumps
+from penstock.core.values import Data, dumps
 from support.faults import BY_CHANNEL, ZOMBIES, Channel, Fault, Killed, Mode
 
 from simulation.acts import Act, Note
@@ -40,8 +40,8 @@ def perform(sim: Simulation, acts: Sequence[Act], notes: Sequence[Note], *, told
 
 def play(scenario: Scenario, *faults: Fault) -> Simulation:
     """The scenario from its beginning to rest, judged. Raises `Broken`."""
-    with small_packs(inline=scenario.inline):
-        sim = Simulation(scenario.people, scenario.approvals)
+    with small_packs(scenario.changes, scenario.inline):
+        sim = scenario.world(scenario.people, scenario.approvals, scenario.targets)
         perform(sim, scenario.given, [{} for _ in scenario.given])
         sim.faults.plan(*faults)
         perform(sim, scenario.acts, [{} for _ in scenario.acts])
@@ -61,13 +61,18 @@ class End:
 
 
 def end_of(sim: Simulation) -> End:
-    proposed = sim.changes_in(sim.state.open) if sim.state.open else []
+    proposed = [(view, change) for view in sim.views if view.state.open for change in view.changes_in(view.state.open)]
+    stands = [{path: _lasting(data) for path, data in sorted(view.production().items())} for view in sim.views]
     return End(
-        dumps({path: {k: v for k, v in data.items() if k != "changedAt"} for path, data in sorted(sim.production().items())}),
-        tuple(sorted(str(b.status) for b in sim.batches().values() if b.status != "SUPERSEDED")),
+        dumps(stands),
+        tuple(sorted(str(b.status) for view in sim.views for b in view.batches().values() if b.status != "SUPERSEDED")),
         Counter((mail.to, mail.subject) for mail in sim.mailer.mailbox),
-        tuple(sorted(f"{c.key} {c.action} {(c.after or {}).get('colour')}" for c in proposed)),
+        tuple(sorted(view.gist(change) for view, change in proposed)),
     )
+
+
+def _lasting(data: Data) -> Data:
+    return {name: value for name, value in data.items() if name != "changedAt"}
 
 
 @cache

@@ -7,14 +7,12 @@ with a tap each make six changes in three packs. `inline=0` promotes by messages
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from penstock.core.records import Delete, Query
 from penstock.use_cases.topics import CHECK, PROMOTE
 
 from simulation.acts import (
     DAY,
-    Act,
     approve,
     curse,
     echo,
@@ -32,17 +30,9 @@ from simulation.acts import (
     run,
     vanish,
 )  # fmt: skip
+from simulation.scenario import Scenario
 from simulation.simulation import Simulation
-
-
-@dataclass(frozen=True)
-class Scenario:
-    given: tuple[Act, ...]
-    acts: tuple[Act, ...]
-    inline: int = 500
-    people: int = 1
-    approvals: int = 1
-    one_end: bool = True  # otherwise a fault may lead elsewhere, and the laws alone judge
+from simulation.woods import WOODS
 
 
 def _stock(sim: Simulation) -> None:
@@ -102,5 +92,6 @@ SCENARIOS: Mapping[str, Scenario] = {
     "everything delivered three times": Scenario((STOCK,), (run(), echo, approve(), echo), inline=0),
     "schedule fires twice": Scenario(APPLIED, (*NEWS, fire_twice, approve())),
     "two rivals": Scenario(REVIEWED, (rivals,), people=2),
+    **WOODS,
     "two consents, carried": Scenario(REVIEWED, (approve(0), *NEWS, run(), approve(1), approve(0)), people=2, approvals=2),
 }

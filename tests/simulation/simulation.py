@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from penstock.adapters.memory import MemoryStore, MemoryStores
 from penstock.core import layout, packs
 from penstock.core.batch import Status
-from penstock.core.changes import Change
+from penstock.core.changes import Action, Change
 from penstock.core.codec import TargetState, from_data
+from penstock.core.declaration import Source, Target
 from penstock.core.errors import InvalidInput, NotFound, PenstockError, Refused, Unavailable
 from penstock.core.packs import decode_changes, expand
 from penstock.core.plan import Batch
 from penstock.core.records import Delete, Set
-from penstock.core.values import Data, Timestamp
+from penstock.core.values import Data, Timestamp, dumps
 from penstock.entrypoints import privileges
 from penstock.use_cases import check, effects, topics
 from penstock.use_cases.decide import Said, decide_by_link
@@ -31,9 +32,8 @@ from support.world import World
 from simulation import laws
 from simulation.journal import Image, Journal, Landed, image, images
 from simulation.laws import SECRET
-from simulation.model import OVERLAP
+from simulation.model import OVERLAP, expected, overlooked
 
-PIPELINE = Path(__file__).with_name("waterworks.yaml")
 PEOPLE = ("ama@example.org", "ben@example.org")
 SETTLED = {Status.UNDER_REVIEW, Status.APPLIED, Status.PARTIALLY_APPLIED, Status.REJECTED, Status.SUPERSEDED, Status.EXPIRED,
            Status.ROLLED_BACK, Status.FAILED}  # fmt: skip
@@ -64,26 +64,33 @@ def _decoded(payload: bytes) -> tuple[Change, ...]:
 class Simulation(World):
     """`database` and `registry` are the target's store and the source's, for looking past everything."""
 
+    FILE = Path(__file__).with_name("waterworks.yaml")
     SOURCE, DEAD = "registry-records", "dead-letters"
+    SOURCES = ("registry",)  # projects that are read and never written
+    COLLECTIONS: tuple[str, ...] = ("pipes", "taps")
     MAPPED = frozenset({"pipe", "tap", "colour", "changed"})
+    ALWAYS: Mapping[str, Callable[[Any, object], Iterator[str]]] = laws.ALWAYS
+    AT_REST: Sequence[tuple[str, Callable[[Any], Iterator[str]]]] = laws.AT_REST
     open_stores = MemoryStores  # a history is recorded here
 
-    def __init__(self, people: int = 1, approvals: int = 1) -> None:
+    def __init__(self, people: int = 1, approvals: int = 1, targets: tuple[Target, ...] = ()) -> None:
         self.faults, self.journal = Faults(), Journal()
         self._latest = Timestamp(0)
         self.faults.stalled = self.others
         self.people = PEOPLE[:people]
         super().__init__(
-            PIPELINE,
+            self.FILE,
             stores=self.open_stores(self._server_time),
             people={"board": self.people},
             approvals=approvals,
+            targets=targets,
             pages=PlainPages(),
-            wrap=lambda ports: self.faults.wrap(self.journal.wrap(ports, "demo-town")),
+            wrap=lambda ports: self.faults.wrap(self.journal.wrap(ports, {ports.project_ids[name] for name in self.SOURCES})),
         )
         self.patient = True
-        self.database: MemoryStore = self.ports.stores.open("demo-town", "(default)")  # type: ignore[assignment]
-        self.registry: MemoryStore = self.ports.stores.open("demo-registry", "(default)")  # type: ignore[assignment]
+        self.database = self._open(self.ctx.target)
+        self.registry = self._open(next(iter(self.ctx.pipeline.sources.values())))
+        self.views: list[Self] = [self]  # one for each target
         self.journal.judge = self.judge
         self.promoted: dict[tuple[str, str], Landed] = {}  # (batch, path) → the commit that wrote it
         self.decided: Counter[str] = Counter()
@@ -102,6 +109,12 @@ class Simulation(World):
         self._in_flight: list[tuple[str, dict[str, str]]] = []
         self._asleep = 0
 
+    def _open(self, place: Target | Source) -> MemoryStore:
+        return self.ports.stores.open(self.ports.project_ids[place.project], place.database)  # type: ignore[return-value]
+
+    def view(self, target: str) -> Self:
+        return next(view for view in self.views if view.ctx.target.name == target)
+
     def _server_time(self) -> Timestamp:
         """The databases' own clock never goes back, whatever an instance's does."""
         self._latest = max(self._latest, self.clock())
@@ -110,13 +123,26 @@ class Simulation(World):
     # the judges -----------------------------------------------------------------------------------------------------
 
     def judge(self, event: object) -> None:
-        for name, law in laws.ALWAYS.items():
-            self.journal.broken += [f"{name}: {what}" for what in law(self, event)]
+        for view in self.views:
+            if view.concerns(event):
+                for name, law in self.ALWAYS.items():
+                    self.journal.broken += [f"{name}: {what}" for what in law(view, event)]
+
+    def concerns(self, event: object) -> bool:
+        if isinstance(event, Landed):
+            return event.store is self.database
+        named = event[1].get("batch") or event[1]["target"] if isinstance(event, tuple) else event.id  # type: ignore[attr-defined]
+        return named == self.ctx.id or self.owns(named)
+
+    def owns(self, id: str) -> bool:
+        """Whether a batch, or what is owed for one, is of this target."""
+        return id.startswith(f"{self.ctx.id}.")
 
     def judge_rest(self) -> None:
         """Raises `Broken` with all that is wrong, now or before."""
-        for name, law in laws.AT_REST:
-            self.journal.broken += [f"{name}: {what}" for what in law(self)]
+        for view in self.views:
+            for name, law in self.AT_REST:
+                self.journal.broken += [f"{name}: {what}" for what in law(view)]
         if self.journal.broken:
             raise Broken("; ".join(dict.fromkeys(self.journal.broken)))
 
@@ -148,8 +174,8 @@ class Simulation(World):
 
     def production(self) -> dict[str, Data]:
         """All of production without our stamps, by path."""
-        found: dict[str, Image] = {**images(self.database, "pipes"), **images(self.database, "taps")}
-        return {path: {k: v for k, v in i.fields.items() if k != layout.STAMP} for path, i in found.items()}
+        found = (there for name in self.COLLECTIONS for there in images(self.database, name).items())
+        return {path: {k: v for k, v in i.fields.items() if k != layout.STAMP} for path, i in found}
 
     def fed(self, key: str, at: Timestamp) -> bool:
         """Whether the source held anything of a production record at a moment."""
@@ -157,6 +183,46 @@ class Simulation(World):
         name = {"pipes": "pipe", "taps": "tap"}[entity]
         found = (self.registry._version(path, at) for path in self.registry._paths.get(self.SOURCE, ()))
         return any(version is not None and (version.data or {}).get(name) == number for version in found)
+
+    # what the judges must know of this pipeline ------------------------------------------------------------------------
+
+    def wanted(self, _: Landed, change: Change) -> Data | None:
+        """The whole document that a change should have left in a commit."""
+        return expected(change)
+
+    def along(self, _: Landed, __: str) -> bool:
+        """Whether a document may be written that nobody said yes to, because of what was written beside it."""
+        return False
+
+    def moved(self, change: Change, was: Image) -> bool:
+        """Whether production is another than a change was planned against."""
+        return was.time != change.planned_against or dumps(was.data) != dumps(change.before)
+
+    def may_fall(self, _: Landed, change: Change, fell_out: Collection[str], others: Iterable[Change]) -> bool:
+        """Whether a change has to fall out although its record did not move: the removal of a pipe, where that of a tap did."""
+        number = (change.before or {}).get("number")
+        taps = (c for c in others if c.entity == "taps" and c.action is Action.DELETE and (c.before or {}).get("pipe") == number)
+        return change.action is Action.DELETE and change.entity == "pipes" and any(tap.key in fell_out for tap in taps)
+
+    def priors(self, _: Landed, lines: Mapping[str, Data]) -> dict[str, Data | None]:
+        """By path: the prior images that Storage has of what a commit wrote; `lines` are those of the pack's backup."""
+        return {path: line["before"] for path, line in lines.items()}
+
+    def untouched(self, path: str, first: Landed, was: Image) -> bool:
+        """Whether a record still is as a commit left it."""
+        left = first.after[path]
+        return was.time == left.time or (was.data is None and left.data is None)
+
+    def bare(self, data: Data | None) -> Data | None:
+        """A document without what is worked out of others."""
+        return data
+
+    def overlooked(self, state: TargetState, *, rest: bool = False) -> Iterator[str]:
+        return overlooked(self, state, rest=rest)
+
+    def gist(self, change: Change) -> str:
+        """What is proposed, without the moments at which things happened."""
+        return f"{change.key} {change.action} {(change.after or {}).get('colour')}"
 
     # what others do -------------------------------------------------------------------------------------------------
 
@@ -183,7 +249,7 @@ class Simulation(World):
         for record in self.records().values():
             self.promised[record["tap"]] &= record["changed"] == self.highest
 
-    def edit(self, path: str, **fields: Any) -> None:
+    def edit(self, path: str, /, **fields: Any) -> None:
         """Somebody edits production by hand."""
         self.database.commit([Set(path, {**image(self.database, path).fields, **fields})])
 
@@ -197,12 +263,19 @@ class Simulation(World):
         _, owed = decide_by_link(self.serving(privileges.REVIEW), link.rpartition("/")[2], code.rpartition(" ")[2], said)
         self.pay(owed, privileges.REVIEW)
 
-    def approve_as(self, batch: str, who: str, blockers: str = "approve", changes: Mapping[str, Any] | None = None) -> None:
+    def approve_as(
+        self,
+        batch: str,
+        who: str,
+        blockers: str = "approve",
+        changes: Mapping[str, Any] | None = None,
+        choices: Mapping[str, str] | None = None,
+    ) -> None:
         there = self.batches()[batch]
         words = {f"rule:{rule}": blockers for rule, of in there.findings.items() if "blocker" in of}
         words |= {f"mass:{f.field}": "approve" for f in there.batch_findings if f.field}
         words |= {f"rule:{f.rule}": "approve" for f in there.batch_findings if not f.field and not f.key}
-        self.say(batch, Said("approve", words, changes or {}), who)  # type: ignore[arg-type]
+        self.say(batch, Said("approve", words, changes or {}, choices=choices or {}), who)  # type: ignore[arg-type]
 
     # messages -------------------------------------------------------------------------------------------------------
 
@@ -250,8 +323,11 @@ class Simulation(World):
 
     def at_rest(self) -> bool:
         """Nothing waits but a person's word: no message, no effect, no lease, no promotion, no batch on its way."""
-        if self.delivered < len(self.publisher.messages):
-            return False
+        return self.delivered >= len(self.publisher.messages) and all(view.rests() for view in self.views)
+
+    def rests(self) -> bool:
+        if self.journal.fuses.get(self.ports.project_ids[self.ctx.target.project]) == 0:
+            return True  # its database is down, and nothing can go on
         state = image(self.database, layout.target(self.ctx.id)).fields
         if state.get("lease"):
             return False
@@ -278,7 +354,7 @@ class Simulation(World):
                 return
             self.clock.forward(1_000)
             try:
-                self.errors += self.sweep()
+                self.sweep_all()
             except Killed:
                 continue
         owed = [
@@ -286,6 +362,10 @@ class Simulation(World):
         ]
         moving = {id: str(b.status) for id, b in self.batches().items() if b.status not in SETTLED}
         self._give_up(f"rest: none in sight; owed {owed}, on their way {moving}, {self.state}, {self.errors[-3:]}")
+
+    def sweep_all(self) -> None:
+        for view in self.views:
+            self.errors += view.sweep()
 
     def deliver_all(self) -> None:
         for _ in range(300):
@@ -311,7 +391,7 @@ class Simulation(World):
             self.publisher.messages += self._in_flight
             self.clock.forward(LEASE_SECONDS + 100)
             with suppress(Killed):
-                self.errors += self.sweep()
+                self.sweep_all()
             self.settle()
             if late:
                 self.later()

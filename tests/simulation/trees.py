@@ -1,0 +1,181 @@
+"""What must hold of a tree with each commit: where a unit lies, what follows it, what becomes of what it leaves. Told from the
+documents and from what people said; no path is taken from the product."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from penstock.core import layout
+from penstock.core.codec import from_data
+from penstock.core.layout import STAMP
+from penstock.core.packs import decode_changes, expand
+from penstock.core.plan import Batch
+from penstock.core.records import Update
+from penstock.core.values import Data, dumps
+from support import oracle
+
+from simulation.journal import Landed, image
+from simulation.model import promotion
+
+if TYPE_CHECKING:
+    from simulation.parishes import Parishes
+
+Found = Iterator[str]
+UNITS, MEMBERS = "parishes", "members"
+CHAIN = tuple(f"unit{n}" for n in range(1, 7))
+
+
+def hierarchy(sim: Parishes, event: object) -> Found:
+    """No reader ever sees a unit, or a member, anywhere else than under what it hangs under."""
+    if isinstance(event, Landed) and event.production:
+        yield from oracle.faults(sim.documents(UNITS), sim.documents(MEMBERS))
+        sim.ours.add(event.at)
+
+
+def hierarchy_at_rest(sim: Parishes) -> Found:
+    yield from oracle.faults(sim.documents(UNITS), sim.documents(MEMBERS))
+
+
+def follow(sim: Parishes, event: object) -> Found:
+    """What is written beside the changes had to follow them, as it then stood, and nothing else of it is touched."""
+    if not isinstance(event, Landed) or not event.production or (promoted := promotion(sim, event)) is None:
+        return
+    batch, mine = promoted[0], sim.own(event)
+    writes = {write.path: write for write in event.writes}
+    for path in event.production:
+        if path in mine:
+            continue
+        was, now, write = event.before[path], event.after[path], writes[path]
+        exact = isinstance(write, Update) and write.precondition is not None and write.precondition.update_time == was.time
+        if was.data is None or now.data is None or not exact:
+            yield f"{path} was written beside {batch.id}, and not as an update of the state that it was read in"
+            continue
+        asked = [_due(sim, event, path, was.data), *_given_back(sim, batch, path, was.data)]
+        if dumps(_unprinted(now.data)) not in {dumps(_unprinted(data)) for data in asked}:
+            yield f"{path} was {was.data}, is {now.data} beside {batch.id}, and was to be {asked[0]}"
+        elif dumps(now.data) == dumps(was.data):
+            yield f"{path} was written beside {batch.id}, and nothing of it had to be"
+        sim.along_with[batch.id, path] = event
+
+
+def _unprinted(data: Data) -> Data:
+    """Without the fingerprint by which an edit by hand is told: it goes with what else is written."""
+    stamp = data.get(STAMP)
+    return {**data, STAMP: {k: v for k, v in stamp.items() if k != "content"}} if isinstance(stamp, dict) else data
+
+
+def _due(sim: Parishes, event: Landed, path: str, was: Data) -> Data:
+    """What a document had to become, by what hangs where once the commit was made and by what was chosen."""
+    leaves = goers(sim, event)
+    if path.partition("/")[0] == MEMBERS:
+        unit = str(was.get("unitPath", "")).rpartition(".")[2]
+        home = next((home for id, (_, home) in leaves.items() if home and _is_left(sim, event, unit, id)), "")
+        return _member_of(sim, was, home or unit)
+    data = dict(was)
+    id = path.rpartition("/")[2]
+    for goer, (choice, home) in leaves.items():
+        if choice == "cascade" and data.get("active") and _is_below(sim, event, id, goer):
+            data["active"] = False
+        elif home and _is_left(sim, event, str(data.get("parentId")), goer):
+            data["parentId"] = home
+    return _in_place(sim, id, data)
+
+
+def _in_place(sim: Parishes, id: str, data: Data) -> Data:
+    way = oracle.walked({**sim.documents(UNITS), id: data}, id)
+    return {**data, "path": ".".join(way or ["nowhere"])}
+
+
+def _member_of(sim: Parishes, was: Data, unit: str) -> Data:
+    way = oracle.walked(sim.documents(UNITS), unit) or ["nowhere"]
+    rest = {name: value for name, value in was.items() if name not in CHAIN}
+    return {**rest, "unitPath": ".".join(way), **dict(zip(CHAIN, way, strict=False))}
+
+
+def goers(sim: Parishes, event: Landed) -> dict[str, tuple[str, str]]:
+    """The units that a commit took away: what was chosen for what hangs below each, and the unit that it moves to."""
+    promoted = promotion(sim, event)
+    assert promoted is not None
+    chosen = {key: choice for said in promoted[0].decisions for key, choice in said.choices.items() if said.verdict == "approve"}
+    found = {}
+    for path, change in sim.own(event).items():
+        if event.before[path].fields.get("active") and event.after[path].fields.get("active") is False:
+            choice = chosen.get(change.key) or change.facts.get("choice", "")  # of a reversal: as it was shown
+            found[path.rpartition("/")[2]] = choice, choice.partition("reassign:")[2]
+    return found
+
+
+def _is_below(sim: Parishes, event: Landed, id: str, other: str) -> bool:
+    """Whether a unit hangs below another once the commit was made, or did before."""
+    after, before = sim.documents(UNITS), sim.before(event, UNITS)
+    return any(other in (oracle.walked(units, id) or [])[:-1] for units in (after, before))
+
+
+def _is_left(sim: Parishes, event: Landed, id: str, goer: str) -> bool:
+    """Whether a unit is the one that goes, or an official one below it that is gone too."""
+    unit = sim.documents(UNITS).get(id, {})
+    return id == goer or bool(unit.get("official") and not unit.get("active") and _is_below(sim, event, id, goer))
+
+
+def _given_back(sim: Parishes, batch: Batch, path: str, was: Data) -> Iterator[Data]:
+    """What a document was before the batch that is taken back wrote it, as far as it still is as that left it."""
+    first = sim.along_with.get((batch.rolls_back, path))
+    if first is None:
+        return
+    left, stood = first.after[path].fields, first.before[path].fields
+    worked_out = {"path", "unitPath", *CHAIN}
+    changed = {n for n in {*left, *stood} - worked_out if dumps(left.get(n)) != dumps(stood.get(n))}
+    data = {n: v for n, v in was.items() if n not in changed} | {n: stood[n] for n in changed if n in stood}
+    if path.partition("/")[0] == MEMBERS:
+        yield _member_of(sim, data, str(stood["unitPath"]).rpartition(".")[2])
+    else:
+        yield _in_place(sim, path.rpartition("/")[2], data)
+
+
+def choice(sim: Parishes, event: object) -> Found:
+    """A unit goes only with a word on what hangs below it, and that is then done whole."""
+    if not isinstance(event, Landed) or not event.production or promotion(sim, event) is None:
+        return
+    units, members = sim.documents(UNITS), sim.documents(MEMBERS)
+    batch = promotion(sim, event)[0]  # type: ignore[index]
+    gone = {id for id, unit in units.items() if not unit.get("active") and unit.get(STAMP, {}).get("batch") == batch.id}
+    ways = {id: oracle.walked(units, id) or [] for id in units}
+
+    def left_by(way: list[str]) -> str:
+        """What hangs below several that go is that of the nearest."""
+        return next((id for id in reversed(way) if id in gone), "")
+
+    for id, (chosen, home) in goers(sim, event).items():
+        below = {other for other, way in ways.items() if left_by(way[:-1]) == id}
+        own = {other for other in below if not units[other].get("official")}
+        active = {other for other in below if units[other].get("active")}
+        at = {name for name, member in members.items() if left_by(str(member.get("unitPath", "")).split(".")) == id}
+        left = active if chosen == "cascade" else own | active | at
+        if left:
+            yield f"{id} went with the choice {chosen!r}, and {sorted(left)} hang below it"
+        if home and (not units[home].get("active") or not units[home].get("official") or home in below | {id}):
+            yield f"{id} went, and what hung below it moved to {home}, which is {units[home]}"
+
+
+def absence(sim: Parishes, event: object) -> Found:
+    """A unit is proposed to go only if the landlord had dropped it, or no longer said that it is active, when that was read."""
+    if not isinstance(event, Landed):
+        return
+    for path, was, now in event.of(layout.STAGING):
+        if was.data is not None:
+            continue
+        batch = from_data(image(sim.database, layout.batch(now.fields["batch"])).fields, Batch)
+        for change in decode_changes(expand(now.fields["payload"])) if batch.kind != "rollback" else ():
+            goes = (change.before or {}).get("active") and (change.after or {}).get("active") is False
+            if goes and sim.fed(change.key, batch.read_time):
+                yield f"{path} proposes to take {change.key} away, which its source holds"
+
+
+ALWAYS: Mapping[str, Callable[[Any, object], Found]] = {
+    "hierarchy": hierarchy,
+    "follow": follow,
+    "choice": choice,
+    "absence": absence,
+}
+AT_REST: tuple[tuple[str, Callable[[Any], Found]], ...] = (("hierarchy", hierarchy_at_rest),)

@@ -1,0 +1,117 @@
+"""Lives of a batch of a tree. Added to the others in scenarios.py; how to add one stands there.
+
+The landlord's nation has two provinces, one of them two districts with a ward each; in the tenant's production the nation and a
+province have ids of their own. `SETTLED` is that mirrored, with units of the tenant's own and members here and there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from penstock.core.choices import CASCADE, reassign
+
+from simulation.acts import Act, approve, edit, once, reject, roll_back, run
+from simulation.parishes import Parishes
+from simulation.scenario import Scenario
+
+Wood = partial(Scenario, world=Parishes)
+
+
+def tell(id: str, **fields: Any) -> Act:
+    return once(lambda sim: sim.tell(id, **fields))
+
+
+def withdraw(id: str) -> Act:
+    return once(lambda sim: sim.withdraw(id))
+
+
+def settle_in(id: str, under: str) -> Act:
+    return once(lambda sim: sim.settle_in(id, under))
+
+
+def join(id: str, unit: str) -> Act:
+    return once(lambda sim: sim.join(id, unit))
+
+
+def replant(id: str, under: str) -> Act:
+    return once(lambda sim: sim.replant(id, under))
+
+
+def meanwhile(act: Act) -> Act:
+    """It happens right before production is written next: behind whatever was read for that."""
+    return once(lambda sim: setattr(sim.journal, "meanwhile", lambda: act(sim, {})))
+
+
+def _stock(sim: Any) -> None:
+    sim.tell("n", level=1)
+    for id, above, level in (("p1", "n", 2), ("p2", "n", 2), ("d1", "p1", 3), ("d2", "p1", 3), ("w1", "d1", 4), ("w2", "d2", 4)):
+        sim.tell(id, parent=above, level=level)
+    for view in sim.views:
+        own = {"official": True, "active": True}
+        view.edit("parishes/nation", landlordId="n", path="nation", level=1, name="before", **own)
+        view.edit("parishes/second", landlordId="p2", landlordParent="n", parentId="nation", path="nation.second", level=2, **own)
+        view.join("m3", "second")
+
+
+def _settle(sim: Any) -> None:
+    for view in sim.views:
+        view.settle_in("c1", "w1")
+        view.settle_in("c2", "c1")
+        view.settle_in("c3", "d2")
+        view.join("m1", "w1")
+        view.join("m2", "c2")
+        view.join("m4", "d2")
+
+
+STOCK = once(_stock)
+REVIEWED = (STOCK, run())
+SETTLED = (*REVIEWED, approve(), once(_settle))
+MOVE = tell("d1", parent="p2")
+NESTED = (tell("d2", parent="p2"), tell("w1", parent="d2"), tell("w1", name="other"))
+GROWN = (tell("p3", parent="n", level=2), tell("d3", parent="p3", level=3), tell("d1", parent="p3"), tell("w1", parent="d3"))
+GONE = tell("w1", active=False)
+ALL_GONE = (tell("d1", active=False), tell("w1", active=False))
+W1 = "units/w1"
+MOVED = (*SETTLED, MOVE, run(), approve())
+WENT = (*SETTLED, GONE, run(), approve(choices={W1: CASCADE}))
+LEFT = (*SETTLED, GONE, run(), approve(choices={W1: reassign("w2")}))
+BACK = (roll_back(), approve())
+
+WOODS: Mapping[str, Scenario] = {
+    "first mirror": Wood(REVIEWED, (approve(),)),
+    "first mirror, big batch": Wood((STOCK,), (run(), approve()), inline=0),
+    "rename": Wood(SETTLED, (tell("d1", name="renamed"), run(), approve())),
+    "move": Wood(SETTLED, (MOVE, run(), approve())),
+    "move, big batch": Wood((*SETTLED, *NESTED, run()), (approve(),), inline=0, changes=1),
+    "nested moves": Wood(SETTLED, (*NESTED, run(), approve()), changes=4),
+    "created, and moved under it": Wood(SETTLED, (*GROWN, run(), approve()), inline=0, changes=1),
+    "created above refused": Wood(SETTLED, (*GROWN, run(), approve(changes={"units/p3": "reject"}), run("full")), changes=4),
+    "moved and renamed below": Wood(SETTLED, (MOVE, tell("w1", name="renamed"), run(), approve()), changes=1),
+    "gone, kept": Wood(SETTLED, (GONE, run(), approve(blockers="reject"), run("full"))),
+    "gone, all along": Wood(SETTLED, (GONE, run(), approve(choices={W1: CASCADE}), run("full"))),
+    "withdrawn, all along": Wood(
+        SETTLED, (withdraw("w1"), withdraw("d1"), run("full"), approve(choices={W1: CASCADE}), run("full")), changes=1
+    ),
+    "gone, moved to another": Wood(SETTLED, (GONE, run(), approve(choices={W1: reassign("w2")}), run("full"))),
+    "gone, moved to another that moves": Wood(
+        (*SETTLED, GONE, tell("d2", parent="p2"), run()), (approve(choices={W1: reassign("w2")}),), inline=0, changes=1
+    ),
+    "refused": Wood(SETTLED, (MOVE, run(), reject(), run("full"))),
+    "moved by hand meanwhile": Wood((*SETTLED, MOVE, run(), edit("parishes/d1", note="by hand")), (approve(), approve())),
+    "joined while it was reviewed": Wood((*SETTLED, MOVE, run(), join("m9", "c1"), settle_in("c9", "w1")), (approve(),)),
+    "edited while it was promoted": Wood((*SETTLED, MOVE, run()), (meanwhile(edit("members/m2", name="other")), approve())),
+    "rollback of a move": Wood(MOVED, (*BACK, run("full"))),
+    "rollback of a move, big batch": Wood(MOVED, BACK, inline=0),
+    "rollback of nested moves": Wood((*SETTLED, *NESTED, run(), approve()), BACK, inline=0, changes=1),
+    "rollback of what was created, and moved under it": Wood((*SETTLED, *GROWN, run(), approve()), BACK, inline=0, changes=1),
+    "rollback of a move, joined since": Wood((*MOVED, join("m9", "c2"), settle_in("c9", "w1")), BACK),
+    "rollback of a rollback of a move": Wood((*MOVED, *BACK), BACK),
+    "rollback of what went": Wood(WENT, BACK),
+    "rollback of what went, edited since": Wood((*WENT, edit("parishes/c2", name="other"), join("m9", "w1")), BACK),
+    "rollback of what moved to another": Wood(LEFT, BACK),
+    "rollback of a rollback of what went": Wood((*WENT, *BACK), BACK),
+    "rollback of a rollback of what moved to another": Wood((*LEFT, *BACK), BACK),
+    "rollback of the first mirror": Wood(SETTLED, (roll_back(), approve(blockers="reject")), changes=3),
+    "its new parent moved by hand": Wood((*SETTLED, tell("w1", parent="d2"), run(), replant("d2", "second")), (approve(),)),
+}
