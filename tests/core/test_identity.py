@@ -221,6 +221,10 @@ def test_another_type_or_level_is_told_with_both(after: dict[str, Any], words: s
     assert words in told.text
 
 
+def test_a_type_that_is_spelled_otherwise_is_the_same() -> None:
+    assert found(NEPAL, [updated(A, type="TYPE 2")]) == []
+
+
 def test_siblings_of_ten_parents_are_asked_for_at_once_and_those_below_a_new_unit_not_at_all() -> None:
     pipeline = with_rules(same_name=RULES["same_name"])
     towns = [created(unit(f"p.u{n}.x")) for n in range(20)]
