@@ -12,7 +12,7 @@ locals {
     promote     = { source = false, publish = ["penstock-capture", "penstock-promote"], write = ["backups/", "reports/"], read = [], anchor = true }
     dead_letter = { source = false, publish = [], write = [], read = [], anchor = false }
     sweep       = { source = true, publish = ["penstock-capture", "penstock-check", "penstock-promote"], write = ["manifests/", "backups/", "reports/"], read = ["releases/"], anchor = true }
-    review      = { source = false, publish = ["penstock-capture", "penstock-promote"], write = ["backups/", "reports/"], read = [], anchor = true }
+    review      = { source = false, publish = ["penstock-capture", "penstock-check", "penstock-promote"], write = ["backups/", "reports/"], read = [], anchor = true }
   }
 
   publishers = merge([

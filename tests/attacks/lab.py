@@ -27,6 +27,7 @@ from penstock.core.records import Query, Set
 from penstock.local import functions
 from penstock.local.identity import Issuer
 from penstock.local.stack import Stack
+from penstock.pipelines.schema import load_all
 from penstock.ports import Ports
 from penstock.settings import Settings, read
 from penstock.use_cases.context import Context, load_target
@@ -136,11 +137,10 @@ class Lab:
         url = f"http://127.0.0.1:{server.server_port}"
         assert self._patch is not None
         if function == "review":
-            ports = replace(self.world.contexts.ports, base_url=url)
-            wiring.use(Contexts(ports, self.world.contexts.pipelines))
-        else:
-            settings = self.settings.model_copy(update={"audience": url})
-            self._patch.setattr(wiring, "settings", lambda: settings)
+            ports = replace(self.world.contexts.ports, base_url=url, project_ids=self.settings.projects)
+            wiring.use(Contexts(ports, {**load_all(), **self.world.contexts.pipelines}))
+        settings = self.settings.model_copy(update={"audience": url})
+        self._patch.setattr(wiring, "settings", lambda: settings)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         self._twin_ends.callback(_end, server, thread)

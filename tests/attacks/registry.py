@@ -27,7 +27,7 @@ from typing import Any
 import pytest
 from attacks.lab import Lab
 
-MODULES = ("token_and_link", "scanners", "flow", "injection", "privacy", "endpoints", "authorisation")
+MODULES = ("token_and_link", "scanners", "flow", "injection", "privacy", "endpoints", "authorisation", "programs")
 
 Without = Callable[[pytest.MonkeyPatch], Any]
 

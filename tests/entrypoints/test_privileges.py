@@ -15,17 +15,20 @@ from penstock.core.batch import Status
 from penstock.core.errors import Denied
 from penstock.core.records import ABSENT, EXISTS, Delete, Query, Set, Update
 from penstock.entrypoints import privileges
+from penstock.entrypoints.api import models, operations
+from penstock.entrypoints.api.operations import Call
 from penstock.entrypoints.privileges import GRANTS
 from penstock.local.identity import Issuer
 from penstock.ports import Message
-from penstock.use_cases import check, effects, fan_out, lease, pausing, registry, topics
+from penstock.use_cases import check, effects, fan_out, lease, pausing, registry, repeating, topics
 from penstock.use_cases.context import Context, load_target
 from penstock.use_cases.decide import Said, decide
 from penstock.use_cases.promote import promote_pack
+from penstock.use_cases.repeating import Answer
 from serving import ACCOUNT, AUDIENCE, served
 from simulation.lives import life_of, live
 from simulation.simulation import small_packs
-from support import forest
+from support import forest, tenancy
 from support import network as net
 from support.faults import FailingMailer, PlainPages
 from support.landlord import Landlord, country, unit
@@ -195,6 +198,23 @@ def a_tree_is_read_and_promoted_by_everybody_who_may() -> None:
     assert forest.faults(world) == []
 
 
+def a_program_proposes_a_rollback() -> None:
+    world = tenancy.tenancy()
+    tenancy.feed(world, *tenancy.country())
+    batch = world.run().batch
+    world.approve("approve")
+    tenancy.feed(world, tenancy.of_landlord("d1", "p2", 2, day=2), tenancy.of_landlord("d3", "p2", 2, day=2))
+    batch = world.run().batch
+    world.approve("approve")
+    ctx = world.serving(privileges.REVIEW)
+    call = Call(ctx, tenancy.OPERATOR, {"batch": batch, "externalId": "d1"}, body=models.RollbackRequest())
+    assert operations.change(call).impact
+    for outcome in (Answer(201, "said"), Answer(503, "not now")):
+        repeating.once(ctx, tenancy.OPERATOR, f"key {outcome.status}", "request", lambda of=outcome: of)
+    assert operations.rollback(call).rolls_back == batch
+    world.pump()
+
+
 def a_run_over_many_targets_whose_message_comes_twice() -> None:
     world = Tenants()
     world.declare("alpha", stage="pilot")
@@ -222,6 +242,7 @@ def a_shared_source_is_read_held_back_and_mended_and_the_sweep_goes_on_with_a_ru
 
 
 RARE = (
+    a_program_proposes_a_rollback,
     a_tree_is_read_and_promoted_by_everybody_who_may,
     a_run_over_many_targets_whose_message_comes_twice,
     a_pack_ends_in_the_dead_letters_after_the_chain_has_grown,
@@ -326,10 +347,10 @@ REACHES: dict[str, tuple[set[str], Any]] = {  # who may, out of all
         {"capture", "promote", "review", "sweep"},
         lambda ctx: ctx.ports.blobs.write("backups/x", b"", "x/y"),
     ),
-    "a prior image is read": (set(), lambda ctx: ctx.ports.blobs.read("backups/x")),
+    "a prior image is read": ({"review"}, lambda ctx: ctx.ports.blobs.read("backups/there")),
     "all objects are listed": (set(), lambda ctx: ctx.ports.blobs.names("")),
     "an object lies nowhere": (set(), lambda ctx: ctx.ports.blobs.write("x", b"", "x/y")),
-    "checks are asked for": ({"capture", "sweep"}, lambda ctx: ctx.ports.publisher.publish(topics.CHECK, [{}])),
+    "checks are asked for": ({"capture", "review", "sweep"}, lambda ctx: ctx.ports.publisher.publish(topics.CHECK, [{}])),
     "a promotion is asked for": ({"promote", "review", "sweep"}, lambda ctx: ctx.ports.publisher.publish(topics.PROMOTE, [{}])),
     "another topic is published to": (set(), lambda ctx: ctx.ports.publisher.publish("projects/x/topics/y", [{}])),
     "a mail is sent": (

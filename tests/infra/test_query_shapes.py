@@ -21,7 +21,7 @@ from penstock.core.rules import Below, Count, lookups
 from penstock.pipelines.schema import FOLDER
 from penstock.ports import Store
 from penstock.readers.geography import Geography
-from penstock.use_cases import listing, releases, reviewing
+from penstock.use_cases import impact, listing, releases, reviewing
 from penstock.use_cases.check import _look_up
 from penstock.use_cases.choosing import _found
 from penstock.use_cases.context import chain_end
@@ -30,6 +30,7 @@ from penstock.use_cases.divergence import divergence
 from penstock.use_cases.exporting import export
 from penstock.use_cases.fan_out import Wanted, ask, lines_of, note, runs
 from penstock.use_cases.forgetting import forget
+from penstock.use_cases.repeating import Answer, once
 from penstock.use_cases.rollback import plan_rollback
 from support import forest
 from support.geography import created, deactivated, unit, updated
@@ -100,6 +101,8 @@ def fibre() -> World:
     geography = Geography(world.production)
     assert geography.unit("NP-1") is None
     assert not geography.installed()
+    assert impact.unit_by_key(world.ctx, "LAW.P.A001") is not None
+    once(world.ctx, "ann@example.org", "a key", "a request", lambda: Answer(200, ""))
     listing.standing(world.ctx)
     world.approve("approve")
     world.put(

@@ -152,7 +152,7 @@ class World:
     def deliver(self, topic: str, message: Mapping[str, str]) -> None:
         if topic == topics.CAPTURE:
             ctx = self.serving(privileges.CAPTURE, self.contexts.target(message["target"]))
-            outcome = capture(ctx, message["mode"])  # type: ignore[arg-type]
+            outcome = capture(ctx, message["mode"], message.get("started_by", "schedule"))  # type: ignore[arg-type]
             effects.pay(ctx, outcome.owed)
             return
         grant = privileges.CHECK if topic == topics.CHECK else privileges.PROMOTE

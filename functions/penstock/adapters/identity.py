@@ -1,4 +1,4 @@
-"""Who calls a private endpoint: Google's OIDC bearer tokens, verified in code although IAM stands before it."""
+"""Who calls: Google's OIDC bearer tokens, verified in code although IAM stands before the private endpoints."""
 
 from __future__ import annotations
 
@@ -30,10 +30,26 @@ def verify(
     """The account (an e-mail address of `accounts`) that an `Authorization` header's token was issued to. Signature,
     algorithm, issuer, audience, times, verified address and account all must be right; `Refused` says which was not.
     `Unavailable` when the issuer's keys cannot be fetched."""
-    from google.auth import exceptions, jwt
-
     if not audience or not accounts:
         raise Refused("no audience or no account is set up for this endpoint", remedy="Set them; without, nobody may call.")
+    email = address_of(header_value, audience, certs_url, issuers)
+    if email not in accounts:
+        raise _refused("the account may not call this endpoint")
+    return email
+
+
+def address_of(
+    header_value: str | None,
+    audience: str,
+    certs_url: str = GOOGLE_CERTS,
+    issuers: frozenset[str] = GOOGLE_ISSUERS,
+) -> str:
+    """The verified e-mail address that an `Authorization` header's token was issued to, whosever it is: what it may do is for
+    the caller to ask. Raises as `verify`."""
+    from google.auth import exceptions, jwt
+
+    if not audience:  # the library would take a token for any
+        raise Refused("no audience is set up for this endpoint", remedy="Set it; without, nobody may call.")
     scheme, _, token = (header_value or "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise _refused("there is no bearer token")
@@ -53,13 +69,13 @@ def verify(
         raise _refused("the token's issuer is another one")
     if claims.get("email_verified") is not True:
         raise _refused("the token's address is not verified")
-    if not isinstance(email, str) or email not in accounts:
-        raise _refused("the account may not call this endpoint")
+    if not isinstance(email, str):
+        raise _refused("the token names no address")
     return email
 
 
 def _refused(what: str) -> Refused:
-    return Refused(what, subject="call", remedy="Send an OIDC token of the service account for this audience.")
+    return Refused(what, subject="call", remedy="Send an OIDC token that Google issued for this audience.")
 
 
 def _key(url: str, key_id: str) -> dict[str, Any]:

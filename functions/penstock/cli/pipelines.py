@@ -26,7 +26,7 @@ def pipelines() -> None:
 @pass_app
 def check(app: App, files: tuple[Path, ...]) -> int:
     """Check pipeline FILES (all in the bundle when none is named): every mistake with its line, place and remedy."""
-    checked = tuple(_check(path) for path in files or sorted(_folder().glob("*.yaml")))
+    checked = tuple(_check(path) for path in files or sorted(folder().glob("*.yaml")))
     wrong = any(file.mistakes for file in checked)
 
     def people() -> None:
@@ -40,7 +40,7 @@ def check(app: App, files: tuple[Path, ...]) -> int:
     return FOUND if wrong else DONE
 
 
-def _folder() -> Path:
+def folder() -> Path:
     return read().pipelines or FOLDER
 
 
@@ -57,7 +57,7 @@ def _check(path: Path) -> answers.CheckedFile:
 @pass_app
 def list_(app: App) -> None:
     """List the pipelines with their schedule, entities, targets and gate."""
-    found = tuple(_line(pipeline) for pipeline in load_all(_folder(), read().only).values())
+    found = tuple(_line(pipeline) for pipeline in load_all(folder(), read().only).values())
 
     def people() -> None:
         rows = [

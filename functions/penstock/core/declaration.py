@@ -157,6 +157,7 @@ class Gate:
     approvers: str
     approvals: int = 1  # how many different people must approve
     expires: dt.timedelta = dt.timedelta(days=7)
+    operators: str = ""  # who may do all but decide, on every target; "": nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +241,7 @@ class Pipeline:
     prices: Prices = Prices()  # noqa: RUF009 - a constant
     hub: Hub | None = None
     active_schedule: str = ""  # cron; of active targets
+    api: str = ""  # served at `/tenants/{target}/{api}`; "": not at all
 
     def on(self, target: Target) -> Pipeline:
         """The pipeline as it runs on this target alone: where the target has a gate or bands of its own, those hold."""
@@ -256,6 +258,11 @@ class Pipeline:
     def tree(self) -> Entity | None:
         """The entity that is a tree: at most one."""
         return next((e for e in self.entities if e.tree), None)
+
+    @property
+    def named(self) -> Entity:
+        """The entity whose records people name by their key alone."""
+        return self.tree or self.entities[0]
 
     def version_of(self, entity: Entity) -> FieldPath | None:
         """The target field that holds a record's own change stamp, where it is mapped."""

@@ -15,7 +15,8 @@ REJECTIONS = "penstock_rejections"
 OUTBOX = "penstock_outbox"
 AUDIT = "penstock_audit"
 TOKENS = "penstock_tokens"
-OURS = (TARGETS, BATCHES, STAGING, REJECTIONS, OUTBOX, AUDIT, TOKENS)
+REQUESTS = "penstock_requests"
+OURS = (TARGETS, BATCHES, STAGING, REJECTIONS, OUTBOX, AUDIT, TOKENS, REQUESTS)
 
 RELEASES = "penstock_releases"
 REGISTRY = "penstock_registry"
@@ -138,6 +139,10 @@ def quarantine_blob(id: str, name: str, extension: str) -> str:
 
 def token(hash: str) -> str:
     return f"{TOKENS}/{hash}"
+
+
+def request(hash: str) -> str:
+    return f"{REQUESTS}/{hash}"
 
 
 def outbox(fact: str) -> str:

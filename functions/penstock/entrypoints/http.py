@@ -16,28 +16,20 @@ from werkzeug.exceptions import HTTPException
 
 from penstock import wiring
 from penstock.adapters import identity
-from penstock.core.errors import (
-    Conflict,
-    InvalidInput,
-    NotFound,
-    OutcomeUnknown,
-    PenstockError,
-    Refused,
-    Unavailable,
-)
+from penstock.core.errors import InvalidInput, NotFound, PenstockError, Refused, Unavailable
+from penstock.entrypoints import problems
 from penstock.entrypoints.logs import log
+from penstock.entrypoints.problems import status_of
 from penstock.web import views
 from penstock.web.headers import SECURITY_HEADERS
 
 MAX_BODY = 1 << 20
-STATUS: tuple[tuple[type[PenstockError], int], ...] = (
-    (Unavailable, 503),
-    (OutcomeUnknown, 503),
-    (Conflict, 409),
-    (Refused, 409),
-    (NotFound, 404),
-    (InvalidInput, 422),
-)
+API, DOCUMENT = "/tenants/", "/openapi.json"
+
+
+def is_api(path: str) -> bool:
+    """Whether a path is the API's, and not that of a mailed link."""
+    return path.startswith(API) or path == DOCUMENT
 
 
 class Malformed(InvalidInput):
@@ -69,8 +61,8 @@ def unexpected(error: Exception) -> Response:
 
 
 def _page_or_problem(error: PenstockError, status: int) -> Response:
-    wanted = request.accept_mimetypes.best_match(["text/html", "application/problem+json"], "text/html")
-    if wanted == "text/html" and not request.is_json:
+    wanted = request.accept_mimetypes.best_match(["text/html", problems.PROBLEM], "text/html")
+    if wanted == "text/html" and not request.is_json and not is_api(request.path):
         return Response(views.error_page(error), status, content_type="text/html; charset=utf-8")
     return problem(error, status)
 
@@ -81,14 +73,8 @@ def _sealed(response: Response) -> Response:
     return response
 
 
-def status_of(error: PenstockError) -> int:
-    return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
-
-
 def problem(error: PenstockError, status: int) -> Response:
-    """What happened, to what, and what to do next; nothing of the inside."""
-    body = {"type": "about:blank", "title": type(error).__name__, "status": status, "detail": str(error), "remedy": error.remedy}
-    return Response(json.dumps(body), status, content_type="application/problem+json")
+    return problems.response(error, request.path, status)
 
 
 def answer(body: Any, status: int = 200) -> Response:

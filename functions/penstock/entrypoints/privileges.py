@@ -16,6 +16,7 @@ from penstock.core.layout import (
     REGISTRY,
     REJECTIONS,
     RELEASES,
+    REQUESTS,
     ROLLOUT,
     RUNS,
     STAGING,
@@ -76,13 +77,13 @@ PROMOTE = Grant(
     send=frozenset({MAIL}),
 )
 DEAD_LETTER = Grant("dead_letter", read=_DECLARED | frozenset({BATCHES, STAGING, AUDIT}), write=_MOVED)
-REVIEW = Grant(
+REVIEW = Grant(  # by page, and by the API, which also proposes rollbacks
     "review",
-    read=_DECLARED | frozenset({PRODUCTION, DEPENDENTS, TARGETS, BATCHES, STAGING, AUDIT, TOKENS}),
-    write=frozenset({PRODUCTION, TARGETS, REJECTIONS, TOKENS}) | _FOLLOWED | _MOVED | _OWED | _PROMOTED,
-    fetch=frozenset({ANCHORS}),
+    read=_DECLARED | frozenset({PRODUCTION, DEPENDENTS, TARGETS, BATCHES, STAGING, AUDIT, TOKENS, REQUESTS}),
+    write=frozenset({PRODUCTION, TARGETS, REJECTIONS, TOKENS, REQUESTS}) | _FOLLOWED | _MOVED | _OWED | _PROMOTED | _new(STAGING),
+    fetch=frozenset({BACKUPS, ANCHORS}),
     store=frozenset({BACKUPS, REPORTS, ANCHORS}),
-    publish=frozenset({topics.CAPTURE, topics.PROMOTE}),
+    publish=frozenset({topics.CAPTURE, topics.CHECK, topics.PROMOTE}),
     send=frozenset({MAIL}),
 )
 SWEEP = Grant(  # brings to its end whatever another left behind, except what only messages ask for

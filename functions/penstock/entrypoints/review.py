@@ -14,8 +14,10 @@ from penstock.core import choices, tokens
 from penstock.core.errors import InvalidInput, NotFound, PenstockError, Refused
 from penstock.core.plan import Review, Verdict
 from penstock.entrypoints import privileges
-from penstock.entrypoints.http import status_of
+from penstock.entrypoints.api import serve
+from penstock.entrypoints.http import is_api
 from penstock.entrypoints.logs import log
+from penstock.entrypoints.problems import status_of
 from penstock.use_cases import effects
 from penstock.use_cases.context import Context, load_batch
 from penstock.use_cases.decide import Said, WrongCode, decide_by_link, parse_verdict
@@ -34,7 +36,9 @@ KEEP, MOVE = "keep", "reassign"  # of a unit that others hang below
 
 
 def review(request: Request) -> Response:
-    """`GET /{target}/{token}` shows, `POST` decides. Nothing else is served."""
+    """`GET /{target}/{token}` shows, `POST` decides. Beside it the API is served, and nothing else."""
+    if is_api(request.path):
+        return serve.serve(request)
     known = wiring.contexts(privileges.REVIEW)
     try:
         ctx, token = _address(known, request)

@@ -231,6 +231,7 @@ class GateModel(Model):
     approvers: Named
     approvals: Annotated[int, Field(ge=1)] = 1
     expires: Duration = dt.timedelta(days=7)
+    operators: Named | None = None
 
 
 class FreezeModel(Model):
@@ -278,6 +279,7 @@ class PipelineModel(Model):
     entities: Annotated[dict[str, EntityModel], Field(min_length=1)]
     targets: dict[str, TargetModel] = {}
     hub: HubModel | None = None
+    api: Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,39}$")] | None = None
     rules: dict[str, dict[str, Any] | None]
     gate: GateModel
     brakes: BrakesModel = BrakesModel()

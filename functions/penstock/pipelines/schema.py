@@ -83,6 +83,10 @@ def load_all(folder: Path = FOLDER, only: Collection[str] = ()) -> dict[str, Pip
             found[path.stem] = load(path)
         except InvalidInput as error:
             wrong.append(str(error))
+    served: dict[str, str] = {}
+    for name, pipeline in found.items():
+        if pipeline.api and (other := served.setdefault(pipeline.api, name)) != name:
+            wrong.append(f"{name}.yaml: `api: {pipeline.api}` is that of {other}.yaml. Name one of them otherwise.")
     if wrong:
         raise InvalidInput("\n".join(wrong))
     return found
@@ -190,7 +194,7 @@ def _pipeline(model: PipelineModel, rules: Mapping[str, Any]) -> Pipeline:
         entities=tuple(_entity(name, entity) for name, entity in model.entities.items()),
         targets=tuple(Target(name, t.project, t.database, t.prefix) for name, t in model.targets.items()),
         rules=tuple({**rules, **_always(model)}.items()),
-        gate=Gate(model.gate.approvers, model.gate.approvals, model.gate.expires),
+        gate=Gate(model.gate.approvers, model.gate.approvals, model.gate.expires, model.gate.operators or ""),
         brakes=_brakes(model.brakes),
         prices=Prices(**model.prices.model_dump()),
         schedule=model.schedule,
@@ -201,6 +205,7 @@ def _pipeline(model: PipelineModel, rules: Mapping[str, Any]) -> Pipeline:
         readback_share=model.readback_share,
         hub=Hub(model.hub.project, model.hub.database) if model.hub else None,
         active_schedule=model.active_schedule or "",
+        api=model.api or "",
     )
 
 

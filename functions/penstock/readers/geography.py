@@ -163,11 +163,12 @@ class Geography:
 
     def _staged(self, landlord_id: str) -> Unit | None:
         from penstock.core.rules.base import proposed
-        from penstock.use_cases.reviewing import staged_row
+        from penstock.use_cases.reviewing import staged
 
-        row = staged_row(self._store, self._known_target(), f"{ENTITY}/{landlord_id}")
-        if row is None:
+        found = staged(self._store, self._known_target(), f"{ENTITY}/{landlord_id}")
+        if found is None:
             return None
+        row = found[1]
         change = row.change
         return unit_of(lambda name: proposed(change, (name,)), change.path.rpartition("/")[2], "staged", str(row.status))
 

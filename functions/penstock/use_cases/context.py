@@ -61,6 +61,11 @@ class Context:
             )
         return found
 
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """Who may do all but decide."""
+        return self.ports.people.get(self.pipeline.gate.operators, ())
+
 
 def open_store(ports: Ports, project: str, database: str, subject: str) -> Store:
     """A database in the project that a pipeline calls so; `subject` is what asks for it."""

@@ -173,13 +173,13 @@ def find_row(ctx: Context, batch: Batch, key: str) -> Row:
     return row
 
 
-def staged_row(store: Store, target: str, key: str) -> Row | None:
-    """The change with this key in the target's open batch, or in the one that is being promoted; None where neither has it."""
+def staged(store: Store, target: str, key: str) -> tuple[Batch, Row] | None:
+    """The change with this key, in the target's open batch or in the one that is being promoted; None where neither has it."""
     found = store.get([layout.target(target)])[0]
     state = from_data(found.fields, TargetState) if found.exists else TargetState(target)
     batches = [id for id in (state.open, state.applying) if id]
     held = [held_of(snapshot) for snapshot in store.get([layout.batch(id) for id in batches])]
-    return next((row for h in held if h is not None and (row := _row(store, h.batch, key))), None)
+    return next(((h.batch, row) for h in held if h is not None and (row := _row(store, h.batch, key))), None)
 
 
 def _row(store: Store, batch: Batch, key: str) -> Row | None:

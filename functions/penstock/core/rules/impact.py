@@ -63,7 +63,7 @@ def check(view: View, settings: Settings, change: Change) -> Iterable[Finding]:
     unit, place = unit_of(view, change), place_of(change)
     if unit is None or place is None:
         return
-    rows = _rows(view, settings, unit)
+    rows = numbers(view, settings, unit)
     disturbs = place.step in _REMEDIES and any(rows.values())
     said = listed(f"{number:,} {_WORDS.get(name, name + ' at or below it')}" for name, number in rows.items() if number)
     at = unit.path or f"{unit.id}, whose path is not known"
@@ -72,8 +72,14 @@ def check(view: View, settings: Settings, change: Change) -> Iterable[Finding]:
     yield replace(found, table=tuple((name, "", number) for name, number in rows.items()))
 
 
-def _rows(view: View, settings: Settings, unit: Unit) -> dict[str, int]:
-    """What was not asked for one by one is nothing: it was asked for along with others."""
+def questions(view: View, settings: Settings, unit: Unit) -> list[Count | Below]:
+    """All that `numbers` wants to know of one unit, at once."""
+    asked: list[Count | Below] = list(_at(view, settings, unit).values())
+    return [*asked, children(unit), *_below(view, unit).values()] if settings.policy == "comprehensive" else asked
+
+
+def numbers(view: View, settings: Settings, unit: Unit) -> dict[str, int]:
+    """The rows of the finding. What was not asked for one by one is nothing: it was asked for along with others."""
     rows = {name: view.number(count) or 0 for name, count in _at(view, settings, unit).items()}
     if settings.policy == "simple":
         return rows

@@ -9,7 +9,7 @@ from penstock.core.changes import Action, Change
 from penstock.core.declaration import Tree
 from penstock.core.rules.base import Below, Count, View
 from penstock.core.tree import place_of
-from penstock.core.values import FieldPath, get_in
+from penstock.core.values import Data, FieldPath, get_in
 
 AT_ONCE = 30  # values that Firestore takes in one `in`
 
@@ -34,10 +34,14 @@ def unit_of(view: View, change: Change) -> Unit | None:
     entity, place = view.pipeline.entity(change.entity), place_of(change)
     if entity.tree is None or place is None or change.action is not Action.UPDATE:
         return None
-    path, level = (get_in(change.before or {}, field) for field in (entity.tree.path, entity.tree.level))
     id = change.path.rpartition("/")[2]
-    at = level if isinstance(level, int) else place.level
-    return Unit(view.collection(entity), entity.tree, id, path if isinstance(path, str) else "", at)
+    return unit_in(view.collection(entity), entity.tree, id, change.before or {}, place.level)
+
+
+def unit_in(collection: str, tree: Tree, id: str, document: Data, level: int = 0) -> Unit:
+    """The unit of a production document; `level` where that names none."""
+    path, at = (get_in(document, field) for field in (tree.path, tree.level))
+    return Unit(collection, tree, id, path if isinstance(path, str) else "", at if isinstance(at, int) else level)
 
 
 def children(unit: Unit) -> Count:
