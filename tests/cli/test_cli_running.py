@@ -54,8 +54,8 @@ def test_active_targets_or_those_of_a_stage_are_run_alone(on_hub: Terminal, tena
 
 def test_one_target_of_a_closed_stage_is_refused_with_the_command_that_opens_it(on_hub: Terminal) -> None:
     told = on_hub.json(*RUN, "--target", "beta")
-    assert (told.code, outcomes(told)) == (1, {"beta": "waits for the stage `pilot`, which is not open"})
-    assert "penstock targets rollout library_loans --open pilot" in told.answer["runs"][0]["error"]["remedy"]
+    assert (told.code, told.answer["error"]["what"]) == (1, "waits for the stage `pilot`, which is not open")
+    assert told.answer["next_steps"] == ["penstock targets rollout library_loans --open pilot"]
 
 
 def test_where_none_may_run_the_command_says_why_and_is_no_success(on_hub: Terminal, tenants: Tenants) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from penstock.core import layout
 from penstock.core.declaration import Hub, Pipeline
 from penstock.core.records import Set
 from penstock.core.values import Data, Timestamp
@@ -34,7 +35,7 @@ class Tenants(World):
         super().__init__(LIBRARY, people={"librarians": CENTRAL})
         self.pipeline = pipeline or library()
         projects = {name: f"demo-{name}" for name in (*self.ports.project_ids, "hub", "landlord", "tenants")}
-        self.ports = replace(self.ports, project_ids=projects)
+        self.ports = replace(self.ports, project_ids=projects, people={self.pipeline.gate.approvers: CENTRAL})
         self.contexts = Contexts(self.ports, {self.pipeline.name: self.pipeline})
 
     @property
@@ -45,6 +46,18 @@ class Tenants(World):
     def declare(self, name: str, **given: object) -> None:
         usual: Data = {"project": "tenants", "prefix": f"tenants/{name}/"}
         registry.add(self.ports, self.pipeline, name, {**usual, **given}, OPERATOR)  # type: ignore[dict-item]
+
+    def declare_many(self, names: Iterable[str], **given: Data) -> None:
+        """Targets as if operators had declared them, without looking into each database."""
+        stamped: Data = {"project": "tenants", "changed_by": OPERATOR, "changed_at": Timestamp(1)}
+        documents = [
+            (
+                f"{self.pipeline.name}.{name}",
+                {**stamped, "pipeline": self.pipeline.name, "target": name, "prefix": f"tenants/{name}/", **given.get(name, {})},
+            )
+            for name in names
+        ]
+        self.put(self.hub, layout.REGISTRY, documents)
 
     def break_(self, name: str, **fields: object) -> None:
         """A document that somebody wrote by hand, and wrongly."""

@@ -119,7 +119,8 @@ class TargetRun:
 
 @dataclass(frozen=True, slots=True)
 class NotRun:
-    """`why` in a word: paused, disabled, waits (its stage is not open), running, promoting, broken; `text` says it plainly."""
+    """`why` in a word: paused, disabled, waits (its stage is not open), running, promoting, broken, no release (its partition has
+    no sound one yet); `text` says it plainly."""
 
     target: str
     why: str
@@ -128,13 +129,15 @@ class NotRun:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """`penstock run`; exit code 1 where a target refused, is held by a brake or is declared wrongly, and where none was run; 3
-    where one failed. `at_rest` counts targets that have nothing new."""
+    """`penstock run`; exit code 1 where a target refused, is held by a brake or is declared wrongly, where a release of the
+    source is quarantined or could not be read (`troubles`), and where none was run; 3 where one failed. `at_rest` counts targets
+    that have nothing new."""
 
     runs: tuple[TargetRun, ...]
     next_steps: Steps
     not_run: tuple[NotRun, ...] = ()
     at_rest: int = 0
+    troubles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from penstock.core.errors import InvalidInput, NotFound, PenstockError
 from penstock.use_cases import effects, registry
 from penstock.use_cases.capture import capture
 from penstock.use_cases.context import Context, load_batch, load_target
-from penstock.use_cases.fan_out import NotRun, Wanted
+from penstock.use_cases.fan_out import NotRun, Wanted, refresh
 from penstock.use_cases.proposing import Outcome
 from penstock.web.text import plural
 
@@ -28,6 +28,7 @@ class _Chosen:
     todo: list[Context]
     not_run: list[NotRun] = field(default_factory=list)
     at_rest: int = 0
+    troubles: tuple[str, ...] = ()  # of the source that they share
 
 
 @click.command(cls=Command)
@@ -57,26 +58,28 @@ def run(
     def people() -> None:
         for one in told:
             output.say(_told(one))
-        for left in chosen.not_run:
-            output.say(left.text)
+        for text in (*chosen.troubles, *(left.text for left in chosen.not_run)):
+            output.say(text)
         if chosen.at_rest:
             output.say(f"{plural(chosen.at_rest, 'target')} {'has' if chosen.at_rest == 1 else 'have'} nothing new.")
 
     not_run = tuple(answers.NotRun(left.target, left.word, left.text) for left in chosen.not_run)
-    app.answer(answers.Ran(told, tuple(steps), not_run, chosen.at_rest), people)
+    app.answer(answers.Ran(told, tuple(steps), not_run, chosen.at_rest, chosen.troubles), people)
     codes = [DONE, *(code for _, _, code in runs)]
-    nobody = not runs and not chosen.at_rest
-    return max(*codes, FOUND if nobody or any(left.word == "broken" for left in chosen.not_run) else DONE)
+    wrong = chosen.troubles or any(left.word == "broken" for left in chosen.not_run)
+    return max(*codes, FOUND if wrong or not (runs or chosen.at_rest) else DONE)
 
 
 def _choose(app: App, name: str, target: str | None, wanted: Wanted) -> _Chosen:
     known = app.contexts
-    known.pipeline(name)  # or there is no such
+    pipeline = known.pipeline(name)
     if target:
-        return _Chosen([app.find_target(target, name)])
+        ctx = app.find_target(target, name)
+        registry.demand_open(ctx)
+        return _Chosen([ctx], troubles=refresh(known.ports, pipeline, [ctx], wanted.mode).troubles)
     if known.is_hub(name):
         found = known.spread(name, wanted)
-        return _Chosen(found.todo, found.lines, found.at_rest)
+        return _Chosen(found.todo, found.lines, found.at_rest, found.troubles)
     contexts = [ctx for ctx in known.of_pipeline(name) if wanted.takes(ctx.target)]
     if not contexts:
         remedy = "Nothing was run. Its targets stand in its file: they are run all together, or one by --target."
@@ -92,7 +95,6 @@ def _run_all(app: App, targets: list[Context], mode: Mode, by: str, *, wait: boo
 
     def begin(ctx: Context) -> tuple[Outcome, list[str]] | PenstockError:
         try:
-            registry.demand_open(ctx)
             app.say(f"{ctx.id}: reading …")
             outcome = capture(ctx, mode, by)
             return outcome, effects.pay(ctx, outcome.owed)

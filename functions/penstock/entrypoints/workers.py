@@ -43,7 +43,11 @@ def _capture(body: dict[str, Any]) -> list[dict[str, Any]]:
         raise Malformed(f"is no mode: {str(asked)[:40]!r}", subject="mode", remedy=f"Modes: {', '.join(MODES)}.")
     known, by = wiring.contexts(privileges.CAPTURE), str(body.get("started_by", "schedule"))
     if "target" in body:
-        return _captured([known.target(str(body["target"]))], mode, by, str(body.get("run", "")))
+        ctx, run = known.target(str(body["target"])), str(body.get("run", ""))
+        if not run and mode != "recheck":  # the run that asks for many has read already what they share
+            for line in fan_out.refresh(known.ports, known.pipelines[ctx.pipeline.name], [ctx], mode).troubles:
+                log(logging.ERROR, line, target=ctx.id)
+        return _captured([ctx], mode, by, run)
     name = str(body.get("pipeline", ""))
     if known.is_hub(name):
         return [_fanned_out(known, name, Wanted(bool(body.get("active")), str(body.get("stage", "")), mode), by)]
@@ -51,9 +55,11 @@ def _capture(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _fanned_out(known: Contexts, name: str, wanted: Wanted, by: str) -> dict[str, Any]:
-    pipeline = known.pipelines[name]
-    run = fan_out.ask(known.ports, pipeline, known.spread(name, wanted), wanted.mode, by)
-    for line in run.lines:
+    found = known.spread(name, wanted)
+    for line in found.troubles:
+        log(logging.ERROR, line, pipeline=name)
+    run = fan_out.ask(known.ports, known.pipelines[name], found, wanted.mode, by)
+    for line in run.lines[len(found.troubles) :]:
         log(logging.WARNING, line, run=run.id)
     log(logging.INFO, "fanned out", run=run.id, pipeline=name, counts=run.counts)
     return {"run": run.id, "counts": run.counts, "lines": list(run.lines)}

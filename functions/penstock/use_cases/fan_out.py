@@ -5,25 +5,25 @@ for each target that was run."""
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from penstock.core import layout
 from penstock.core.batch import Status
-from penstock.core.codec import Mode, from_data, to_data
+from penstock.core.codec import Mode, TargetState, from_data, to_data
 from penstock.core.declaration import Pipeline, Target
 from penstock.core.errors import Conflict, NotFound, PenstockError
 from penstock.core.records import ABSENT, NAME, Query, Set, Where, as_seen
 from penstock.core.values import Timestamp
 from penstock.ports import Ports
-from penstock.use_cases import registry
+from penstock.use_cases import registry, releases
 from penstock.use_cases.context import Context, find_batch, hub_store, load_target
 from penstock.use_cases.proposing import Outcome
 from penstock.use_cases.registry import Registered
 from penstock.use_cases.topics import CAPTURE
 
-Word: TypeAlias = Literal["asked", "at rest", "paused", "disabled", "waits", "running", "promoting", "broken"]
+Word: TypeAlias = Literal["asked", "at rest", "paused", "disabled", "waits", "running", "promoting", "no release", "broken"]
 TOLD = 200  # lines that the document of a run holds; the counts are of all
 
 
@@ -50,13 +50,23 @@ class NotRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Current:
+    """What targets get of the source that they share: by partition the name of its release. `troubles` say in plain words which
+    could not be read, or is quarantined; then what was read before stands, if anything was."""
+
+    releases: Mapping[str, str]
+    troubles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Spread:
     """What a run comes to before any target is run. `lines`: what people should know of targets that it leaves alone; of
-    those at rest there is only the count."""
+    those at rest there is only the count. `troubles` are those of the source that the targets share."""
 
     todo: list[Context]
     lines: list[NotRun]
     at_rest: int
+    troubles: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +79,7 @@ class Ran:
     by: str
     mode: Mode
     counts: dict[str, int]  # targets by what the run had for them
-    lines: tuple[str, ...]  # of those that it left alone
+    lines: tuple[str, ...]  # what is wrong with the source; those that it left alone
     purge_at: Timestamp
 
 
@@ -89,7 +99,8 @@ class Line:
 def spread(
     ports: Ports, pipeline: Pipeline, declared: Sequence[Registered], of: Callable[[Target], Context], wanted: Wanted
 ) -> Spread:
-    """Who is to be run of those that are declared. `NotFound` where nobody is wanted, and says whom there is."""
+    """Read what the targets share, and tell who is to be run of those that are declared. `NotFound` where nobody is wanted, and
+    says whom there is."""
     open = registry.rollout(ports, pipeline)
     lines = [NotRun(entry.id, "broken", str(entry.wrong)) for entry in declared if entry.wrong]
     targets = {entry.id: entry.target for entry in declared if entry.target and wanted.takes(entry.target)}
@@ -103,19 +114,38 @@ def spread(
             lines.append(NotRun(id, "waits", f"{id} waits for its stage `{target.stage}`, which is not open."))
         else:
             running.append(of(target))
+    current = refresh(ports, pipeline, running, wanted.mode)
+
+    def left_alone(ctx: Context) -> NotRun | None:
+        return _left_alone(ctx, wanted.mode, current.releases)
+
     todo, at_rest = [], 0
-    for ctx, why in zip(running, ports.each(_left_alone, running), strict=True):
+    for ctx, why in zip(running, ports.each(left_alone, running), strict=True):
         if why is None:
             todo.append(ctx)
         elif why.word == "at rest":
             at_rest += 1
         else:
             lines.append(why)
-    return Spread(todo, lines, at_rest)
+    return Spread(todo, lines, at_rest, current.troubles)
 
 
-def _left_alone(ctx: Context) -> NotRun | None:
+def refresh(ports: Ports, pipeline: Pipeline, targets: Iterable[Context], mode: Mode) -> Current:
+    """Read each partition that one of the targets takes, once, and all of it in `full` mode."""
+    wanted = {partition for ctx in targets for partition in ctx.target.partitions}
+    found = releases.refresh_all(ports, pipeline, wanted, full=mode == "full")
+    troubles = [f"{one.partition} could not be read: {one.error}" for one in found if one.error]
+    troubles += [releases.held_back(one.state) for one in found if one.state and one.state.quarantine]
+    states = [one.state for one in found if one.state]
+    if any(one.error for one in found):
+        states += releases.standing(ports, pipeline)
+    return Current({s.partition: s.current.name for s in states if s.current}, tuple(troubles))
+
+
+def _left_alone(ctx: Context, mode: Mode, current: Mapping[str, str]) -> NotRun | None:
     """Why the target needs no run now; None where it does, or where that cannot be told: its own run then says why."""
+    if lacks := [p for p in ctx.target.partitions if p not in current]:
+        return NotRun(ctx.id, "no release", f"{ctx.id} waits for a sound release of {', '.join(lacks)}.")
     try:
         state = load_target(ctx).state
         if state.paused:
@@ -125,9 +155,17 @@ def _left_alone(ctx: Context) -> NotRun | None:
         applying = find_batch(ctx, state.applying) if state.applying else None
         if applying is not None and applying.batch.status is not Status.FAILED:
             return NotRun(ctx.id, "promoting", f"{ctx.id} is being promoted now ({state.applying}).")
+        dealt = {partition: current[partition] for partition in ctx.target.partitions}
+        if mode == "changes" and dealt and state.dealt == dealt and _is_at_rest(state):
+            return NotRun(ctx.id, "at rest", f"{ctx.id} has nothing new.")
     except PenstockError:
         return None
     return None
+
+
+def _is_at_rest(state: TargetState) -> bool:
+    """Whether a run would do nothing where the source has nothing new. A batch may be open: its time runs out by itself."""
+    return not (state.recheck or state.owes_full or state.applying or state.lease or state.hold)
 
 
 def _nobody(pipeline: Pipeline, declared: Sequence[Registered], wanted: Wanted) -> NotFound:
@@ -148,7 +186,7 @@ def ask(ports: Ports, pipeline: Pipeline, found: Spread, mode: Mode, by: str) ->
     now = ports.now()
     counts = Counter[str]({"asked": len(found.todo), "at rest": found.at_rest})
     counts.update(line.word for line in found.lines)
-    lines = tuple(line.text for line in found.lines[:TOLD])
+    lines = (*found.troubles, *(line.text for line in found.lines))[:TOLD]
     purge_at = now.plus(pipeline.staging_retention.total_seconds())
     run = Ran(layout.run_id(pipeline.name, now), pipeline.name, now, by, mode, dict(counts), lines, purge_at)
     hub_store(ports, pipeline).commit([Set(layout.run(run.id), to_data(run))])
