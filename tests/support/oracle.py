@@ -83,9 +83,16 @@ def missing(units: Documents, wanted: Documents) -> list[str]:
             told += [f"{id} is gone from the landlord, and is active"] if unit.get("active") else []
             continue
         for name, theirs in SAID.items():
-            if unit.get(name) != wanted[id].get(theirs):
+            if unit.get(name) != _trimmed(wanted[id].get(theirs)):
                 told.append(f"{id}: {name} is {unit.get(name)!r}, and the landlord says {wanted[id].get(theirs)!r}")
     return told
+
+
+def _trimmed(value: object) -> object:
+    """As a tenant gets it: texts without the spaces around them."""
+    if isinstance(value, dict):
+        return {name: _trimmed(inner) for name, inner in value.items()}
+    return value.strip() if isinstance(value, str) else value
 
 
 def table(units: Documents) -> dict[str, int]:
