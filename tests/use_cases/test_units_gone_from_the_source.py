@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from penstock.adapters.memory_services import MemoryBlobs
 from penstock.core.batch import Status
 from penstock.core.choices import CASCADE, reassign
+from penstock.core.followers import encode_followed
 from penstock.core.plan import DEPENDENTS, Batch
-from penstock.core.records import Delete, Set
+from penstock.core.records import Delete, Set, Update
 from penstock.core.values import Data
 from penstock.use_cases.decide import Said
+from penstock.use_cases.exporting import export
 from penstock.use_cases.rollback import plan_rollback
+from penstock.use_cases.verifying import verify
 from support import forest, oracle
 from support.faults import PlainPages
 from support.world import World
@@ -133,3 +137,34 @@ def test_a_unit_that_fell_out_is_proposed_again_with_what_hangs_below_it_then(wo
     assert below(open_) == {"units/x": {"members": 1}}
     decided(world, x=reassign("w"))
     assert world.documents("members")["late"] == forest.member("late", "c.p1.d.w")[1]
+
+
+def exported(world: World) -> MemoryBlobs:
+    world.clock.forward(100)
+    files = MemoryBlobs()
+    assert export(world.outside, files).lacking == ()
+    return files
+
+
+def test_what_went_along_is_proved_to_be_approved_and_the_list_of_it_is_held_to_the_chain(world: World) -> None:
+    say(world, d=(3, "p1", OFF))
+    batch(world)
+    done = decided(world, d=CASCADE)
+    held = verify(exported(world))
+    assert (held.holds, held.faults, held.edited) == (True, (), ())
+    assert {a.batch: a.values for a in held.approvals}[done.id] == 3  # of d, and of the two wards that went along
+    files = exported(world)
+    (name,) = [name for name in files.names("batches/") if ".beside." in name]
+    files.objects[name] = encode_followed([])
+    assert [f.what for f in verify(files).faults] == ["pack 0: what it wrote beside its changes is not what its ledger says"]
+    del files.objects[name]
+    assert not verify(files).holds
+
+
+def test_a_unit_that_went_along_and_was_made_active_by_hand_is_told_to_be_edited(world: World) -> None:
+    say(world, d=(3, "p1", OFF))
+    batch(world)
+    decided(world, d=CASCADE)
+    world.production.commit([Update("geography/x", {"active": True}, (("active",),))])
+    (edit,) = verify(exported(world)).edited
+    assert (edit.path, edit.field) == ("geography/x", "active")

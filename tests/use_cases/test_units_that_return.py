@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from penstock.core.batch import Status
 from penstock.core.choices import CASCADE, reassign
+from penstock.core.errors import Refused
+from penstock.core.followers import decode_followed, encode_followed
 from penstock.core.plan import Batch
 from penstock.core.records import Delete, Set, Update
 from penstock.core.reversal import Choice
@@ -14,6 +17,7 @@ from penstock.core.values import Data, dumps
 from penstock.use_cases import staging
 from penstock.use_cases.decide import Said
 from penstock.use_cases.rollback import plan_rollback, preview
+from penstock.use_cases.staging import Tampered
 from support.forest import UNITS, Plan, custom, faults, grown, member, unit, units
 from support.world import World
 
@@ -182,9 +186,19 @@ def test_without_the_list_of_what_was_left_nothing_is_taken_back_half() -> None:
     done = promoted(world, Plan(world).update("w1", active=False), w1=CASCADE)
     for name in [name for name in world.blobs.objects if ".followers." in name]:
         del world.blobs.objects[name]
-    with pytest.raises(Exception, match="what pack 0 wrote beside its changes is gone"):
+    with pytest.raises(Refused, match="what pack 0 wrote beside its changes is gone"):
         plan_rollback(world.ctx, done.id, "operator@example.org")
     assert units(world)["w1"]["active"] is False
+
+
+def test_a_list_that_is_not_the_one_that_was_written_is_not_followed() -> None:
+    world = grown()
+    done = promoted(world, Plan(world).update("w1", active=False), w1=CASCADE)
+    (name,) = [name for name in world.blobs.objects if ".followers." in name]
+    lines = [replace(line, before={"active": "yes"}) for line in decode_followed(world.blobs.read(name))]
+    world.blobs.write(name, encode_followed(lines), "application/gzip", replace=True)
+    with pytest.raises(Tampered, match="is not the list that the promotion wrote"):
+        plan_rollback(world.ctx, done.id, "operator@example.org")
 
 
 def test_one_unit_taken_back_by_its_key_brings_back_its_own_alone() -> None:

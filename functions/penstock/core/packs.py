@@ -242,7 +242,7 @@ class Ledger:
 
     In a tree: how many documents `followed` its moves, by entity or dependents; where units were `placed` that got another path
     than was planned; `why` a change fell out that nobody edited; and which documents that were to return with a unit are `kept`,
-    and why."""
+    and why; and the digest of the list of what was written `beside` the changes, "" where nothing was."""
 
     at: Timestamp
     attempt: str
@@ -253,3 +253,4 @@ class Ledger:
     placed: Mapping[str, str] = field(default_factory=dict)
     why: Mapping[str, str] = field(default_factory=dict)
     kept: Mapping[str, str] = field(default_factory=dict)
+    beside: str = ""

@@ -20,6 +20,7 @@ from penstock.core.changes import Action, Change, Finding
 from penstock.core.codec import from_data, to_data
 from penstock.core.decisions import outcome, person, subject_of
 from penstock.core.diff import result_of
+from penstock.core.followers import Followed, decode_followed
 from penstock.core.layout import STAMP
 from penstock.core.packs import (
     Ledger,
@@ -71,10 +72,11 @@ def decode_evidence(content: bytes) -> tuple[Data, list[Sheet]]:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A pack's changes as promotion applied them, and the stamp that it left on each."""
+    """A pack's changes as promotion applied them, the stamp that it left on each, and what it wrote beside them."""
 
     changes: Sequence[Change]
     stamp: Data
+    beside: Sequence[Followed] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,9 @@ def prove(id: str, course: Course, of_batch: Data, sheets: Sequence[Sheet], spea
     return Proved(batch, people, tuple(Fault(id, what) for true, what in demands if not true))
 
 
-def applied(proved: Proved, course: Course, sheet: Sheet, payload: bytes | None) -> Applied | Fault:
-    """What promotion did with one pack, from its payload; or why that cannot be said. Its ledger must be what the decisions
-    come to: nothing else was approved."""
+def applied(proved: Proved, course: Course, sheet: Sheet, payload: bytes | None, beside: bytes | None = None) -> Applied | Fault:
+    """What promotion did with one pack, from its payload and its list of what it wrote beside; or why that cannot be said. Its
+    ledger must be what the decisions come to: nothing else was approved."""
     batch, name = proved.batch, f"pack {sheet.number}"
     ledger = from_data(sheet.ledger, Ledger) if sheet.ledger else None
     if ledger is None or not ledger.applied:
@@ -135,7 +137,9 @@ def applied(proved: Proved, course: Course, sheet: Sheet, payload: bytes | None)
     done = [c for c in changes if c.key not in left_out]
     if sorted(refused) != sorted(ledger.rejected) or len(done) != ledger.applied:
         return Fault(batch.id, f"{name}: its ledger says that other changes were applied than were approved")
-    return Applied(done, stamp_of(batch, ledger.at))
+    if (digest_of(beside) if beside is not None else "") != ledger.beside:
+        return Fault(batch.id, f"{name}: what it wrote beside its changes is not what its ledger says")
+    return Applied(done, stamp_of(batch, ledger.at), decode_followed(beside) if beside is not None else ())
 
 
 def _approved(change: Change, batch: Batch, sheet: Sheet, course: Course) -> bool:
@@ -178,6 +182,9 @@ class Values:
         for change in done.changes:
             if self.mine(change.path):
                 self._write(batch, change, done.stamp)
+        for line in done.beside:  # of what Penstock never wrote as a change the values are the target's own
+            of_path = self.written.get(line.document, {})
+            of_path |= {path: (_print(get_in(line.after, path)), batch.id) for path in line.fields if path in of_path}
 
     def _write(self, batch: Batch, change: Change, stamp: Data) -> None:
         result, of_path = result_of(change, None), self.written.setdefault(change.path, {})

@@ -91,12 +91,15 @@ def _export_batch(ctx: Context, into: Blobs, batch: str, at: Timestamp) -> bool:
     for sheet in proof.decode_evidence(content)[1]:
         if sheet.ledger is None or not sheet.ledger["applied"]:
             continue
-        try:
-            changes = ctx.ports.blobs.read(layout.backup_blob(ctx.id, batch, sheet.number))
-        except NotFound:
-            whole = False
-        else:
-            into.write(f"batches/{batch}/{sheet.number:05d}.jsonl.gz", changes, "application/gzip")
+        names = {f"{sheet.number:05d}.jsonl.gz": layout.backup_blob(ctx.id, batch, sheet.number)}
+        if sheet.ledger.get("beside"):
+            name = layout.followers_blob(ctx.id, batch, sheet.number, sheet.ledger["attempt"])
+            names[f"{sheet.number:05d}.beside.jsonl.gz"] = name
+        for file, name in names.items():
+            try:
+                into.write(f"batches/{batch}/{file}", ctx.ports.blobs.read(name), "application/gzip")
+            except NotFound:
+                whole = False
     return whole
 
 

@@ -14,7 +14,7 @@ from penstock.core.findings import listed
 from penstock.core.followers import Followed, encode_followed, following, places_in
 from penstock.core.leaving import Held
 from penstock.core.limits import MAX_WRITES
-from penstock.core.packs import Ready
+from penstock.core.packs import Ready, digest_of
 from penstock.core.placing import Placing, asked, needed, place
 from penstock.core.plan import Batch
 from penstock.core.promotion import ready_of
@@ -79,10 +79,14 @@ def follow(ctx: Context, batch: Batch, pack: Pack, going: Sequence[Ready]) -> Fo
         going = [c for c in going if c.key not in out]
 
 
-def keep(ctx: Context, batch: Batch, pack: Pack, attempt: str, followed: Sequence[Followed]) -> None:
-    """What the documents that are to be written beside the changes stored before, durable before the commit."""
-    name = layout.followers_blob(ctx.id, batch.id, pack.number, attempt)
-    ctx.ports.blobs.write(name, encode_followed(followed), "application/gzip")
+def keep(ctx: Context, batch: Batch, pack: Pack, attempt: str, followed: Sequence[Followed]) -> str:
+    """What the documents that are to be written beside the changes stored before, durable before the commit. Gives the digest of
+    the list; "" where there is nothing to keep."""
+    if not followed:
+        return ""
+    name, content = layout.followers_blob(ctx.id, batch.id, pack.number, attempt), encode_followed(followed)
+    ctx.ports.blobs.write(name, content, "application/gzip")
+    return digest_of(content)
 
 
 def renewed(ctx: Context, pack: Pack, changes: Sequence[Ready]) -> tuple[list[Ready], list[Followed]]:

@@ -143,10 +143,10 @@ def _commit(
     stood: Sequence[Followed],
     metering: Metering,
 ) -> Ledger:
-    now, going = ctx.ports.now(), placed.going
+    now, going, attempt = ctx.ports.now(), placed.going, ctx.ports.new_id()
     ledger = Ledger(
         now,
-        ctx.ports.new_id(),
+        attempt,
         len(going),
         tuple(c.key for c in refused),
         tuple(fallen),
@@ -154,9 +154,8 @@ def _commit(
         placed.placed,
         {key: why for key, why in fallen.items() if why},
         placed.kept,
+        keep(ctx, batch, pack, attempt, [*stood, *placed.followed]),
     )
-    if placed.followed or stood:
-        keep(ctx, batch, pack, ledger.attempt, [*stood, *placed.followed])
     stamp = stamp_of(batch, now)
     writes: list[Write] = [write_of(change, stamp) for change in going]
     writes += [followed.write() for followed in placed.followed]

@@ -10,7 +10,7 @@ from penstock.core.declaration import Entity
 from penstock.core.diff import value_fingerprint
 from penstock.core.errors import NotFound, Refused
 from penstock.core.followers import Followed, Moves, decode_followed, line_of, of_line, places_in
-from penstock.core.packs import Ledger, Ready
+from penstock.core.packs import Ledger, Ready, digest_of
 from penstock.core.placing import Placing
 from penstock.core.plan import Batch
 from penstock.core.records import Snapshot
@@ -18,7 +18,7 @@ from penstock.core.returning import Returned, left_for_good, needed, put_back
 from penstock.core.reversal import Reversal
 from penstock.core.values import dotted, get_in
 from penstock.use_cases.context import Context
-from penstock.use_cases.staging import Pack
+from penstock.use_cases.staging import Pack, Tampered
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def with_what_was_left(ctx: Context, undone: Batch, pack: Pack, ledger: Ledger, 
     if entity is None or not turned:
         yield from found
         return
-    lines = _left_by(ctx, undone, pack, ledger, turned) if ledger.followed else []
+    lines = _left_by(ctx, undone, pack, ledger, turned) if ledger.beside else []
     put = _put_back(ctx, entity, lines, Moves())
     chosen = choices.chosen(undone.decisions)
     for r in found:
@@ -60,10 +60,16 @@ def with_what_was_left(ctx: Context, undone: Batch, pack: Pack, ledger: Ledger, 
 def _left_by(ctx: Context, undone: Batch, pack: Pack, ledger: Ledger, keys: set[str]) -> list[Followed]:
     name = layout.followers_blob(ctx.id, undone.id, pack.number, ledger.attempt)
     try:
-        return [line for line in decode_followed(ctx.ports.blobs.read(name)) if line.by in keys]
+        content = ctx.ports.blobs.read(name)
     except NotFound as gone:
         what = f"cannot be rolled back any more: what pack {pack.number} wrote beside its changes is gone ({name})"
         raise Refused(what, subject=undone.id, remedy="Take back its other changes by their keys.") from gone
+    if digest_of(content) != ledger.beside:
+        what = "is not the list that the promotion wrote"
+        raise Tampered(
+            what, subject=name, remedy="Nothing was proposed. Look for whoever changed it before you take anything back."
+        )
+    return [line for line in decode_followed(content) if line.by in keys]
 
 
 def returning(ctx: Context, batch: Batch, pack: Pack, entity: Entity, going: Sequence[Ready], placing: Placing) -> Returning:

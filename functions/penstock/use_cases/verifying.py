@@ -133,15 +133,16 @@ class _Turn:
             return
         yield from proved.faults
         for sheet in sheets if not proved.faults else ():
-            done = proof.applied(proved, course, sheet, self._payload(batch, sheet.number))
+            files = (self._file(batch, f"{sheet.number:05d}{kind}.jsonl.gz") for kind in ("", ".beside"))
+            done = proof.applied(proved, course, sheet, *files)
             if isinstance(done, Fault):
                 yield done
             else:
                 self.values.write(proved.batch, done)
 
-    def _payload(self, batch: str, number: int) -> bytes | None:
+    def _file(self, batch: str, name: str) -> bytes | None:
         try:
-            return self.files.read(f"batches/{batch}/{number:05d}.jsonl.gz")
+            return self.files.read(f"batches/{batch}/{name}")
         except NotFound:
             return None
 
