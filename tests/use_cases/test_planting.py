@@ -232,6 +232,7 @@ def test_a_declined_move_leaves_the_unit_and_what_is_new_below_it_where_they_are
     outcome = world.run("full")
     assert steps(world, outcome) == [("n", "create"), ("p1", "update")]
     assert [place_of(c).path for c in staged(world, outcome)] == ["c.p1.n", "c.p1"]  # type: ignore[union-attr]
+    assert staged(world, outcome)[0].facts["parent_exists"]
 
 
 def test_the_targets_own_units_are_never_planned_whatever_the_source_says(world: World) -> None:
@@ -259,7 +260,7 @@ def test_what_is_gone_is_deactivated_from_the_leaves_up_and_the_targets_own_are_
     outcome = world.run("full")
     assert steps(world, outcome) == [("w", "deactivate"), ("d", "deactivate"), ("p1", "deactivate")]
     assert place_of(staged(world, outcome)[0]) == Place("deactivate", 4, "d", "c.p1.d.w")
-    assert all(c.after == {"active": False} for c in staged(world, outcome))
+    assert all(c.after == {"active": False} and c.facts["gone"] for c in staged(world, outcome))
 
 
 def test_a_unit_that_was_gone_comes_back_with_what_hangs_under_it(world: World) -> None:

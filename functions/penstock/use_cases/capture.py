@@ -6,36 +6,32 @@ makes the batch STAGED, and never before what they pass is durable."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import groupby
 
 from penstock.core import layout
 from penstock.core.batch import Status
-from penstock.core.changes import Change, FieldDiff
+from penstock.core.changes import Change
 from penstock.core.codec import Mode, Recheck, SourceState, TargetState
 from penstock.core.cost import Cost
 from penstock.core.decisions import person
 from penstock.core.declaration import Entity
-from penstock.core.diff import Declined, Older, is_older, lapsed, plan
 from penstock.core.errors import PenstockError, Unavailable
 from penstock.core.manifest import HELD
 from penstock.core.packs import Draft, Packer
 from penstock.core.plan import Batch, Kind
 from penstock.core.projection import Projected, Projection, Projector
 from penstock.core.records import Set, Snapshot
-from penstock.core.tree import place_of
-from penstock.core.values import Timestamp, Value, dotted, get_in
+from penstock.core.values import Value, dotted
 from penstock.use_cases import braking, lease, releases, staging
+from penstock.use_cases.comparing import Comparing, group_of
 from penstock.use_cases.context import Context, Held, HeldTarget, Move, advance, find_batch, load_target
-from penstock.use_cases.departures import departed
 from penstock.use_cases.finish import give_up
 from penstock.use_cases.foreseeing import staged
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.outlook import Reads, rest_of_capture, rest_of_comparing
-from penstock.use_cases.planting import Planned, in_order, plant
-from penstock.use_cases.production import Asked, Match, Production, cheaper
+from penstock.use_cases.production import Asked, Production, cheaper
 from penstock.use_cases.proposing import Count, Found, Outcome, held_of, manifest_of, propose
 from penstock.use_cases.reading import Look, Plan, Reading, changes, everything, look_at, plans, scanned
 from penstock.use_cases.reconcile import recount
@@ -99,11 +95,6 @@ def _due(ctx: Context, state: TargetState) -> bool:
     return False
 
 
-def _group(entity: Entity, projected: Projected) -> str:
-    """What a record is planned again by: its group, or where there is none the source record itself."""
-    return projected.group if entity.group_by else projected.sources[0]
-
-
 class Run:
     """One capture. Holds what is gathered on the way; nothing of it outlives the run."""
 
@@ -112,12 +103,10 @@ class Run:
         self.ctx, self.target, self.lease, self.at = ctx, target, target.state.lease, lease.moment(target)
         counts = {entity.name: Count() for entity in ctx.pipeline.entities}
         self.found = Found(self.lease.mode, self.lease.started_by, self.at, counts, metering=metering)
-        self.claims: dict[str, tuple[str, int]] = {}  # projected key → the group that claimed it first, and how often it was
         self.again: dict[str, set[Value]] = {}  # source → groups to be planned again
-        self.drifted: dict[str, dict[str, list[Value]]] = {}  # change key → dotted field → [planned against, approved]
         self.voices: staging.Voices = {}
         self.packer = Packer()
-        self.of_tree: list[Projected] = []  # news of the tree, which has its order only once all of it is there
+        self.comparing = Comparing(ctx, target, self.found)
 
     @property
     def mode(self) -> Mode:
@@ -156,13 +145,14 @@ class Run:
         for look, entities, chunks in compared:
             production = self._production(entities, look)
             for chunk in chunks:
-                self._compare(chunk, entities, production, declined)
+                for group in self.comparing.take(chunk, entities, production, declined):
+                    self._pack(group)
                 spent = self.found.spent
                 if (held := braking.too_costly(self.ctx, self.target, self.found, spent, stopped=True)) is not None:
                     return held
-            gone = self._take_leave(look, entities, production, declined)
-            if (tree := self.ctx.pipeline.tree) in entities and tree is not None:
-                self._plant(tree, production, declined, gone)
+            again = set(map(str, self.again.get(look.plan.source.name, ())))
+            for group in self.comparing.end(look, entities, production, declined, again):
+                self._pack(group)
             for entity in entities if look.reading.blank else ():
                 self.found.counts[entity.name].skipped[f"no {dotted(entity.group_by or ())}"] += look.reading.blank
                 self.found.counts[entity.name].read += look.reading.blank
@@ -212,7 +202,7 @@ class Run:
                 if recheck.keys is None or change.key in recheck.keys:
                     source = self.ctx.pipeline.entity(change.entity).source
                     found.setdefault(source, set()).add(change.group)
-                    self._note_drift(change, fell_out=recheck.keys is not None and not recheck.asked)
+                    self.comparing.note_drift(change, fell_out=recheck.keys is not None and not recheck.asked)
         return found
 
     def _take_up_held(self) -> None:
@@ -222,19 +212,6 @@ class Run:
         for key, (print, *groups) in known.items():
             if print == HELD and tree is not None and key.startswith(f"{tree.name}/"):
                 self.again.setdefault(tree.source, set()).update(groups)
-
-    def _note_drift(self, change: Change, *, fell_out: bool) -> None:
-        """What was planned and approved of a change that fell out, to be shown beside what production holds now; also when the
-        batch that showed it last is superseded."""
-        if fell_out:
-            self.drifted[change.key] = {dotted(d.path): [d.before, d.after] for d in change.diff if not d.passive}
-        elif "drift" in change.facts:
-            self.drifted[change.key] = {name: said[:2] for name, said in change.facts["drift"].items()}
-
-    def _drift(self, change: Change) -> Change:
-        fields = {tuple(name.split(".")): said for name, said in self.drifted[change.key].items()}
-        drift = {dotted(path): [*said, get_in(change.before or {}, path)] for path, said in fields.items()}
-        return replace(change, facts={**change.facts, "drift": drift})
 
     def _production(self, entities: Sequence[Entity], look: Look) -> Production:
         if self.mode != "full":
@@ -258,7 +235,7 @@ class Run:
             self._count(projection)
             self.found.deleted |= projection.deleted
             for p in projection.projected:
-                fed.setdefault(f"{p.entity}/{p.key}", []).append(_group(self.ctx.pipeline.entity(p.entity), p))
+                fed.setdefault(f"{p.entity}/{p.key}", []).append(group_of(self.ctx.pipeline.entity(p.entity), p))
             news = [p for p in projection.projected if self._is_news(p, look.plan.group(records[0]) in again)]
             if news:
                 chunk.append(news)
@@ -286,125 +263,9 @@ class Run:
         self.found.counts[projected.entity].unchanged += 1
         return False
 
-    def _compare(
-        self,
-        chunk: Sequence[Sequence[Projected]],
-        entities: Sequence[Entity],
-        production: Production,
-        declined: staging.DeclinedMap,
-    ) -> None:
-        tree = self.ctx.pipeline.tree
-        if tree in entities and tree is not None:
-            self.of_tree += [p for group in chunk for p in group if p.entity == tree.name]
-            chunk = [[p for p in group if p.entity != tree.name] for group in chunk]
-        matches: dict[str, dict[str, Match]] = {}
-        for entity in entities:
-            keys = dict.fromkeys(p.key for group in chunk for p in group if p.entity == entity.name)
-            matches[entity.name] = production.match(entity, list(keys)) if keys else {}
-        for group in chunk:
-            staged = [change for p in group if (change := self._change(p, matches, declined)) is not None]
-            for draft in self.packer.add(staged) if staged else ():
-                self._stage(draft)
-
-    def _change(self, p: Projected, matches: dict[str, dict[str, Match]], declined: staging.DeclinedMap) -> Change | None:
-        entity, key = self.ctx.pipeline.entity(p.entity), f"{p.entity}/{p.key}"
-        first, claim = self.claims.get(key, (p.group, 0))
-        self.claims[key] = (first, claim + 1)
-        match = matches[p.entity][p.key]
-        parents = matches.get(entity.parent.entity, {}) if entity.parent else {}
-        parent = parents.get(str(p.values.get(entity.parent.field))) if entity.parent else None
-        of_claim = f"{key}#{claim + 1}" if claim else key
-        said = declined.get(of_claim, {})
-        older = self._is_older(p, match)
-        planned = self._planned(
-            p, match, said, older=older, rival_of=first if claim else "", claim=claim + 1,
-            parent_exists=parent is not None and parent.snapshot.exists,
-        )  # fmt: skip
-        return self._dealt_with(p, match, planned, said, of_claim, older=older)
-
-    def _planned(
-        self,
-        p: Projected,
-        match: Match,
-        said: Mapping[str, str],
-        *,
-        older: bool,
-        also: Sequence[FieldDiff] = (),
-        parent_exists: bool = False,
-        rival_of: str = "",
-        claim: int = 1,
-    ) -> Planned:
-        entity = self.ctx.pipeline.entity(p.entity)
-        return plan(
-            entity, replace(p, group=_group(entity, p)), match.snapshot, declined=said,
-            matched_by=match.by or "id", near=match.near, rival_of=rival_of,
-            parent_exists=parent_exists, claim=claim, older=older, also=also,
-        )  # fmt: skip
-
-    def _is_older(self, p: Projected, match: Match) -> bool:
-        entity = self.ctx.pipeline.entity(p.entity)
-        return is_older(p, match.snapshot, self.ctx.pipeline.version_of(entity), self._seen(entity, p), self.at)
-
-    def _dealt_with(
-        self, p: Projected, match: Match, planned: Planned, said: Mapping[str, str], of_claim: str, *, older: bool
-    ) -> Change | None:
-        """Counts what became of a record; the change, if there is one."""
-        entity, count = self.ctx.pipeline.entity(p.entity), self.found.counts[p.entity]
-        if not older:  # what was not brought over whole is compared again when it comes again
-            self.found.keys[f"{p.entity}/{p.key}"] = p.fingerprint
-        if said and not isinstance(planned, Older) and (gone := lapsed(entity, p, match.snapshot, said)):
-            self.found.lapsed[of_claim] = dict.fromkeys(gone, "")
-        if isinstance(planned, Change):
-            count.created += planned.action == "CREATE"
-            count.updated += planned.action == "UPDATE"
-            return self._drift(planned) if planned.key in self.drifted else planned
-        count.unchanged += planned is None
-        count.declined += isinstance(planned, Declined)
-        count.older += isinstance(planned, Older)
-        return None
-
-    def _plant(self, entity: Entity, production: Production, declined: staging.DeclinedMap, gone: Sequence[Change]) -> None:
-        """The changes of a tree, in the order in which they can be promoted; what has no place is told, and is no change."""
-        count, changes_of_tree = self.found.counts[entity.name], list(gone)
-
-        def plan_one(p: Projected, match: Match, said: Mapping[str, str], also: Sequence[FieldDiff]) -> Planned:
-            return self._planned(p, match, said, older=self._is_older(p, match), also=also)
-
-        planted = plant(self.ctx, self.found, entity, self.of_tree, production, declined, gone, plan_one)
-        for p, match, planned in planted.dealt:
-            key = f"{p.entity}/{p.key}"
-            change = self._dealt_with(p, match, planned, declined.get(key, {}), key, older=self._is_older(p, match))
-            if change is not None:
-                changes_of_tree.append(change)
-                place = place_of(change)
-                count.taken_out += place is not None and place.step == "deactivate"
-        for p, kept in planted.held:
-            self.found.keys[f"{p.entity}/{p.key}"] = HELD
-            count.kept_back.setdefault(kept.why, []).append(f"{p.key} under {kept.above}" if kept.above else p.key)
-        for change in in_order(entity, changes_of_tree):
-            for draft in self.packer.add([change]):
-                self._stage(draft)
-
-    def _seen(self, entity: Entity, p: Projected) -> tuple[Timestamp, str] | None:
-        """The latest moment at which these records were known to be changed, and the last of those that were."""
-        plan = next(look.plan for look in self.found.looks if look.plan.source.name == entity.source)
-        before = manifest_of(self.ctx, self.target, self.found).of(entity.source)
-        known = ((plan.moment(entry.stamp, self.at), id) for id in p.sources if (entry := before.get(id)) is not None)
-        return max(((moment, id) for moment, id in known if moment is not None), default=None)
-
-    def _take_leave(
-        self, look: Look, entities: Sequence[Entity], production: Production, declined: staging.DeclinedMap
-    ) -> list[Change]:
-        """What the source fed before and feeds no more: staged, but for what is gone from a tree, which is given back."""
-        known = manifest_of(self.ctx, self.target, self.found)
-        again = set(map(str, self.again.get(look.plan.source.name, ())))
-        gone = departed(self.found, known, look.reading, entities, production, declined, again)
-        gone = [self._drift(change) if change.key in self.drifted else change for change in gone]
-        tree = self.ctx.pipeline.tree
-        for _, of_group in groupby((c for c in gone if not tree or c.entity != tree.name), lambda change: change.group):
-            for draft in self.packer.add(list(of_group)):
-                self._stage(draft)
-        return [change for change in gone if tree and change.entity == tree.name]
+    def _pack(self, group: Sequence[Change]) -> None:
+        for draft in self.packer.add(group) if group else ():
+            self._stage(draft)
 
     def _stage(self, draft: Draft) -> None:
         """Make the pack durable; the first one brings the batch into being."""
