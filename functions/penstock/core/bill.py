@@ -72,10 +72,12 @@ def refusing(packs: int) -> Cost:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A pack as it was staged: its changes (`drops CREATE` → how many), and what judging it is foreseen to read."""
+    """A pack as it was staged: its changes (`drops CREATE` → how many), and what judging it is foreseen to read. `beside`: what
+    promoting it costs beside its own writes."""
 
     counts: Mapping[str, int]
     lookups: int
+    beside: Cost = Cost()  # noqa: RUF009 - a constant
 
     def of(self, action: Action) -> int:
         return sum(many for name, many in self.counts.items() if name.endswith(f" {action}"))
@@ -101,6 +103,7 @@ class Circumstances:
     readback_share: float
     inline: int
     rollback: bool = False
+    ordered: bool = False  # packs are promoted one after the other, as those of a tree
 
 
 def foresee(packs: Sequence[Staged], of: Circumstances) -> dict[str, Cost]:
@@ -115,6 +118,7 @@ def foresee(packs: Sequence[Staged], of: Circumstances) -> dict[str, Cost]:
     report_counts = sum(count_of(max(0, held + _gained(entity, packs))) for entity, held in of.production.items())
     wanted = math.ceil(changes * of.readback_share)
     loaded = math.ceil(wanted * many / changes) if changes else 0
+    wanted *= 1 + of.ordered  # of a tree the unit above is read too
     report = Cost(reads=1 + report_counts + 2 * query_of(many) + loaded + wanted + query_of(of.batches + 1), writes=1)
     return {
         "check": check,
@@ -134,6 +138,7 @@ def _promote(packs: Sequence[Staged], of: Circumstances, *, inline: bool) -> Cos
     cost = starting(0 if inline else many)
     for number, pack in enumerate(packs):
         own = Cost(writes=pack.writes + 1 + of.rollback, deletes=pack.deletes)  # a rollback's changes are not proposed again
+        own += pack.beside + Cost(reads=int(of.ordered and number > 0))
         cost += own + (Cost(reads=1) if inline else Cost(reads=2) + after_pack(number, many))
     cost += Cost(reads=1) if inline else Cost()  # counted once by itself
     return cost + Cost(reads=2 + query_of(many) + of.rollback, writes=6 + 2 * of.rollback)

@@ -9,6 +9,7 @@ from penstock.core.bill import Circumstances, Staged, foresee, reads_of_check
 from penstock.core.cost import Cost
 from penstock.core.packs import Draft
 from penstock.core.records import NAME, Query, Where
+from penstock.core.tree_bill import beside
 from penstock.use_cases.context import Context
 from penstock.use_cases.effects import INLINE
 
@@ -16,7 +17,7 @@ from penstock.use_cases.effects import INLINE
 def staged(ctx: Context, draft: Draft, held: Mapping[str, int]) -> Staged:
     """`held`: how many documents each collection of production holds."""
     reads = reads_of_check(ctx.pipeline, ctx.target.prefix, draft.changes, held)
-    return Staged(draft.counts, reads)
+    return Staged(draft.counts, reads, beside(ctx.pipeline, ctx.target.prefix, draft.changes))
 
 
 def after_capture(ctx: Context, packs: Sequence[Staged], held: Mapping[str, int], *, rollback: bool = False) -> dict[str, Cost]:
@@ -31,5 +32,6 @@ def after_capture(ctx: Context, packs: Sequence[Staged], held: Mapping[str, int]
         readback_share=ctx.pipeline.readback_share,
         inline=INLINE,
         rollback=rollback,
+        ordered=ctx.pipeline.tree is not None,
     )
     return foresee(packs, of)
