@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from penstock.cli import api, batches, deciding, declaring, keys, local, pipelines, proving, running, targets
+from penstock.cli import api, batches, deciding, declaring, keys, local, pipelines, proving, running, shared, targets
 from penstock.cli.command import Group
 
 
@@ -20,6 +20,6 @@ def main() -> None:
     cli()
 
 
-PARTS = (pipelines, declaring, running, batches, deciding, targets, proving, keys, api, local)
+PARTS = (pipelines, declaring, running, batches, deciding, targets, shared, proving, keys, api, local)
 for command in (command for part in PARTS for command in part.COMMANDS):
     cli.add_command(command)
