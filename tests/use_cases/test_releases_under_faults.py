@@ -13,6 +13,7 @@ from penstock.adapters.firestore import FirestoreStores
 from penstock.core.errors import NotFound, PenstockError
 from penstock.core.values import Data
 from penstock.ports import Store, Stores
+from penstock.use_cases import releases
 from support.faults import BY_CHANNEL, ZOMBIES, Fault, Faults, Killed, PlainPages
 from support.landlord import Landlord, country, unit
 
@@ -157,6 +158,7 @@ def test_a_stream_that_ends_early_is_told_and_nothing_of_it_is_taken() -> None:
     state = world.refresh()
     faults.armed = False
     assert "NOT complete" in state.incomplete
+    assert releases.held_back(state).startswith("XA: landlord: 2 of 8 documents read")
     assert told(world) is None
     state = world.refresh()
     assert state.incomplete == ""

@@ -29,7 +29,6 @@ def releases_(app: App, pipeline: str | None) -> int:
 
 def _line(state: ReleaseState) -> answers.ReleaseLine:
     quarantine = state.quarantine
-    held = releases.held_back(state) if quarantine else state.incomplete
     return answers.ReleaseLine(
         pipeline=state.pipeline,
         source=state.source,
@@ -40,7 +39,7 @@ def _line(state: ReleaseState) -> answers.ReleaseLine:
         quarantined_since=moment(quarantine.since) if quarantine else "",
         faults=quarantine.faults if quarantine else {},
         reports=quarantine.reports if quarantine else {},
-        held=held,
+        held=releases.held_back(state),
     )
 
 

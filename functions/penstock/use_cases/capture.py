@@ -64,9 +64,8 @@ def capture(ctx: Context, mode: Mode = "changes", started_by: str = "schedule") 
         mode = "reconcile"
     held = lease.take(ctx, target, mode, started_by)
     try:
-        run = Run(ctx, held, metering)
-        outcome = run.run()
-        return replace(outcome, owed=(*given_up, *outcome.owed), quarantined=run.found.quarantined())
+        outcome = Run(ctx, held, metering).run()
+        return replace(outcome, owed=(*given_up, *outcome.owed))
     except Exception:
         assert held.state.lease is not None
         with suppress(PenstockError):  # what went wrong first is what is told

@@ -135,7 +135,7 @@ def refresh(ports: Ports, pipeline: Pipeline, targets: Iterable[Context], mode: 
     wanted = {partition for ctx in targets for partition in ctx.target.partitions}
     found = releases.refresh_all(ports, pipeline, wanted, full=mode == "full")
     troubles = [f"{one.partition} could not be read: {one.error}" for one in found if one.error]
-    troubles += [releases.held_back(one.state) for one in found if one.state and one.state.quarantine]
+    troubles += [text for one in found if one.state and (text := releases.held_back(one.state))]
     states = [one.state for one in found if one.state]
     if any(one.error for one in found):
         states += releases.standing(ports, pipeline)

@@ -113,7 +113,7 @@ class Found:
         """What people should know of the reading: completeness, what could not be read, what is older than production."""
         told = [c.told() for c in self.certificates() if c.of in ("everything", "ranges") or not c.complete] + self.remarks
         told += [finding.text for finding in self.kept()]
-        told += self.quarantined()
+        told += [text for look in self.looks if look.shared for text in look.shared.held_back]
         for look in self.looks:
             source, undated = look.plan.source, look.reading.undated
             if source.cursor and undated:
@@ -129,9 +129,6 @@ class Found:
     def releases(self) -> dict[str, str]:
         """The release of each partition that was looked at."""
         return {p: name for look in self.looks if look.shared for p, name in look.shared.releases.items()}
-
-    def quarantined(self) -> tuple[str, ...]:
-        return tuple(text for look in self.looks if look.shared for text in look.shared.quarantined)
 
     def kept(self) -> tuple[Finding, ...]:
         """Of each entity whose deletions are flagged: what is gone from the source and stands in production. Of a tree: what has
@@ -176,7 +173,6 @@ class Outcome:
     owed: tuple[Set, ...] = ()  # what the caller pays next
     held: str = ""  # why brakes stopped the run, and what there is to do; nothing was read then
     cost: Cost = Cost()  # noqa: RUF009 - a constant; of the capture, as metered
-    quarantined: tuple[str, ...] = ()  # releases of its source that the target does not get, a plain sentence each
 
 
 def held_of(ctx: Context, run: Found) -> dict[str, int]:

@@ -96,7 +96,7 @@ class Shared:
     releases: Mapping[str, str]  # their names by partition
     at: Timestamp  # when the eldest of them was read
     dealt: bool  # the target has dealt with just these
-    quarantined: tuple[str, ...] = ()  # what newer ones are held back, and why: one plain sentence each
+    held_back: tuple[str, ...] = ()  # why of some partition it does not get what the source holds: one plain sentence each
 
 
 @dataclass

@@ -88,27 +88,30 @@ def shared(ctx: Context, source: Source, dealt: Mapping[str, str], at: Timestamp
     def load(release: Release) -> dict[str, Document]:
         return releases.decode(ctx.ports.blobs.read(layout.release_blob(by_release[release], release.name)), release)
 
-    told = tuple(held_back(state) for state in states.values() if state and state.quarantine)
+    told = tuple(text for state in states.values() if state and (text := held_back(state)))
     of_target = Shared(names, min(r.at for r in current.values()), dict(dealt) == names, told)
     return ReleaseStore(source.collection, list(current.values()), load), of_target
 
 
 def _nothing_of(ctx: Context, partition: str, state: ReleaseState | None) -> PenstockError:
+    why = held_back(state) if state else ""
     if state is not None and state.quarantine is not None:
-        why = f"{held_back(state)} There is none from before."
-        return Refused(why, subject=ctx.id, remedy="Nothing was proposed. Mend the source, and run again.")
-    why = f"; the last reading was not complete: {state.incomplete}" if state and state.incomplete else ""
-    remedy = f"Nothing was proposed. Run it: `penstock run {ctx.pipeline.name}` reads it first."
-    return Unavailable(f"there is no release of {partition} yet{why}", subject=ctx.id, remedy=remedy)
+        remedy = "Nothing was proposed. Mend the source, and run again."
+        return Refused(f"{why} There is none from before.", subject=ctx.id, remedy=remedy)
+    remedy = f"{why} Nothing was proposed. Run it: `penstock run {ctx.pipeline.name}` reads it first.".strip()
+    return Unavailable(f"there is no release of {partition} yet.", subject=ctx.id, remedy=remedy)
 
 
 def held_back(state: ReleaseState) -> str:
-    """Why targets do not get what the source holds, in one plain sentence."""
-    assert state.quarantine is not None
-    q = state.quarantine
-    instead = f"; what was read at {state.current.at} stands" if state.current else ""
-    report = f" Report: {q.reports['html']}" if "html" in q.reports else ""
-    return f"{state.source} {state.partition}, read at {q.release.at}, is quarantined since {q.since}: {q.why}{instead}.{report}"
+    """Why targets do not get what the source holds now, in plain sentences; "" where they do."""
+    told, q = [f"{state.partition}: {state.incomplete}"] if state.incomplete else [], state.quarantine
+    if q is not None:
+        instead = f"; what was read at {state.current.at} stands" if state.current else ""
+        told.append(
+            f"{state.source} {state.partition}, read at {q.release.at}, is quarantined since {q.since}: {q.why}{instead}. "
+            f"Report: {q.reports['html']}"
+        )
+    return " ".join(told)
 
 
 class _Read(NamedTuple):
