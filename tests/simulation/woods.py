@@ -110,6 +110,7 @@ WOODS: Mapping[str, Scenario] = {
     "rollback of what went": Wood(WENT, BACK),
     "rollback of what went, edited since": Wood((*WENT, edit("parishes/c2", name="other"), join("m9", "w1")), BACK),
     "rollback of what moved to another": Wood(LEFT, BACK),
+    "rollback of what moved to another, joined since": Wood((*LEFT, join("m9", "c2"), settle_in("c9", "c1")), BACK),
     "rollback of a rollback of what went": Wood((*WENT, *BACK), BACK),
     "rollback of a rollback of what moved to another": Wood((*LEFT, *BACK), BACK),
     "rollback of the first mirror": Wood(SETTLED, (roll_back(), approve(blockers="reject")), changes=3),

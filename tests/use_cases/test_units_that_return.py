@@ -227,3 +227,15 @@ def test_an_edit_right_before_the_commit_is_kept_and_the_document_returns_all_th
     expected: Data = custom("c1", "w1", "np.p1.d1.w1.c1", wish="more")[1]
     assert units(world)["c1"] == expected
     assert unit("w1", "d1", path="np.p1.d1.w1")[1] == units(world)["w1"]
+
+
+def test_what_came_below_a_unit_that_was_moved_for_another_returns_along_with_it() -> None:
+    world = grown()
+    batch = promoted(world, Plan(world).update("w1", active=False), w1=reassign("w2"))
+    world.put(world.production, UNITS, [custom("c9", "c1", "np.p1.d1.w2.c1.c9")])
+    world.put(world.production, "members", [member("m9", "np.p1.d1.w2.c1"), member("m8", "np.p1.d1.w2.c1.c9")])
+    back = taken_back(world, batch.id)
+    assert back.status is Status.APPLIED
+    assert units(world)["c9"]["path"] == "np.p1.d1.w1.c1.c9"
+    assert world.documents("members")["m8"]["unitPath"] == "np.p1.d1.w1.c1.c9"
+    assert faults(world) == []

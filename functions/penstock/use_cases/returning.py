@@ -9,7 +9,7 @@ from penstock.core import choices, layout
 from penstock.core.declaration import Entity
 from penstock.core.diff import value_fingerprint
 from penstock.core.errors import NotFound, Refused
-from penstock.core.followers import Followed, Moves, decode_followed, line_of, of_line, places_in
+from penstock.core.followers import Followed, Moves, decode_followed, following, line_of, of_line, places_in
 from penstock.core.packs import Ledger, Ready, digest_of
 from penstock.core.placing import Placing
 from penstock.core.plan import Batch
@@ -18,6 +18,7 @@ from penstock.core.returning import Returned, left_for_good, needed, put_back
 from penstock.core.reversal import Reversal
 from penstock.core.values import dotted, get_in
 from penstock.use_cases.context import Context
+from penstock.use_cases.leaving import hanging
 from penstock.use_cases.staging import Pack, Tampered
 
 
@@ -81,7 +82,23 @@ def returning(ctx: Context, batch: Batch, pack: Pack, entity: Entity, going: Seq
         return Returning()
     found = _put_back(ctx, entity, lines, placing.moves)
     leaves = left_for_good(places_in(entity), (line for line in lines if line.document not in found.kept))
-    return Returning(found.followed, leaves, found.kept, _declined(ctx, entity, found.followed))
+    along = _below(ctx, entity, found.followed)
+    return Returning([*found.followed, *along], leaves, found.kept, _declined(ctx, entity, found.followed))
+
+
+def _below(ctx: Context, entity: Entity, returned: Sequence[Followed]) -> list[Followed]:
+    """What came below the units that return, since these were left: it goes along with them."""
+    assert entity.tree is not None
+    path, moves = entity.tree.path, Moves()
+    for f in returned:
+        if f.kind == entity.name and path in f.fields:
+            moves.move(str(get_in(f.before, path)), str(get_in(f.after, path)))
+    written = {f.document for f in returned}
+    found: list[Followed] = []
+    for of in places_in(entity, ctx.target.prefix):
+        below = (now for top in moves.tops for now in hanging(ctx, entity, of, top))
+        found += following(moves, of, (now for now in below if now.path not in written))
+    return found
 
 
 def _put_back(ctx: Context, entity: Entity, lines: Iterable[Followed], moves: Moves) -> Returned:
