@@ -14,6 +14,7 @@ from penstock.core.lineage import Lineage
 from penstock.core.plan import Review
 from penstock.core.records import Set
 from penstock.use_cases.reviewing import PAGE, review_by_link
+from penstock.use_cases.rollback import plan_rollback
 from support.world import World
 
 FOREST = Path(__file__).parents[1] / "support" / "forest.yaml"
@@ -138,3 +139,32 @@ def test_what_judging_a_tree_reads_is_foreseen(world: World) -> None:
     second = world.batch(world.run().batch)
     assert second.costs["check"].reads == pytest.approx(second.foreseen["check"].reads, rel=0.1)
     assert second.costs["review"] == second.foreseen["review"]
+
+
+def test_a_rollback_tells_places_by_name_too(world: World) -> None:
+    say(world, **country())
+    world.run()
+    world.approve("approve")
+    say(world, w215=(4, "d21", "Ward V"), new=(4, "d21", "Ward 8"))
+    batch = world.run().batch
+    world.approve("approve")
+    rollback, owed = plan_rollback(world.ctx, batch, "ops@example.org")
+    world.pay(owed)
+    world.pump()
+    rows = {row.change.key: lineage(row) for row in page(world).rows}
+    assert names(rows["units/new"].above) == names(rows["units/w215"].above) == ["The Country", "Province 7", "District 2-1"]
+    assert (rows["units/new"].step, rows["units/new"].unit.name, rows["units/w215"].unit.name) == ("remove", "Ward 8", "Ward 5")
+    checked = world.batch(rollback.id)
+    assert checked.costs["check"] == checked.foreseen["check"]
+
+
+def test_units_under_ids_of_their_own_are_told_by_name_on_every_page(world: World) -> None:
+    """The root changes on the first page, what is below it on the second, and its key is not its id."""
+    own = {"landlordId": "c", "level": 1, "names": {"en": "The Country"}, "active": True, "official": True, "path": "17"}
+    world.put(world.production, "geography", [("17", own)])
+    say(world, **country())
+    world.run()
+    world.approve("approve")
+    say(world, **{code: (level, above, f"{name} anew") for code, (level, above, name) in country().items()})
+    world.run()
+    assert {names(lineage(row).above)[0] for row in page(world, 2).rows} == {"The Country"}

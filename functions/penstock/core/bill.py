@@ -147,10 +147,9 @@ def _promote(packs: Sequence[Staged], of: Circumstances, *, inline: bool) -> Cos
 def reads_of_check(pipeline: Pipeline, prefix: str, changes: Sequence[Change], held: Mapping[str, int]) -> int:
     """The reads with which the rules will judge a pack: what they ask first, and what they ask then where the answers are those
     that the size of each collection (`held`) makes likely."""
-    proposed = [change for change in changes if "undoes" not in change.facts]
     found: dict[Lookup, Answer] = {}
     reads = 0
-    while asked := lookups(pipeline, prefix, proposed, found):
+    while asked := lookups(pipeline, prefix, changes, found):
         for a in asked:
             if isinstance(a, Get):
                 found[a], cost = Snapshot(a.path, None, None), 1

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from penstock.core.changes import Action, Change
+from penstock.core.changes import Change
 from penstock.core.declaration import Entity
+from penstock.core.diff import result_of
 from penstock.core.findings import called
 from penstock.core.tree import DOT, Step, place_of
-from penstock.core.values import get_in
+from penstock.core.values import Data, get_in
 
 
 class Unit(NamedTuple):
@@ -43,17 +44,17 @@ def paths_of(entity: Entity, change: Change) -> Iterator[list[str]]:
             yield held.split(DOT)
 
 
+def _called(entity: Entity, data: Data) -> str:
+    return called(get_in(data, entity.tree.name)) if entity.tree and entity.tree.name else ""
+
+
 def name_before(entity: Entity, change: Change) -> str:
     """What people call the record in production; "" where nothing is known."""
-    return called(get_in(change.before or {}, entity.tree.name)) if entity.tree and entity.tree.name else ""
+    return _called(entity, change.before or {})
 
 
 def name_after(entity: Entity, change: Change) -> str:
-    field = entity.tree.name if entity.tree else None
-    if field is None:
-        return ""
-    written = change.action is Action.CREATE or field in change.mask
-    return called(get_in(change.after or {}, field)) if written else name_before(entity, change)
+    return _called(entity, result_of(change, None))
 
 
 def lineage_of(entity: Entity, change: Change, names: Mapping[str, str]) -> Lineage | None:
@@ -66,7 +67,7 @@ def lineage_of(entity: Entity, change: Change, names: Mapping[str, str]) -> Line
         return tuple(Unit(id, names.get(id) or id) for id in path[:-1])
 
     id = change.path.rpartition("/")[2]
-    unit = Unit(id, name_after(entity, change) or id)
+    unit = Unit(id, name_after(entity, change) or name_before(entity, change) or id)
     if len(paths) < 2:
         return Lineage(place.step, place.level, unit, above(paths[0]))
     was = Unit(id, name_before(entity, change) or id)

@@ -34,12 +34,11 @@ def check_pack(ctx: Context, batch: str, number: int) -> tuple[Set, ...]:
 
 def _judge(ctx: Context, pack: Pack, metering: Metering) -> None:
     changes = pack.changes
-    proposed = [change for change in changes if "undoes" not in change.facts]  # what is taken back was judged when it came
     found: dict[Lookup, Answer] = {}
-    while asked := lookups(ctx.pipeline, ctx.target.prefix, proposed, found):  # a rule may ask further, once it knows more
+    while asked := lookups(ctx.pipeline, ctx.target.prefix, changes, found):  # a rule may ask further, once it knows more
         found |= _look_up(ctx, pack.fields["batch"], asked)
-    findings = check(ctx.pipeline, ctx.target.prefix, proposed, found) + later_edits.findings(changes)
-    gathered = gather(ctx.pipeline, ctx.target.prefix, proposed, found)
+    findings = check(ctx.pipeline, ctx.target.prefix, changes, found) + later_edits.findings(changes)
+    gathered = gather(ctx.pipeline, ctx.target.prefix, changes, found)
     fields = staging.findings_fields(findings, gathered) | {"state": "CHECKED", "error": ""}
     fields["costs"] = {"check": to_data(metering.spent + Cost(writes=1))}
     assert pack.snapshot.update_time is not None

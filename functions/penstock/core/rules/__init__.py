@@ -57,9 +57,11 @@ RULES: Mapping[str, Rule] = {module.RULE.name: module.RULE for module in _MODULE
 
 
 def _judged_by(rule: Rule, changes: Sequence[Change]) -> list[Change]:
-    """Those of the changes that a rule is about."""
+    """Those of the changes that a rule is about. What is taken back was judged when it came."""
+    if isinstance(rule, BatchRule) and rule.every:
+        return list(changes)
     removals = isinstance(rule, ChangeRule) and rule.deletes
-    return [change for change in changes if (change.action is Action.DELETE) == removals]
+    return [c for c in changes if (c.action is Action.DELETE) == removals and "undoes" not in c.facts]
 
 
 def _groups(changes: Sequence[Change]) -> Iterator[list[Change]]:

@@ -147,13 +147,15 @@ class Judgement:
 @dataclass(frozen=True, slots=True)
 class BatchRule:
     """Judges the batch: `gather` sums one pack up as a JSON value, from its changes and what of production was asked for; `judge`
-    sees the sums of all packs and how many records of each entity there are."""
+    sees the sums of all packs and how many records of each entity there are. `every`: it is about removals too, and about what is
+    taken back."""
 
     name: str
     settings: type[Any]
     gather: Callable[[View, Any, Sequence[Change]], Any]
     judge: Callable[[Pipeline, Any, Sequence[Any], Mapping[str, int]], Judgement]
     lookups: Callable[[View, Any, Sequence[Change]], Iterable[Lookup]] = _no_lookups
+    every: bool = False
 
 
 Rule: TypeAlias = ChangeRule | GroupRule | BatchRule

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.core import records
-from penstock.core.changes import Change
+from penstock.core.changes import Action, Change
 from penstock.core.declaration import Pipeline
 from penstock.core.findings import called
 from penstock.core.lineage import paths_of
@@ -33,7 +33,8 @@ def _finds(view: View, changes: Sequence[Change]) -> Iterator[Find]:
             above.setdefault(entity.name, {}).update(dict.fromkeys(path[:-1]))
     for name, ids in above.items():
         entity = view.pipeline.entity(name)
-        wanted = sorted(place for id in ids if (place := view.path(entity, id)) not in view.by_path)
+        known = {change.path for change in changes if change.action is Action.CREATE}
+        wanted = sorted({view.path(entity, id) for id in ids} - known)
         if entity.tree is not None and entity.tree.name is not None:
             for n in range(0, len(wanted), _AT_ONCE):
                 some = tuple(wanted[n : n + _AT_ONCE])
@@ -57,4 +58,4 @@ def judge(_pipeline: Pipeline, _settings: Settings, _gathered: Sequence[Any], _t
     return Judgement()
 
 
-RULE = BatchRule(NAME, Settings, gather, judge, lookups)
+RULE = BatchRule(NAME, Settings, gather, judge, lookups, every=True)
