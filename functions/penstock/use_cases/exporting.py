@@ -2,19 +2,20 @@
 
 | file | what it holds |
 |---|---|
-| `export.json` | target, moment, and the mapped fields of each collection |
+| `export.json` | target, moment, the mapped fields of each collection, and of a tree those that say where a unit hangs |
 | `audit/00000.jsonl` … | the audit chain, an entry a line, in order |
 | `anchors/0000000005.json` | what was anchored of entry 5 |
 | `batches/{batch}/evidence.jsonl.gz` | of each batch that was approved: its record, and a sheet of each pack |
 | `batches/{batch}/00000.jsonl.gz` … | its packs' changes, as they were backed up |
 | `production/00000.jsonl` … | path, update time, mapped fields and stamp of each document of the pipeline's collections |
 
-Lines and objects are canonical JSON (`core/values.py`). Fields that no pipeline maps are not exported."""
+Lines and objects are canonical JSON (`core/values.py`). Fields that no pipeline names are not exported."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from penstock.core import layout, proof
 from penstock.core.errors import Incomplete, NotFound, Refused
@@ -62,7 +63,7 @@ def export(ctx: Context, into: Blobs, tell: Callable[[int], None] = lambda _: No
     at = max(last, ctx.ports.now().plus(-BACK_SECONDS))
     lacking = [batch for batch in approved if not _export_batch(ctx, into, batch, at)]
     documents = _export_production(ctx, into, at, tell)
-    about = {"version": 1, "target": ctx.id, "at": at, "mapped": _mapped(ctx)}
+    about = {"version": 1, "target": ctx.id, "at": at, "mapped": _mapped(ctx), "tree": _tree(ctx)}
     _write(into, "export.json", [dumps(about)])  # last: a folder without it is no whole export
     return Exported(at, entries, len(anchors | newer), len(approved), documents, tuple(lacking))
 
@@ -115,7 +116,17 @@ def _export_production(ctx: Context, into: Blobs, at: Timestamp, tell: Callable[
 
 def _production(ctx: Context, at: Timestamp) -> Iterator[Snapshot]:
     for collection, mapped in _mapped(ctx).items():
-        yield from ctx.store.scan(Query(collection, select=(*mapped, (STAMP,))), at)
+        tree = _tree(ctx)
+        places = (tree["parent"], tree["path"]) if tree and tree["collection"] == collection else ()
+        yield from ctx.store.scan(Query(collection, select=(*mapped, *places, (STAMP,))), at)
+
+
+def _tree(ctx: Context) -> dict[str, Any] | None:
+    """Where the units of a tree lie, and their fields that are worked out from where they hang."""
+    entity = ctx.pipeline.tree
+    if entity is None or entity.tree is None:
+        return None
+    return {"collection": ctx.collection(entity), "parent": entity.tree.parent, "path": entity.tree.path}
 
 
 def _mapped(ctx: Context) -> dict[str, tuple[FieldPath, ...]]:

@@ -7,12 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from penstock.core import chain, proof
 from penstock.core.chain import Chain, Course, Fault
 from penstock.core.errors import InvalidInput, NotFound
+from penstock.core.layout import STAMP
 from penstock.core.proof import Edit, Mapped, Proved, Values
-from penstock.core.values import Data, Timestamp, loads
+from penstock.core.tree import joined
+from penstock.core.values import Data, Timestamp, dotted, get_in, loads
 from penstock.ports import Blobs
 from penstock.use_cases.exporting import LINES
 
@@ -82,9 +85,32 @@ def verify(files: Blobs, tell: Callable[[int], None] = lambda _: None, at_once: 
         approvals=tuple(approvals),
         untouched=sum(t.values.untouched for t in turns),
         unproved=sum(t.values.unproved for t in turns),
-        edited=tuple(edit for t in turns for edit in t.values.edited),
+        edited=(*(edit for t in turns for edit in t.values.edited), *_astray(files, about.get("tree"))),
         faults=tuple(dict.fromkeys([*faults, *told.faults, *(f for t in turns for f in (*t.faults, *t.values.faults))])),
     )
+
+
+def _astray(files: Blobs, tree: Data | None) -> Iterator[Edit]:
+    """The promoted units of a tree whose path is not that of the unit that they hang under, and their own id. A path is worked
+    out and approved by nobody, so this is all that can be asked of it. Memory grows with the tree."""
+    if not tree:
+        return
+    parent, path = tuple(tree["parent"]), tuple(tree["path"])
+    units: dict[str, tuple[Any, Any, str]] = {}
+    for _, _, line in _lines(files, "production/"):
+        try:
+            document = loads(line)
+            collection, _, id = document["path"].rpartition("/")
+            if collection == tree["collection"]:
+                fields = document["fields"]
+                units[id] = get_in(fields, parent), get_in(fields, path), str(get_in(fields, (STAMP, "batch")) or "")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue  # told where the line is judged
+    for id, (above, held, batch) in units.items():
+        upper = units[above][1] if above in units else "" if not above else None
+        if batch and (not isinstance(upper, str) or held != joined(upper, id)):
+            what = "is not the path of the unit that it hangs under, and its own id: one was changed outside Penstock"
+            yield Edit(f"{tree['collection']}/{id}", dotted(path), batch, what)
 
 
 def _falls_to(turn: int, of: int, path: str) -> bool:
