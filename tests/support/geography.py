@@ -10,7 +10,7 @@ from penstock.core import rules
 from penstock.core.changes import Action, Change, FieldDiff, Finding
 from penstock.core.declaration import Pipeline
 from penstock.core.packs import decode_change, encode_change
-from penstock.core.records import Snapshot
+from penstock.core.records import NAME, Snapshot
 from penstock.core.rules import Answer, Below, Count, Get, Lookup
 from penstock.core.values import Data, Timestamp, get_in
 from penstock.pipelines.schema import load_all
@@ -82,7 +82,8 @@ def answer(asked: Lookup, documents: Documents) -> Answer:
     if isinstance(asked, Below):
         below = (d for d in of.values() if str(get_in(d, asked.field)).startswith(f"{asked.path}."))
         return sum(holds(data, asked.equal) for data in below)
-    found = [Snapshot(path, data, SEEN) for path, data in sorted(of.items()) if holds(data, asked.equal)]
+    named = {path: {**data, NAME[0]: path} for path, data in sorted(of.items())}
+    found = [Snapshot(path, of[path], SEEN) for path, data in named.items() if holds(data, asked.equal)]
     return tuple(found[: asked.most])
 
 
