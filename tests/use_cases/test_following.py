@@ -19,6 +19,7 @@ from penstock.use_cases import check, effects, following, staging, topics
 from penstock.use_cases.decide import Said, decide
 from penstock.use_cases.finish import give_up, read_back
 from penstock.use_cases.promote import promote_pack, start
+from penstock.use_cases.reviewing import find_row
 from support.forest import Plan, custom, faults, grown, member, unit, units
 from support.world import APPROVER, World
 
@@ -397,3 +398,11 @@ def test_a_pack_that_was_promoted_gives_its_ledger_again() -> None:
     batch = Plan(world).move("d1", "p2").stage()
     world.approve("approve")
     assert promote_pack(world.outside, start(world.outside, batch.id), 0) == ledger(world, batch)
+
+
+def test_why_a_change_fell_out_is_told_where_it_is_shown() -> None:
+    world = grown()
+    batch = Plan(world).move("p1", "d1").stage()
+    world.approve("approve")
+    row = find_row(world.outside, world.batch(batch.id), "units/p1")
+    assert (row.status, row.note) == ("DRIFTED", "It fell out when it was promoted: its new parent lies below it by now.")

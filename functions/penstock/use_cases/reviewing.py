@@ -121,7 +121,9 @@ def rows_of(pack: Pack, batch: Batch, keys: Container[str] | None = None) -> Ite
     for change in pack.some(keys):
         told = tuple(f for f in findings.get(change.key, ()) if not is_folded(f, batch.folded))
         said = outcome(staging.subject(change, findings), batch.decisions, carried, batch.approvals)
-        yield Row(change, told, _status(batch, change.key, said, ledger.drifted if ledger else None))
+        why = ledger.why.get(change.key) if ledger else None
+        note = f"It fell out when it was promoted: {why}." if why else ""
+        yield Row(change, told, _status(batch, change.key, said, ledger.drifted if ledger else None), note)
 
 
 def _status(batch: Batch, key: str, said: str | None, drifted: tuple[str, ...] | None) -> ChangeStatus:
