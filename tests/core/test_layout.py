@@ -62,3 +62,16 @@ def test_every_path_is_one_of_a_document_and_packs_sort_by_number() -> None:
     assert sorted(paths[-12:]) == paths[-12:]
     assert layout.audit("p.t", 9) < layout.audit("p.t", 10)
     assert layout.backup_blob("p.t", batch, 3) == f"backups/p.t/{batch}/00003.jsonl.gz"
+
+
+@pytest.mark.parametrize("partition", ["", "N/P", "N.P", "N P", "x" * 65, "N\n"])
+def test_a_partition_that_no_name_can_hold_is_refused(partition: str) -> None:
+    with pytest.raises(InvalidInput, match="cannot be the name of a partition"):
+        layout.release_id("tenant_geography", "landlord", partition)
+
+
+def test_what_lies_of_a_partition_begins_with_its_pipeline() -> None:
+    id = layout.release_id("p", "s", "NP")
+    assert layout.release(id) == "penstock_releases/p.s.NP"
+    assert layout.release_blob(id, "x") == "releases/p.s.NP/x.json.gz"
+    assert layout.quarantine_blob(id, "x", "html") == "quarantine/p.s.NP/x.html"

@@ -163,8 +163,14 @@ TREES = [
     ("recoded: {code: code,", "recoded: {code: cod,", "rules.recoded.code", "Did you mean `code`?"),
     ("type: type, code: code,", "type: kind, code: code,", "rules.same_name.type", "`kind` is mapped by no entity"),
     ("within: [country, level]", "within: [land]", "rules.code_taken.within", "`land` is mapped by no entity"),
+    ("      code: code ", "      code: number ", "entities.units.tree.code", "`number` is not mapped"),
+    ("header: mapped", "header: any", "brakes.header", "only mapped fields leave it. Make it `mapped`"),
+    ("entities:\n", "  second: {project: landlord, collection: others, partition: country}\n\nentities:\n",
+     "sources.second.partition", "A pipeline has one source that its targets share"),
+    ("    key: landlordId\n", "    key: landlordId\n    group_by: type\n",
+     "entities.units.group_by", "read by partition. Remove it"),
     ("policy: comprehensive", "policy: complete", "rules.impact.policy", "'comprehensive' or 'simple'"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("old", "new", "place", "remedy"), TREES)
