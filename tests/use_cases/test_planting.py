@@ -331,9 +331,12 @@ def test_a_record_claimed_twice_is_held_back(world: World) -> None:
 
 def test_what_the_places_cost_is_foreseen(world: World) -> None:
     settled(world)
-    say(world, e=(1, ""), p1=(2, "e"), n=(3, "p2"))
-    outcome = world.run()
-    batch = world.batch(outcome.batch)
+    say(world, e=(1, ""), p1=(2, "e"), n=(3, "p2"), w=(3, "p2"))
+    batch = world.batch(world.run().batch)
+    assert batch.foreseen["capture"].reads == batch.costs["capture"].reads
+    world.approve()
+    say(world, d=(3, "p2"))
+    batch = world.batch(world.run().batch)
     assert batch.foreseen["capture"].reads == batch.costs["capture"].reads
 
 

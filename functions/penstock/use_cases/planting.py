@@ -84,11 +84,18 @@ class _Ground:
             outcome = self.first[p.key] = plan_one(p, self.matches[p.key], self.said[p.key], ())
             change = outcome if isinstance(outcome, Change) else None
             self.news[p.key] = News(p, self.matches[p.key].snapshot, change, run.mode == "full", claims[p.key] > 1)
-        named = {above for news in self.news.values() if (above := named_above(entity, news))} - self.news.keys()
-        found = production.match(entity, sorted(named)) if named else {}
+        new, moved = (self._named(exists=exists) - self.news.keys() for exists in (False, True))
+        if run.mode != "full":
+            run.foreseen += Cost(reads=len(moved - new))  # that these would be looked at was not known before
+        found = production.match(entity, sorted(new | moved)) if new or moved else {}
         self.above = {key: match.snapshot for key, match in found.items()}
         of_tree = {key.partition("/")[2]: words for key, words in declined.items() if key.partition("/")[0] == entity.name}
         self.refused = {key for key, words in of_tree.items() if "" in words}
+
+    def _named(self, *, exists: bool) -> set[str]:
+        """The keys of what news are to hang under that production has, or has not."""
+        some = [news for news in self.news.values() if news.document.exists is exists]
+        return {above for news in some if (above := named_above(self.entity, news))}
 
     def place(self, planting: Planting, p: Projected) -> tuple[Projected, Match, Planned]:
         news, match, outcome = self.news[p.key], self.matches[p.key], self.first[p.key]
