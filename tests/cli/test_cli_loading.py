@@ -9,6 +9,9 @@ import pytest
 from penstock.cli import loading
 from penstock.core.records import Query
 from penstock.core.values import GeoPoint, Timestamp
+from penstock.pipelines.schema import FOLDER, load
+from penstock.wiring import Contexts
+from support.tenants import Tenants
 from support.world import World
 from terminal import Terminal
 
@@ -140,3 +143,13 @@ def test_nothing_is_loaded_where_no_emulator_is(file: Path, tmp_path: Path) -> N
     told = Terminal(None).json("local", "load", str(file), "--collection", "onemap-records", **env)
     assert (told.code, told.answer["error"]["kind"]) == (1, "Refused")
     assert told.answer["next_steps"] == ["penstock local up"]
+
+
+def test_a_source_is_loaded_before_a_hub_declares_any_target(tmp_path: Path) -> None:
+    tenants, lines = Tenants(), tmp_path / "readers.jsonl"
+    both = {**tenants.contexts.pipelines, "fibre_network": load(FOLDER / "fibre_network.yaml")}
+    tenants.contexts = Contexts(tenants.ports, both)
+    lines.write_text('{"_id": "c1", "card_number": "c1"}\n')
+    told = Terminal(tenants).json("local", "load", str(lines), "--collection", "readers")
+    assert (told.code, told.answer["project"], told.answer["documents"]) == (0, "demo-catalogue", 1)
+    assert told.answer["next_steps"] == ["penstock run library_loans --full"]

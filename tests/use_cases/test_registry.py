@@ -80,6 +80,7 @@ def test_who_changed_what_and_when_stands_in_the_document_and_in_the_audit_chain
         ({"approvers": ["ann"]}, "approvers.0: is no address"),
         ({"approvers": ["ann@example.org"]}, "approvals: are 2, and there are 1 approvers"),
         ({"approvers": ["ann@example.org", "ann@example.org"]}, "approvers: name one twice"),
+        ({"approvals": 3}, "asks for 3 approvals, and 2 people decide for it"),
         ({"prefix": "tenants/alpha"}, "prefix: is no prefix"),
         ({"expires": "soon"}, "expires: is no duration"),
         ({"stage": "First!"}, "stage: is 'First!', and must match"),

@@ -29,18 +29,20 @@ class Place:
     database: str
 
 
-def places(contexts: Contexts, collection: str) -> list[Place]:
-    """Where pipelines expect this collection."""
-    found: dict[Place, None] = {}
+def places(contexts: Contexts, collection: str) -> dict[Place, list[str]]:
+    """Where pipelines expect this collection; the pipelines, by place."""
+    found: dict[Place, dict[str, None]] = {}
     ids = contexts.ports.project_ids
+    for pipeline in contexts.pipelines.values():
+        for source in (source for source in pipeline.sources.values() if source.collection == collection):
+            place = Place("source", source.project, ids.get(source.project, source.project), source.database)
+            found.setdefault(place, {})[pipeline.name] = None
     for ctx in contexts.all():
-        for source in ctx.pipeline.sources.values():
-            if source.collection == collection:
-                found[Place("source", source.project, ids.get(source.project, source.project), source.database)] = None
         if any(ctx.collection(entity) == collection for entity in ctx.pipeline.entities):
             project = ctx.target.project
-            found[Place("production", project, ids.get(project, project), ctx.target.database)] = None
-    return list(found)
+            place = Place("production", project, ids.get(project, project), ctx.target.database)
+            found.setdefault(place, {})[ctx.pipeline.name] = None
+    return {place: list(pipelines) for place, pipelines in found.items()}
 
 
 def place_of(contexts: Contexts, collection: str, project: str | None, database: str | None) -> Place:
@@ -56,7 +58,7 @@ def place_of(contexts: Contexts, collection: str, project: str | None, database:
     for name, id in ids.items():
         if project in (name, id):
             return Place("", name, id, database or "(default)")
-    collections = {s.collection for c in contexts.all() for s in c.pipeline.sources.values()}
+    collections = {s.collection for pipeline in contexts.pipelines.values() for s in pipeline.sources.values()}
     collections |= {c.collection(entity) for c in contexts.all() for entity in c.pipeline.entities}
     told = f"They use: {', '.join(sorted(collections))}. Projects: {', '.join(sorted(ids))}."
     what = "is used by no pipeline there" if project or database else "is used by no pipeline"

@@ -100,8 +100,8 @@ def load(app: App, file: Path, collection: str, id_field: str, project: str | No
     with output.progress(f"Loading {collection}", total) as advance:
         done = loading.write(store, file, collection, id_field, advance)
     took = time.monotonic() - started
-    pipelines = [c.pipeline.name for c in app.contexts.all() if place in loading.places(app.contexts, collection)]
-    steps = tuple(dict.fromkeys(f"penstock run {name} --full" for name in pipelines)) or ("penstock status",)
+    pipelines = loading.places(app.contexts, collection).get(place, [])
+    steps = tuple(f"penstock run {name} --full" for name in pipelines) or ("penstock status",)
     answer = answers.Loaded(str(file), place.project, place.database, collection, done, round(took, 3), steps)
     rate = f"{done / took:,.0f} a second" if took else ""
     app.answer(

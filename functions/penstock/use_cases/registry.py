@@ -101,7 +101,7 @@ def add(ports: Ports, pipeline: Pipeline, name: str, given: Data, by: str) -> Re
 
     def compose(_: Rollout, at: Timestamp) -> Edit:
         data = {**given, "pipeline": pipeline.name, "target": name, "changed_by": by, "changed_at": at}
-        target = _right(pipeline, id, data)
+        target = _right(ports, pipeline, id, data)
         place = (target.project, target.database, target.prefix)
         for other in every(ports, pipeline):
             if other.id == id:
@@ -125,7 +125,7 @@ def change(ports: Ports, pipeline: Pipeline, id: str, given: Data, by: str) -> R
         found = one(ports, pipeline, id)
         merged = {**found.data, **given, "changed_by": by, "changed_at": at}
         data = {name: value for name, value in merged.items() if value is not None}
-        _right(pipeline, id, data)
+        _right(ports, pipeline, id, data)
         write = Set(layout.registered(id), data, unchanged_since(found.update_time))
         return Edit("changed", {"target": id, "before": found.data, "after": data}, (write,))
 
@@ -161,11 +161,16 @@ def set_stages(ports: Ports, pipeline: Pipeline, opened: tuple[str, ...], closed
     return rollout(ports, pipeline)
 
 
-def _right(pipeline: Pipeline, id: str, data: Data) -> Target:
+def _right(ports: Ports, pipeline: Pipeline, id: str, data: Data) -> Target:
     try:
-        return target_of(pipeline, id, data)
+        target = target_of(pipeline, id, data)
     except InvalidInput as error:
         raise InvalidInput(error.what, subject=id, remedy="Nothing was written.") from None
+    ctx = Context(ports, pipeline.on(target), target)
+    if (needed := ctx.pipeline.gate.approvals) > len(ctx.approvers):
+        what = f"asks for {needed} approvals, and {len(ctx.approvers)} people decide for it"
+        raise InvalidInput(what, subject=id, remedy="Nothing was written. Name approvers of its own, or ask for fewer approvals.")
+    return target
 
 
 def _same_place(id: str, first: str) -> InvalidInput:
