@@ -18,12 +18,14 @@ from penstock.core.batch import Status
 from penstock.core.errors import Unavailable
 from penstock.entrypoints import workers
 from penstock.local.identity import ISSUER, Issuer
+from penstock.pipelines.schema import load
 from penstock.use_cases import check as checking
 from penstock.use_cases import effects
 from penstock.use_cases.context import Context
 from penstock.use_cases.promote import promote_pack
 from penstock.web.headers import SECURITY_HEADERS
 from serving import ACCOUNT, AUDIENCE, served
+from support.landlord import GEOGRAPHY, UNITS, country, unit
 from support.tenants import Tenants
 from support.world import World
 
@@ -305,3 +307,23 @@ def test_the_sweep_tells_of_targets_that_are_declared_wrongly(call: Callable[...
     wiring.use(tenants.contexts)
     (line,) = call("sweep", {}).json["done"]
     assert line.startswith("library_loans.delta: is not declared rightly.")
+
+
+def test_a_quarantine_is_logged_as_an_error_with_the_link_to_its_report(
+    call: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    geography = load(GEOGRAPHY)
+    tenants = Tenants(geography)
+    tenants.declare("alpha", partitions=["XA"])
+    broken = [*country(), unit("XA-7-1", 2, "XA-7")]
+    landlord = tenants.ports.stores.open("demo-landlord", "(default)")
+    tenants.put(landlord, UNITS, [(id, {**data, "updatedAt": tenants.clock.time}) for id, data in broken])
+    wiring.use(tenants.contexts)
+    for body in ({"pipeline": geography.name}, {"target": f"{geography.name}.alpha"}):
+        call("capture", body)
+        logged = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+        lines = [line for line in logged if "is quarantined since" in line["message"]]
+        (report,) = [name for name in tenants.blobs.names("quarantine/") if name.endswith(".html")]
+        assert lines[0]["severity"] == "ERROR"
+        assert "1 fault: 1 orphan" in lines[0]["message"]
+        assert lines[0]["message"].endswith(f"Report: {tenants.blobs.url(report)}")

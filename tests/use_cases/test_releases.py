@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -246,3 +247,15 @@ def test_a_target_that_lists_no_partition_is_told_so(world: Landlord) -> None:
     ctx = replace(world.ctx, target=tenant("nobody"))
     with pytest.raises(Refused, match="lists no partition"):
         releases.shared(ctx, ctx.pipeline.sources["landlord"], {}, world.ask())
+
+
+def test_what_no_pipeline_names_is_in_no_release_no_report_and_no_document_of_the_hub(world: Landlord) -> None:
+    world.publish([unit("XA-0", 1, secret="canary")])
+    world.refresh()
+    world.publish([unit("XA-7-1", 2, "XA-7", secret="canary")])
+    assert world.refresh().quarantine is not None
+    assert "XA-7-1" in world.blobs.objects[next(iter(world.blobs.names("quarantine/")))].decode()
+    kept = [gzip.decompress(content) if name.endswith(".gz") else content for name, content in world.blobs.objects.items()]
+    kept += [repr(found.fields).encode() for found in world.source.scan(Query(layout.RELEASES))]
+    assert len(kept) == 5
+    assert not any(b"canary" in content for content in kept)
