@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from penstock.core.errors import Unavailable
 from penstock.use_cases import pausing, registry
-from support.tenants import OPERATOR, Tenants
+from support.landlord import country, unit
+from support.tenants import OPERATOR, LandlordTenants, Tenants
 from support.world import World
 from terminal import Terminal, Told
 
@@ -111,3 +112,25 @@ def test_targets_of_a_file_are_run_all_together_and_have_no_stages(library: Worl
 def test_full_and_force_are_one(on_hub: Terminal) -> None:
     for word in ("--full", "--force"):
         assert {run["mode"] for run in on_hub.json(*RUN, word).answer["runs"]} == {"full"}
+
+
+def test_a_quarantined_country_is_told_and_sets_the_exit_code_while_the_others_are_run() -> None:
+    made = LandlordTenants()
+    made.publish([*country("XA"), unit("XB-1", 2, "nowhere", "XB")])
+    made.declare("alpha", partitions=["XA"])
+    made.declare("beta", partitions=["XB"])
+    type_ = Terminal(made)
+    told = type_.json("run", "tenant_geography", "--no-wait")
+    assert (told.code, list(outcomes(told))) == (1, ["alpha"])
+    (trouble,) = told.answer["troubles"]
+    assert "landlord XB" in trouble
+    assert "is quarantined" in trouble
+    assert [(left["target"], left["why"]) for left in told.answer["not_run"]] == [("tenant_geography.beta", "no release")]
+    made.pump()
+    again = type_("run", "tenant_geography")
+    assert again.code == 1
+    assert "1 target has nothing new." in again.out
+    assert "is quarantined" in again.out
+    alone = type_("run", "tenant_geography", "--target", "beta")
+    assert alone.code == 1
+    assert "is quarantined" in alone.out

@@ -18,7 +18,8 @@ from penstock.use_cases import fan_out, pausing, registry, topics
 from penstock.use_cases.context import load_target
 from penstock.use_cases.lease import MODES
 from serving import ACCOUNT, AUDIENCE, served
-from support.tenants import CENTRAL, OPERATOR, Tenants
+from support.landlord import country, unit
+from support.tenants import CENTRAL, OPERATOR, LandlordTenants, Tenants
 from support.world import KEYS
 
 LIBRARY = {"pipeline": "library_loans"}
@@ -226,3 +227,36 @@ def test_an_unexpected_body_is_not_taken_again(call: Callable[..., Any]) -> None
 
 def test_the_modes_of_a_message_are_those_of_a_run() -> None:
     assert set(workers.MODES) == set(MODES)
+
+
+@pytest.fixture
+def countries(monkeypatch: pytest.MonkeyPatch, tenants: Tenants) -> LandlordTenants:
+    """Two countries, of which the second has a unit under one that there is not; served instead of the library."""
+    made = LandlordTenants()
+    wiring.use(made.contexts)
+    made.publish([*country("XA"), unit("XB-1", 2, "nowhere", "XB")])
+    made.declare("alpha", partitions=["XA"])
+    return made
+
+
+def test_a_message_for_one_target_reads_what_it_shares_first_and_one_of_a_run_takes_what_that_read(
+    countries: LandlordTenants, call: Callable[..., Any]
+) -> None:
+    answer = call({"target": "tenant_geography.alpha", "run": "tenant_geography.20260101t000000-000000"})
+    assert answer.status_code == 503  # nothing was read yet
+    (done,) = call({"target": "tenant_geography.alpha"}).json["done"]
+    assert done["batch"].startswith("tenant_geography.alpha.")
+
+
+def test_a_quarantine_is_an_error_in_the_log_and_a_line_of_the_run(
+    countries: LandlordTenants, call: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    countries.declare("beta", partitions=["XB"])
+    (told,) = call({"pipeline": "tenant_geography"}).json["done"]
+    assert asked(countries) == ["alpha"]
+    assert "is quarantined" in told["lines"][0]
+    logged = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert any("is quarantined" in entry["message"] and entry["severity"] == "ERROR" for entry in logged)
+    call({"target": "tenant_geography.beta"})
+    again = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert any("is quarantined" in entry["message"] and entry["severity"] == "ERROR" for entry in again)

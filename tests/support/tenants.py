@@ -10,7 +10,7 @@ from penstock.core import layout
 from penstock.core.declaration import Hub, Pipeline
 from penstock.core.records import Set
 from penstock.core.values import Data, Timestamp
-from penstock.pipelines.schema import load
+from penstock.pipelines.schema import FOLDER, load
 from penstock.ports import Store
 from penstock.use_cases import registry
 from penstock.wiring import Contexts
@@ -65,3 +65,14 @@ class Tenants(World):
         data: Mapping[str, object] = {"pipeline": self.pipeline.name, "target": name, "project": "tenants", **fields}
         stamped = {**data, "changed_by": OPERATOR, "changed_at": Timestamp(1)}
         self.hub.commit([Set(f"penstock_registry/{id}", stamped)])  # type: ignore[arg-type]
+
+
+class LandlordTenants(Tenants):
+    """Tenants of a landlord, who publishes units by country."""
+
+    def __init__(self) -> None:
+        super().__init__(load(FOLDER / "tenant_geography.yaml"))
+        self.landlord = self.ports.stores.open("demo-landlord", "(default)")
+
+    def publish(self, units: list[tuple[str, Data]]) -> None:
+        self.put(self.landlord, "geography-units", [(id, {**data, "updatedAt": self.clock.time}) for id, data in units])

@@ -10,30 +10,21 @@ from penstock.core import layout
 from penstock.core.codec import TargetState, to_data
 from penstock.core.errors import Unavailable
 from penstock.core.records import Set
-from penstock.core.values import Data
 from penstock.entrypoints import privileges
-from penstock.pipelines.schema import load
 from penstock.use_cases import effects, fan_out, releases
 from penstock.use_cases.capture import capture
 from penstock.use_cases.context import load_target
 from penstock.use_cases.fan_out import Wanted
 from penstock.use_cases.sweep import sweep
-from support.landlord import GEOGRAPHY, UNITS, country
-from support.tenants import Tenants
+from support.landlord import UNITS, country
+from support.tenants import LandlordTenants
 
 NAME = "tenant_geography"
 PER_COUNTRY = 8  # operations of an idle run: its release, its watermark and its size
 FOR_ALL = 4
 
 
-class Landlord(Tenants):
-    def __init__(self) -> None:
-        super().__init__(load(GEOGRAPHY))
-        self.landlord = self.ports.stores.open("demo-landlord", "(default)")
-
-    def publish(self, units: list[tuple[str, Data]]) -> None:
-        self.put(self.landlord, UNITS, [(id, {**data, "updatedAt": self.clock.time}) for id, data in units])
-
+class Landlord(LandlordTenants):
     def billed(self) -> int:
         assert isinstance(self.ports.stores, MemoryStores)
         return sum(store.bill.operations for store in self.ports.stores._stores.values())
