@@ -13,7 +13,7 @@ from penstock.core.batch import Status
 from penstock.core.followers import decode_followed
 from penstock.core.packs import Ledger
 from penstock.core.plan import Batch
-from penstock.core.records import Delete, Update
+from penstock.core.records import Delete, Set, Update
 from penstock.core.values import Data
 from penstock.use_cases import check, effects, following, staging, topics
 from penstock.use_cases.decide import Said, decide
@@ -337,6 +337,16 @@ def test_a_move_that_touches_more_than_was_approved_falls_out_beyond_the_toleran
         }
 
 
+def test_what_the_batch_itself_moved_below_a_unit_was_approved() -> None:
+    """One member stands under p2 when it is shown; three more come with d1, which an earlier pack moves there."""
+    world = grown(units=[unit("p9", "np", path="np.p9")])
+    batch = Plan(world).move("d1", "p2").move("p2", "p9").stage(per_pack=1)
+    world.approve("approve")
+    assert world.batch(batch.id).status is Status.APPLIED
+    assert paths(world)["c1"] == "np.p9.p2.d1.w1.c1"
+    assert faults(world) == []
+
+
 def test_a_deactivation_is_held_to_what_was_approved_too() -> None:
     world = grown()
     batch = Plan(world).update("w2", active=False).stage()
@@ -398,6 +408,30 @@ def test_a_pack_that_was_promoted_gives_its_ledger_again() -> None:
     batch = Plan(world).move("d1", "p2").stage()
     world.approve("approve")
     assert promote_pack(world.outside, start(world.outside, batch.id), 0) == ledger(world, batch)
+
+
+@pytest.mark.parametrize("inline", [0, 500], ids=["by messages", "inline"])
+def test_who_comes_below_between_the_look_and_the_commit_follows_before_the_batch_comes_to_rest(
+    inline: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing stands where it comes to, so nothing tells the commit of it."""
+    monkeypatch.setattr(effects, "INLINE", inline)
+    world = grown(units=[custom(f"k{n}", "w2", f"np.p1.d1.w2.k{n}") for n in range(2)])
+    batch = Plan(world).move("d1", "p2").move("p2", "d2").stage(per_pack=1)
+    late = custom("late", "w1", "np.p1.d1.w1.late")
+    before_commit_of(
+        world,
+        "geography/d1",
+        lambda real: real([Set("geography/late", late[1]), Set("members/late", member("late", "np.p1.d1")[1])]),
+    )
+    world.approve("approve")
+    assert world.batch(batch.id).status is Status.APPLIED
+    assert faults(world) == []
+    assert paths(world)["late"] == "np.p1.d2.p2.d1.w1.late"
+    names = [name for name in world.blobs.names(f"backups/{world.ctx.id}/{batch.id}/") if "late" in name]
+    kept = [(f.document, f.before) for name in sorted(names) for f in decode_followed(world.blobs.read(name))]
+    assert [b["path"] for document, b in kept if document == "geography/late"] == ["np.p1.d1.w1.late", "np.p2.d1.w1.late"]
+    assert [b["unitPath"] for document, b in kept if document == "members/late"] == ["np.p1.d1", "np.p2.d1"]
 
 
 def test_why_a_change_fell_out_is_told_where_it_is_shown() -> None:

@@ -19,8 +19,8 @@ _ABSENT: Final = object()
 class Moves:
     """Where paths lead after moves that were made one after the other. It is asked in paths as production holds them."""
 
-    def __init__(self) -> None:
-        self._to: dict[str, str] = {}  # a path as production holds it → where it lies now; whatever is not named goes along
+    def __init__(self, made: Mapping[str, str] | None = None) -> None:
+        self._to = dict(made or {})  # a path as production holds it → where it lies now; whatever is not named goes along
 
     def __bool__(self) -> bool:
         return bool(self._to)
@@ -41,6 +41,11 @@ class Moves:
             if not dot:
                 return path
         return with_beginning(path, found, self._to[found])
+
+    @property
+    def made(self) -> dict[str, str]:
+        """From path to path, all of them together: what is below them goes along with the nearest."""
+        return dict(self._to)
 
     @property
     def tops(self) -> list[str]:

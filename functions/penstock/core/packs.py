@@ -240,9 +240,10 @@ def digest_of_ledgers(ledgers: Iterable[Data | None]) -> str:
 class Ledger:
     """What promotion did with a pack, written in the commit that did it. Every other key of the pack was applied.
 
-    In a tree: how many documents `followed` its moves, by entity or dependents; where units were `placed` that got another path
-    than was planned; `why` a change fell out that nobody edited; and which documents that were to return with a unit are `kept`,
-    and why; and the digest of the list of what was written `beside` the changes, "" where nothing was."""
+    In a tree: where its units were `moved`, from path to path; how many documents `followed` these moves, by entity or
+    dependents; where units were `placed` that got another path than was planned; `why` a change fell out that nobody edited;
+    which documents that were to return with a unit are `kept`, and why; and the digest of the list of what was written `beside`
+    the changes, "" where nothing was."""
 
     at: Timestamp
     attempt: str
@@ -254,3 +255,4 @@ class Ledger:
     why: Mapping[str, str] = field(default_factory=dict)
     kept: Mapping[str, str] = field(default_factory=dict)
     beside: str = ""
+    moved: Mapping[str, str] = field(default_factory=dict)

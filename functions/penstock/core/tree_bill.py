@@ -50,6 +50,7 @@ def _followed(entity: Entity, tree: Tree, changes: Sequence[Change]) -> Cost:
         writes += max(0, below.get(entity.name, 0) - changed) + sum(n for name, n in below.items() if name != entity.name)
         reads += query_of(below.get(entity.name, 0))
         reads += sum(1 + query_of(below.get(d.name, 0)) for d in tree.dependents)
+        reads += 1 + 2 * len(tree.dependents)  # once more at the end, for those who came meanwhile
     return Cost(reads=reads, writes=writes)
 
 

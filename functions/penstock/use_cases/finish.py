@@ -22,7 +22,7 @@ from penstock.core.records import Set, Update, unchanged_since
 from penstock.core.values import Data, Timestamp, dumps, get_in
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, LostRace, Move, advance, find_batch, load_batch, load_target
-from penstock.use_cases.following import led_astray
+from penstock.use_cases.following import fetch_stragglers, led_astray
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.promote import resolve
 from penstock.use_cases.staging import Pack
@@ -60,6 +60,7 @@ def finish(ctx: Context, batch: str, number: int | None = None) -> tuple[Set, ..
     ledgers = [pack.ledger for pack in packs]
     if len(packs) != held.batch.packs or not all(ledgers) or not (number is None or staging.moved_last(packs, number)):
         return ()
+    fetch_stragglers(ctx, held.batch, packs)
     drifted = tuple(key for ledger in ledgers if ledger for key in ledger.drifted)
     applied = sum(ledger.applied for ledger in ledgers if ledger)
     to = Status.PARTIALLY_APPLIED if drifted else Status.APPLIED

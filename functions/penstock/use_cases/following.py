@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from penstock.core import layout
 from penstock.core.changes import Action, Change, FieldDiff
 from penstock.core.declaration import Entity
+from penstock.core.errors import Conflict, OutcomeUnknown
 from penstock.core.findings import listed
-from penstock.core.followers import Followed, encode_followed, following, places_in
+from penstock.core.followers import Followed, Moves, encode_followed, following, places_in
 from penstock.core.leaving import Held
 from penstock.core.limits import MAX_WRITES
 from penstock.core.packs import Ready, digest_of
@@ -32,13 +34,15 @@ from penstock.use_cases.staging import Pack
 MAX_BYTES = 3_500_000  # of one commit: the emulator takes 4 MiB
 _OWN_WRITES = 2  # the pack, and what is not to be proposed again
 _AROUND = 80  # bytes of a write beside its names and values
+STRAGGLING = 5  # looks at most for those who still come to where a unit lay
+_LATE = 400  # of them in one commit
 
 
 @dataclass(frozen=True, slots=True)
 class Following:
     """`going`: the changes that can be made, ready to be written; `fallen`: why the others cannot; `followed`: what else is
     written; `placed`: the paths that are others than planned, by key; `declined`: what is not to be proposed again;
-    `kept`: documents that were to return with a unit and stay as they are, and why."""
+    `kept`: documents that were to return with a unit and stay as they are, and why; `moved`: from path to path."""
 
     going: Sequence[Ready]
     fallen: Mapping[str, str] = field(default_factory=dict)
@@ -46,6 +50,7 @@ class Following:
     placed: Mapping[str, str] = field(default_factory=dict)
     declined: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     kept: Mapping[str, str] = field(default_factory=dict)
+    moved: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -74,7 +79,8 @@ def follow(ctx: Context, batch: Batch, pack: Pack, going: Sequence[Ready]) -> Fo
             theirs = {f.document for f in also}
             along = [*(f for f in found.followed if f.document not in theirs), *also]
             declined = {**left.declined, **back.declined}
-            return replace(found, fallen=fallen, followed=along, declined=declined, kept=back.kept)
+            moved = {old: new for old, new in placing.moves.made.items() if old != new}
+            return replace(found, fallen=fallen, followed=along, declined=declined, kept=back.kept, moved=moved)
         fallen |= out
         going = [c for c in going if c.key not in out]
 
@@ -87,6 +93,28 @@ def keep(ctx: Context, batch: Batch, pack: Pack, attempt: str, followed: Sequenc
     name, content = layout.followers_blob(ctx.id, batch.id, pack.number, attempt), encode_followed(followed)
     ctx.ports.blobs.write(name, content, "application/gzip")
     return digest_of(content)
+
+
+def fetch_stragglers(ctx: Context, batch: Batch, packs: Sequence[Pack]) -> None:
+    """What came to hang under a unit right while that was moved, and stores where it lay: it follows now, in commits of its own.
+    Looked for once all packs are promoted, and again as often as that is tried."""
+    entity = ctx.pipeline.tree
+    for pack in packs if entity else ():
+        assert entity is not None
+        moves = Moves(pack.ledger.moved if pack.ledger else {})
+        for _ in range(STRAGGLING):
+            late = [
+                found
+                for of in places_in(entity, ctx.target.prefix)
+                for top in moves.tops
+                for found in following(moves, of, hanging(ctx, entity, of, top))
+            ]
+            if not late:
+                break
+            some = late[:_LATE]
+            keep(ctx, batch, pack, f"late-{ctx.ports.new_id()}", some)
+            with suppress(Conflict, OutcomeUnknown):
+                ctx.store.commit([f.write() for f in some])
 
 
 def renewed(ctx: Context, pack: Pack, changes: Sequence[Ready]) -> tuple[list[Ready], list[Followed]]:

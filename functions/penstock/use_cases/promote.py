@@ -155,6 +155,7 @@ def _commit(
         {key: why for key, why in fallen.items() if why},
         placed.kept,
         keep(ctx, batch, pack, attempt, [*stood, *placed.followed]),
+        placed.moved,
     )
     stamp = stamp_of(batch, now)
     writes: list[Write] = [write_of(change, stamp) for change in going]

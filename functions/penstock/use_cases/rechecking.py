@@ -8,9 +8,10 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from penstock.core.changes import Finding
-from penstock.core.declaration import Entity
+from penstock.core.declaration import Entity, Tree
 from penstock.core.diff import with_value
 from penstock.core.findings import listed
+from penstock.core.followers import Moves
 from penstock.core.leaving import Held
 from penstock.core.packs import Ready
 from penstock.core.placing import Placing
@@ -18,6 +19,7 @@ from penstock.core.rules import impact
 from penstock.core.rules.base import Answer, Below, Count, Lookup, View
 from penstock.core.tree import DOT, owns
 from penstock.core.values import get_in
+from penstock.use_cases import staging
 from penstock.use_cases.context import Context
 from penstock.use_cases.staging import Pack
 
@@ -31,16 +33,38 @@ def disturbed(ctx: Context, pack: Pack, entity: Entity, placing: Placing, held: 
     approved = _approved(pack, keys) if settings and settings.policy == "comprehensive" and keys else {}
     if settings is None or tree is None or not approved:
         return {}
-    live: dict[str, Counter[str]] = {key: Counter(dict.fromkeys(of, 0)) for key, of in approved.items()}
+    told = _told(settings, approved, _taken(entity, tree, approved, placing, held, []))
+    if told and pack.number:  # what this batch itself moved there was approved with its own change
+        told = _told(settings, approved, _taken(entity, tree, approved, placing, held, _arrived(ctx, pack)))
+    return told
+
+
+def _taken(
+    entity: Entity, tree: Tree, approved: Mapping[str, Mapping[str, int]], placing: Placing, held: Held, but: Sequence[str]
+) -> dict[str, Counter[str]]:
+    """By key, what goes along with a move; without what lies at or below the paths in `but`, where these lie below the unit."""
+    found: dict[str, Counter[str]] = {key: Counter(dict.fromkeys(of, 0)) for key, of in approved.items()}
     for of, some in held.items():
-        for found in some:
-            name = of.name if of.name != entity.name else "" if owns(tree, found.fields) else impact.OWN
-            path = str(get_in(found.fields, of.path))
-            while path and name:
-                if (key := placing.moved.get(path)) in live:
-                    live[key][name] += 1
+        for snapshot in some:
+            if of.name == entity.name and owns(tree, snapshot.fields):
+                continue
+            name = impact.OWN if of.name == entity.name else of.name
+            path = str(get_in(snapshot.fields, of.path))
+            while path and path not in but:
+                if (key := placing.moved.get(path)) in found:
+                    found[key][name] += 1
                 path = path.rpartition(DOT)[0]
-    return _told(settings, approved, live)
+    return found
+
+
+def _arrived(ctx: Context, pack: Pack) -> list[str]:
+    """Where the units lie by now that earlier packs of this batch moved."""
+    found: list[str] = []
+    for earlier in staging.packs_of(ctx, str(pack.fields["batch"]), payload=False):
+        if earlier.ledger is not None and earlier.number < pack.number:
+            moves = Moves(earlier.ledger.moved)
+            found = [*map(moves.after, found), *earlier.ledger.moved.values()]
+    return found
 
 
 def grown(ctx: Context, pack: Pack, going: Sequence[Ready]) -> dict[str, str]:
