@@ -320,6 +320,53 @@ def test_a_full_run_mends_a_place_that_is_not_as_the_parents_say(world: World) -
     assert (documents(world)["d"]["path"], world.run("full").batch) == ("c.p1.d", "")
 
 
+def paths_changed(world: World, outcome: Outcome) -> list[list[str]]:
+    return [sorted(".".join(d.path) for d in change.diff) for change in staged(world, outcome)]
+
+
+def test_a_mend_that_was_declined_stays_so_and_holds_nothing_else_up(world: World) -> None:
+    settled(world)
+    world.production.commit([Update("geography/d", {"path": "c.p2.d"}, (("path",),))])
+    world.run("full")
+    world.decide(Said("reject"))
+    outcome = world.run("full")
+    assert (outcome.batch, outcome.tallies["units"].declined, outcome.tallies["units"].closes) == ("", 1, True)
+    say(world, d=(3, "p1", {"names": {"en": "dale"}}))
+    assert paths_changed(world, world.run("full")) == [["names"]]
+    say(world, d=(3, "p2"))
+    assert paths_changed(world, world.run("full")) == [["landlordParent", "parentId"], ["path"]]  # the ward below did not follow
+
+
+def test_a_name_that_was_declined_does_not_come_with_the_mend_of_a_place(world: World) -> None:
+    settled(world)
+    say(world, d=(3, "p1", {"names": {"en": "dale"}}))
+    world.run()
+    world.decide(Said("reject"))
+    world.production.commit([Update("geography/d", {"path": "c.p2.d"}, (("path",),))])
+    assert paths_changed(world, world.run("full")) == [["path"]]
+
+
+def test_a_move_that_was_declined_once_is_whole_when_the_source_says_it_again(world: World) -> None:
+    settled(world)
+    say(world, d=(3, "p2"))
+    world.run()
+    world.decide(Said("reject"))
+    say(world, p3=(2, "c"), d=(3, "p3"))
+    world.run()
+    world.approve()
+    say(world, d=(3, "p2"))
+    assert paths_changed(world, world.run()) == [["landlordParent", "parentId", "path"]]
+    world.approve()
+    assert oracle.faults(documents(world)) == []
+
+
+def test_an_incremental_run_looks_again_at_a_place_that_is_at_odds_with_itself(world: World) -> None:
+    settled(world)
+    world.production.commit([Update("geography/d", {"parentId": "p2"}, (("parentId",),))])
+    say(world, d=(3, "p1", {"names": {"en": "dale"}}))
+    assert paths_changed(world, world.run()) == [["names", "parentId"]]
+
+
 def test_a_record_claimed_twice_is_held_back(world: World) -> None:
     settled(world)
     at = world.clock()
