@@ -152,6 +152,17 @@ def test_a_message_that_comes_twice_does_not_hide_what_came_of_the_first(tenants
     assert lines(tenants, run)["alpha"] == first
 
 
+def test_a_run_that_finds_nothing_names_the_batch_that_is_still_open(tenants: Tenants, call: Callable[..., Any]) -> None:
+    tenants.declare("alpha")
+    runs = []
+    for _ in range(2):
+        runs.append(call(LIBRARY).json["done"][0]["run"])
+        deliver(tenants, call)
+    first, second = (lines(tenants, run)["alpha"] for run in runs)
+    assert (second.outcome, second.batch) == ("nothing", first.batch)
+    assert second.text == f"There was nothing to propose; {first.batch} is still open."
+
+
 def test_a_line_that_cannot_be_written_undoes_no_run(
     tenants: Tenants, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

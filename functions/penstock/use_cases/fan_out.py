@@ -218,7 +218,9 @@ def _line(ctx: Context, run: str, outcome: Outcome | PenstockError) -> Line:
     if outcome.batch:
         changes = sum(t.created + t.updated + t.deleted for t in outcome.tallies.values())
         return Line(run, ctx.id, now, "proposed", outcome.batch, f"{changes:,} changes were proposed.", purge_at)
-    return Line(run, ctx.id, now, "nothing", "", "There was nothing to propose.", purge_at)
+    open = load_target(ctx).state.open
+    text = f"There was nothing to propose; {open} is still open." if open else "There was nothing to propose."
+    return Line(run, ctx.id, now, "nothing", open, text, purge_at)
 
 
 def runs(ports: Ports, pipeline: Pipeline, limit: int) -> list[Ran]:
