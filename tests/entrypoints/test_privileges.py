@@ -26,7 +26,7 @@ from penstock.use_cases.decide import Said, decide
 from penstock.use_cases.promote import promote_pack
 from penstock.use_cases.repeating import Answer
 from serving import ACCOUNT, AUDIENCE, served
-from simulation.lives import life_of, live
+from simulation.lives import live, pipe_life
 from simulation.simulation import small_packs
 from support import forest, tenancy
 from support import network as net
@@ -263,7 +263,7 @@ def watched() -> Iterator[Watched]:
     with pytest.MonkeyPatch.context() as patch:
         seen = Watched(patch)
         for seed in range(LIVES):
-            live(life_of(seed))
+            live(pipe_life(seed))
         for rare in RARE:
             rare()
         yield seen

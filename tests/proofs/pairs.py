@@ -18,7 +18,10 @@ from support.spread import evenly, spread
 from proofs.proof import Proof
 
 DEFAULT = 1_000
-CORE = ("first sync", "approve, promote, finish", "big batch", "drift, big batch", "rollback", "rollback, big batch")
+CORE = (
+    "first sync", "approve, promote, finish", "big batch", "drift, big batch", "rollback", "rollback, big batch",
+    "move", "gone, all along", "rollback of a move",
+)  # fmt: skip
 BEYOND = 12  # calls that a recovery makes more than a calm life
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from simulation.lives import STEPS, broken_by, life_of, live, shrunk
+from simulation.lives import ALL_STEPS, broken_by, life_of, live, shrunk
 from simulation.simulation import Broken
 from support.faults import BY_CHANNEL, Mode
 from support.spread import spread
@@ -40,5 +40,5 @@ def prove(count: int = DEFAULT) -> Proof:
             shortest = shrunk(life_of(seed)) if len(violations) < 3 else "not looked for"
             violations.append(f"seed {seed}: {broken}; the shortest life that breaks it: {shortest}")
     modes = {mode for of in BY_CHANNEL.values() for mode in of}
-    unreached = [*(STEPS.keys() - steps.keys()), *(modes - struck.keys())]
+    unreached = [*(ALL_STEPS.keys() - steps.keys()), *(modes - struck.keys())]
     return Proof({"seeds": count, "steps": steps.total(), "faults": struck.total()}, violations, sorted(unreached))

@@ -9,6 +9,7 @@
     simulation.py  a Penstock on the memory adapters with all of that around it; the way to rest; zombies
     play.py        a scenario with faults, held against the calm one; where its boundaries are
     lives.py       random lives from a seed, and how one that fails is shrunk and replayed
+    wood_lives.py  what may happen in those of a tree beside
     history.py     every call to the databases with its answer, written down
     replay.py      the same calls to other stores, the answers compared
     planted.py     a bug for each law, switched on in a test alone

@@ -1,19 +1,21 @@
 """Random lives: from a seed, some steps of everything that happens to a pipeline, and some faults on the way.
 
 `python -m simulation seed N` (with PYTHONPATH=tests) shows the life of a seed, what it broke, and the shortest life that still
-breaks it. A new kind of step is a line in `STEPS`: how to draw its arguments, and the act that they make."""
+breaks it. A new kind of step is a line in `STEPS` (of a tree in wood_lives.py): how to draw its arguments, and the act that they
+make."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from penstock.core.records import Delete
 from penstock.use_cases.topics import CHECK, PROMOTE
 from support.faults import BY_CHANNEL, Channel, Fault, Mode
 
+from simulation import wood_lives
 from simulation.acts import (
     DAY,
     Act,
@@ -33,6 +35,7 @@ from simulation.acts import (
     run,
     vanish,
 )
+from simulation.parishes import Parishes
 from simulation.play import perform
 from simulation.simulation import OVERLAP, Broken, Simulation, small_packs
 
@@ -85,7 +88,8 @@ def _nothing(draw: random.Random) -> tuple[Any, ...]:
     return ()
 
 
-STEPS: Mapping[str, tuple[int, Callable[[random.Random], tuple[Any, ...]], Callable[..., Act]]] = {  # weight, draw, make
+Steps: TypeAlias = Mapping[str, tuple[int, Callable[[random.Random], tuple[Any, ...]], Callable[..., Act]]]  # weight, draw, make
+STEPS: Steps = {
     "feed": (10, _drawn_feed, feed),
     "vanish": (1, lambda draw: (draw.randint(1, 3),), vanish),
     "edit": (3, _drawn_edit, lambda path, colour: edit(path, colour=colour)),
@@ -104,6 +108,9 @@ STEPS: Mapping[str, tuple[int, Callable[[random.Random], tuple[Any, ...]], Calla
     "shuffle": (1, lambda draw: (draw.randint(1, 99),), _shuffled),
     "lost messages": (1, _nothing, lambda: _lost),
 }
+_OF_PIPES = ("feed", "vanish", "edit", "remove", "approve")
+WOOD_STEPS = {**{name: of for name, of in STEPS.items() if name not in _OF_PIPES}, **wood_lives.STEPS}
+ALL_STEPS = {**STEPS, **WOOD_STEPS}
 CALM_END: tuple[Step, ...] = (Step("mail server", ("up",)), Step("mend"), Step("run", ("changes",)))
 
 
@@ -114,30 +121,57 @@ class Life:
     inline: int = 500
     people: int = 1
     approvals: int = 1
+    changes: int = 2  # in a pack
+    world: type[Simulation] = Simulation
 
 
 def life_of(seed: int) -> Life:
+    """Every fourth is that of a tree."""
+    return wood_life(seed) if seed % 4 == 3 else pipe_life(seed)
+
+
+def pipe_life(seed: int) -> Life:
     draw = random.Random(seed)
-    names, weights = list(STEPS), [weight for weight, _, _ in STEPS.values()]
     steps = [Step("feed", (n, n, f"colour {n}", 0)) for n in range(1, draw.randint(2, 3))] + [Step("run", ("changes",))]
-    steps += [Step(name, STEPS[name][1](draw)) for name in draw.choices(names, weights, k=draw.randint(1, 7))]
+    steps += _drawn(draw, STEPS, draw.randint(1, 7))
+    faults = _drawn_faults(draw, len(steps))
+    people = draw.choice([1, 1, 2])
+    return Life(tuple(steps), faults, draw.choice([0, 500]), people, draw.randint(1, people))
+
+
+def wood_life(seed: int) -> Life:
+    draw = random.Random(seed)
+    steps = [Step("the landlord"), Step("run", ("changes",))]
+    steps += [Step("decide", (0, "approve", (), "")), Step("others settle")]
+    steps += _drawn(draw, WOOD_STEPS, draw.randint(2, 8))
+    people = draw.choice([1, 1, 2])
+    inline, changes = draw.choice([0, 500]), draw.choice([1, 2, 4])
+    faults = _drawn_faults(draw, len(steps))
+    return Life(tuple(steps), faults, inline, people, draw.randint(1, people), changes, Parishes)
+
+
+def _drawn(draw: random.Random, among: Steps, many: int) -> list[Step]:
+    names, weights = list(among), [weight for weight, _, _ in among.values()]
+    return [Step(name, among[name][1](draw)) for name in draw.choices(names, weights, k=many)]
+
+
+def _drawn_faults(draw: random.Random, steps: int) -> tuple[Fault, ...]:
     faults = []
     for _ in range(draw.choice([0, 1, 1, 2, 2, 3, 4])):
         channel: Channel = draw.choice(["change", "change", "change", "read", "read", "message"])
-        faults.append(Fault(channel, draw.randint(1, CALLS * len(steps)), draw.choice(BY_CHANNEL[channel])))
-    people = draw.choice([1, 1, 2])
-    return Life(tuple(steps), tuple(faults), draw.choice([0, 500]), people, draw.randint(1, people))
+        faults.append(Fault(channel, draw.randint(1, CALLS * steps), draw.choice(BY_CHANNEL[channel])))
+    return tuple(faults)
 
 
 def live(life: Life) -> list[tuple[str, Mode]]:
     """One life to its rest, judged. Gives the faults that struck; raises `Broken`."""
-    with small_packs(inline=life.inline):
-        sim = Simulation(life.people, life.approvals)
+    with small_packs(life.changes, life.inline):
+        sim = life.world(life.people, life.approvals)
         sim.faults.plan(*life.faults)
-        acts = [STEPS[step.name][2](*step.given) for step in life.steps]
+        acts = [ALL_STEPS[step.name][2](*step.given) for step in life.steps]
         perform(sim, acts, [{} for _ in acts], told=True)
         sim.faults.armed = False
-        acts = [STEPS[step.name][2](*step.given) for step in CALM_END]
+        acts = [ALL_STEPS[step.name][2](*step.given) for step in CALM_END]
         perform(sim, acts, [{} for _ in acts], told=True)
         sim.judge_rest()
         return sim.faults.struck

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from penstock.core import layout
-from penstock.core.changes import Change
+from penstock.core.changes import Action, Change
 from penstock.core.codec import TargetState
 from penstock.core.declaration import Target
 from penstock.core.records import Delete, Set
@@ -75,9 +75,10 @@ class Parishes(Simulation):
     # what others do -------------------------------------------------------------------------------------------------
 
     def tell(self, id: str, **fields: Any) -> None:
-        """What the landlord says of a unit from now on; what is not named stays."""
+        """What the landlord says of a unit from now on; what is not named stays. Its stamps rise."""
+        self.highest = max(self.clock.time, self.highest.plus(0.001))
         usual = {"id": id, "code": id.upper(), "name": f"unit {id}", "active": True, "owner": SECRET}
-        data = {**usual, **self.records().get(id, {}), **fields, "changed": self.clock.time}
+        data = {**usual, **self.records().get(id, {}), **fields, "changed": self.highest}
         self.registry.commit([Set(f"{self.SOURCE}/{id}", {name: value for name, value in data.items() if value is not None})])
 
     def withdraw(self, id: str) -> None:
@@ -94,9 +95,12 @@ class Parishes(Simulation):
     def join(self, id: str, unit: str, **fields: Any) -> None:
         """Somebody becomes a member of a unit."""
         path = self.documents(UNITS)[unit]["path"]
-        self.edit(
-            f"{MEMBERS}/{id}", unitPath=path, **dict(zip(CHAIN, path.split("."), strict=False)), name=f"member {id}", **fields
-        )
+        data = {"unitPath": path, **dict(zip(CHAIN, path.split("."), strict=False)), "name": f"member {id}", **fields}
+        self.database.commit([Set(f"{MEMBERS}/{id}", data)])
+
+    def leave(self, id: str) -> None:
+        """Somebody is a member no more."""
+        self.database.commit([Delete(f"{MEMBERS}/{id}")])
 
     def replant(self, id: str, under: str) -> None:
         """Somebody moves a unit by hand, with all that hangs below it, in one commit."""
@@ -142,7 +146,10 @@ class Parishes(Simulation):
         return dumps(self.bare(was.data)) == dumps(self.bare(first.after[path].data)) and self.ours.issuperset(since)
 
     def may_fall(self, event: Landed, change: Change, _: Collection[str], __: Iterable[Change]) -> bool:
-        """Where somebody wrote to the tree since it was planned: it may have no place any more, or touch more than it did."""
+        """Where somebody wrote to the tree since it was planned: it may have no place any more, or touch more than it did. And
+        nothing is removed that others hang under."""
+        if change.action is Action.DELETE and self._has_below(change.path.rpartition("/")[2]):
+            return True
         batch = promotion(self, event)[0]  # type: ignore[index]
         since = (
             v.time
@@ -151,6 +158,10 @@ class Parishes(Simulation):
             for v in versions(self.database, path)
         )
         return any(time is not None and time > batch.read_time and time not in self.ours for time in since)
+
+    def _has_below(self, id: str) -> bool:
+        above = [way[:-1] for unit in self.documents(UNITS) if (way := oracle.walked(self.documents(UNITS), unit))]
+        return any(id in way for way in [*above, *(str(m.get("unitPath")).split(".") for m in self.documents(MEMBERS).values())])
 
     def priors(self, event: Landed, lines: Mapping[str, Data]) -> dict[str, Data | None]:
         """What was written along lies beside the backup, by the attempt that landed: what those fields held, and no more."""

@@ -14,6 +14,7 @@ from penstock.core.choices import CASCADE, reassign
 from simulation.acts import Act, approve, edit, once, reject, roll_back, run
 from simulation.parishes import Parishes
 from simulation.scenario import Scenario
+from simulation.trees import UNITS
 
 Wood = partial(Scenario, world=Parishes)
 
@@ -55,18 +56,19 @@ def _stock(sim: Any) -> None:
 
 
 def _settle(sim: Any) -> None:
+    """Where a unit came to be: a fault may have kept it away."""
     for view in sim.views:
-        view.settle_in("c1", "w1")
-        view.settle_in("c2", "c1")
-        view.settle_in("c3", "d2")
-        view.join("m1", "w1")
-        view.join("m2", "c2")
-        view.join("m4", "d2")
+        for id, under in (("c1", "w1"), ("c2", "c1"), ("c3", "d2")):
+            if under in view.documents(UNITS):
+                view.settle_in(id, under)
+        for id, unit in (("m1", "w1"), ("m2", "c2"), ("m4", "d2")):
+            if unit in view.documents(UNITS):
+                view.join(id, unit)
 
 
-STOCK = once(_stock)
+STOCK, settle_all = once(_stock), once(_settle)
 REVIEWED = (STOCK, run())
-SETTLED = (*REVIEWED, approve(), once(_settle))
+SETTLED = (*REVIEWED, approve(), settle_all)
 MOVE = tell("d1", parent="p2")
 NESTED = (tell("d2", parent="p2"), tell("w1", parent="d2"), tell("w1", name="other"))
 GROWN = (tell("p3", parent="n", level=2), tell("d3", parent="p3", level=3), tell("d1", parent="p3"), tell("w1", parent="d3"))
