@@ -1,0 +1,277 @@
+"""Tenants that mirror the 7,580 units of Nepal: the first mirror, its promotion, and the move of a province with 1,415 units
+below it, each against the same calls to the database, ready-made, by themselves; and ten tenants against one. What a run over a
+thousand tenants at rest is billed is held by a test."""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+
+from bench.measure import Ratio
+from bench.whole import Call, Ready, Recorder, new_project
+from penstock import wiring
+from penstock.adapters.firestore import FirestoreStores
+from penstock.adapters.firestore_channel import Rpcs
+from penstock.adapters.folder import FolderBlobs
+from penstock.core.declaration import Levels, Pipeline
+from penstock.core.values import Data
+from penstock.local.emulators import FIRESTORE, clear_firestore, started_or_reused
+from penstock.use_cases import effects
+from penstock.use_cases.capture import capture
+from penstock.use_cases.context import Context, load_batch
+from penstock.use_cases.decide import Said, decide
+from penstock.use_cases.finish import finish_after
+from penstock.use_cases.promote import promote_asked, start
+from support import nepal
+from support.landlord import UNITS
+from support.mirror import Mirror
+from support.world import APPROVER
+
+ROUNDS = 3
+MIRROR, PROMOTION = "first mirror of 7,580 units to the open review / raw", "its promotion / its raw reads and writes"
+MOVE = "promotion of a province's move, 1,415 below / raw commit"
+TENANTS, AT_ONCE = 10, 2
+PROVINCE, EAST, WEST = nepal.province(2), "np-east", "np-west"
+Took = dict[str, float]
+
+
+def rooted() -> dict[str, Data]:
+    """Nepal under two made-up roots, so that a province can move from one to the other."""
+    found = {id: nepal.unit(id, 1, "side", "", id.upper(), {"en": id}) for id in (EAST, WEST)}
+    for id, unit in nepal.units().items():
+        found[id] = {**unit, "level": unit["level"] + 1, "parent": unit.get("parent") or WEST}
+    return found
+
+
+def deeper(pipeline: Pipeline) -> Pipeline:
+    """With five official levels."""
+    (units,) = pipeline.entities
+    assert units.tree is not None
+    return replace(pipeline, entities=(replace(units, tree=replace(units.tree, levels=Levels(5, 9))),))
+
+
+@dataclass
+class Recorded:
+    """What was sent for one tenant."""
+
+    review: list[Call] = field(default_factory=list)
+    decide: list[Call] = field(default_factory=list)
+    promote: list[Call] = field(default_factory=list)
+
+
+class Place:
+    """A landlord and tenants on the emulator. Names of tenants are equally long, so that what was sent for one can be sent
+    for another."""
+
+    def __init__(self, address: str, blobs: Path, units: Mapping[str, Data], projects: Mapping[str, str] | None = None) -> None:
+        self.address, self.blobs, self.units = address, FolderBlobs(blobs), units
+        self.stores, self.rpcs = FirestoreStores(address), Rpcs(address)
+        self.projects = projects or {"landlord": new_project(), "tenants": new_project()}
+        self.names = (f"t{n:03d}" for n in range(1_000))
+        if not projects:
+            world = self.world("none")
+            world.put(world.source, UNITS, units.items())
+
+    def close(self, *, clear: bool = True) -> None:
+        for project in self.projects.values() if clear else ():
+            clear_firestore(self.address, project)
+        self.stores.close()
+        self.rpcs.channel.close()
+
+    def world(self, *names: str) -> Mirror:
+        world = Mirror("NP", *names, stores=self.stores)
+        ports = replace(
+            world.ports,
+            now=wiring.clock,
+            new_id=wiring.new_id,
+            each=wiring.Threads(1),
+            project_ids=self.projects,
+            blobs=self.blobs,
+        )
+        pipelines = {name: deeper(p) if EAST in self.units else p for name, p in world.contexts.pipelines.items()}
+        world.ports, world.contexts = ports, wiring.Contexts(ports, pipelines)
+        world.ctx = world.outside = world.of(names[0])
+        return world
+
+    def sent_for(self, calls: Sequence[Call], one: str, other: str) -> Ready:
+        def of(body: bytes, name: str) -> bytes:
+            return body.replace(f"tenants/{one}/".encode(), f"tenants/{name}/".encode()).replace(
+                f"tenant_geography.{one}".encode(), f"tenant_geography.{name}".encode()
+            )
+
+        return Ready(self.rpcs, [(what, of(body, other)) for what, body in calls], "", "")
+
+
+def to_review(world: Mirror) -> None:
+    """What a schedule starts, up to the open review."""
+    world.refresh("NP")
+    outcome = capture(world.ctx)
+    assert effects.pay(world.ctx, outcome.owed) == []
+    world.pump()
+
+
+def decided(world: Mirror) -> str:
+    batch = world.under_review(world.ctx.target.name)
+    words = {f"rule:{rule}": "approve" for rule, of in batch.findings.items() if "blocker" in of}
+    decide(world.ctx, batch.id, batch.digest, APPROVER, Said("approve", words))  # type: ignore[arg-type]
+    return batch.id
+
+
+def promote(ctx: Context, batch: str) -> None:
+    for number in range(start(ctx, batch).packs):
+        promote_asked(ctx, batch, number)
+        finish_after(ctx, batch, number)
+    assert load_batch(ctx, batch).batch.status == "APPLIED"
+
+
+def seconds(do: Callable[[], object]) -> float:
+    gc.collect()
+    gc.freeze()  # the units are the bench's own
+    began = time.perf_counter()
+    do()
+    return time.perf_counter() - began
+
+
+def recorded_of(world: Mirror) -> Recorded:
+    recorder, found = Recorder(world.production._rpcs), Recorded()  # type: ignore[attr-defined]
+    with recorder.into(found.review):
+        to_review(world)
+    with recorder.into(found.decide):
+        batch = decided(world)
+    with recorder.into(found.promote):
+        promote(world.ctx, batch)
+    return found
+
+
+def first_mirror(address: str, folder: Path) -> Took:
+    """Ours, in projects of their own: the landlord is read for the first time."""
+    place = Place(address, folder, nepal.units())
+    world = place.world(next(place.names))
+    took = {MIRROR: seconds(lambda: to_review(world))}
+    batch = decided(world)
+    took[PROMOTION] = seconds(lambda: promote(world.ctx, batch))
+    place.close()
+    return took
+
+
+def first_mirror_raw(address: str, folder: Path) -> Took:
+    """What was sent for one tenant is sent for another."""
+    place = Place(address, folder, nepal.units())
+    name, other = next(place.names), next(place.names)
+    recorded = recorded_of(place.world(name))
+    sent = [place.sent_for(calls, name, other) for calls in (recorded.review, recorded.decide, recorded.promote)]
+    took = {MIRROR: seconds(sent[0].one_by_one)}
+    sent[1].one_by_one()
+    took[PROMOTION] = seconds(sent[2].one_by_one)
+    place.close()
+    return took
+
+
+def moved(address: str, folder: Path) -> tuple[float, float]:
+    """Seconds of promoting a province's move, and of its commit alone, for another tenant that stands as the first did."""
+    units = rooted()
+    place = Place(address, folder, units)
+    name, other = next(place.names), next(place.names)
+    worlds = {of: place.world(of) for of in (name, other)}
+    for world in worlds.values():
+        to_review(world)
+        promote(world.ctx, decided(world))
+    later = nepal.AS_OF.plus(86_400)
+    world = worlds[name]
+    world.put(world.source, UNITS, [(PROVINCE, {**units[PROVINCE], "parent": EAST, "updatedAt": later})])
+    batches = {}
+    for of, one in worlds.items():
+        to_review(one)
+        assert dict(one.under_review(of).counts) == {"units UPDATE": 1}
+        batches[of] = decided(one)
+    recorder, calls = Recorder(world.production._rpcs), list[Call]()  # type: ignore[attr-defined]
+    start(world.ctx, batches[name])
+    with recorder.into(calls):
+        ours = seconds(lambda: promote_asked(world.ctx, batches[name], 0))
+    commits = [(what, body.replace(batches[name].encode(), batches[other].encode())) for what, body in calls if what == "commit"]
+    raw = seconds(place.sent_for(commits, name, other).one_by_one)
+    for one in worlds.values():
+        there = one.image(one.ctx.target.name).units
+        assert sum(1 for unit in there.values() if f".{PROVINCE}" in unit["path"] and unit["path"].startswith(EAST)) == 1_416
+    place.close()
+    return ours, raw
+
+
+def ran(address: str, folder: Path, projects: Mapping[str, str], names: Sequence[str]) -> int:
+    """An instance that handles the messages of these tenants, one after the other."""
+    place = Place(address, folder, nepal.units(), projects)
+    for name in names:
+        world = place.world(name)
+        outcome = capture(world.ctx)
+        assert effects.pay(world.ctx, outcome.owed) == []
+        world.pump()
+    place.close(clear=False)
+    return len(names)
+
+
+def run_of(place: Place, folder: Path, pool: ProcessPoolExecutor, names: Sequence[str]) -> None:
+    """A run over these tenants: what they share is read once, and each is run by one of the instances."""
+    world = place.world(names[0])
+    world.refresh("NP")
+    shares = [names[n::AT_ONCE] for n in range(AT_ONCE) if names[n::AT_ONCE]]
+    jobs = [pool.submit(ran, place.address, folder, place.projects, share) for share in shares]
+    assert sum(job.result() for job in jobs) == len(names)
+
+
+def many(address: str, folder: Path) -> Iterator[Ratio]:
+    """A release in which a hundred units are renamed, for one tenant and for ten that mirror it already."""
+    place = Place(address, folder, nepal.units())
+    names = [next(place.names) for _ in range(1 + TENANTS)]
+    for name in names:
+        world = place.world(name)
+        to_review(world)
+        promote(world.ctx, decided(world))
+    wards = [id for id, unit in nepal.units().items() if unit["level"] == 4]
+    took: dict[int, list[float]] = {1: [], TENANTS: []}
+    with ProcessPoolExecutor(AT_ONCE, mp_context=get_context("spawn")) as pool:
+        for number in range(2 * (1 + ROUNDS)):
+            at = nepal.AS_OF.plus(86_400.0 * (1 + number))
+            some = wards[number * 100 : number * 100 + 100]
+            renamed = [(id, {**nepal.units()[id], "names": {"en": f"{id} anew"}, "updatedAt": at}) for id in some]
+            place.world(names[0]).put(place.world(names[0]).source, UNITS, renamed)
+            of = names[:1] if number % 2 else names[1:]
+            spent = seconds(lambda of=of: run_of(place, folder, pool, of))  # type: ignore[misc]
+            if number > 1:
+                took[len(of)].append(spent)
+    place.close()
+    ten, one = median(took[TENANTS]), median(took[1])
+    yield Ratio(
+        f"{TENANTS} tenants in parallel / one, 100 units changed", ten / one, 3.0, f"{ten:.2f} s / {one:.2f} s", at_most=True
+    )
+
+
+def ratios() -> Iterator[Ratio]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        emulator = started_or_reused(FIRESTORE, folder)
+        try:
+            rounds = range(-1, ROUNDS)  # the first warms up
+            took = [
+                (first_mirror(emulator.address, folder / f"a{n}"), first_mirror_raw(emulator.address, folder / f"b{n}"))
+                for n in rounds
+            ]
+            ours, raw = [mine for mine, _ in took[1:]], [theirs for _, theirs in took[1:]]
+            for what, bound in ((MIRROR, 5.0), (PROMOTION, 2.0)):
+                ratio = median(a[what] / b[what] for a, b in zip(ours, raw, strict=True))
+                detail = f"{median(a[what] for a in ours):.2f} s / {median(b[what] for b in raw):.2f} s"
+                yield Ratio(what, ratio, bound, detail, at_most=True)
+            pairs = [moved(emulator.address, folder / f"m{number}") for number in range(ROUNDS)]
+            ratio = median(a / b for a, b in pairs)
+            yield Ratio(
+                MOVE, ratio, 2.0, f"{median(a for a, _ in pairs):.2f} s / {median(b for _, b in pairs):.2f} s", at_most=True
+            )
+            yield from many(emulator.address, folder / "ten")
+        finally:
+            emulator.stop()
