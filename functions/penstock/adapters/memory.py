@@ -14,7 +14,7 @@ from penstock.adapters.meter import Meter
 from penstock.core import limits
 from penstock.core.errors import Conflict, InvalidInput, PenstockError
 from penstock.core.limits import ByClass
-from penstock.core.matching import matches
+from penstock.core.matching import matcher
 from penstock.core.ordering import Key, key
 from penstock.core.query_limits import check_query
 from penstock.core.records import NAME, Bill, Cursor, Delete, Precondition, Prepared, Query, Set, Snapshot, Update, Write
@@ -250,11 +250,12 @@ class MemoryStore:
                 low = max(low, bisect_left(paths, where.value))
             elif where.field == NAME and where.op in ("<", "<="):
                 high = min(high, bisect_right(paths, where.value))
+        matches = matcher(query.where, self._documents)
         for path in paths[low:high]:
             version = self._version(path, read_time)
             if version is None or (query.order_by != NAME and version.key(query.order_by) is None):
                 continue
-            if matches(query.where, version.data or {}, path, self._documents):
+            if matches(version.data or {}, path):
                 yield path, version
 
     def _page(self, query: Query, read_time: Timestamp | None, after: Cursor | None, want: int) -> list[tuple[str, _Version]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from penstock.core.ordering import Key, key
 from penstock.core.records import NAME, Where
@@ -24,26 +24,23 @@ def _compare(op: str, here: Key, there: Key) -> bool:
     return here > there or (op == ">=" and here == there)
 
 
-def _meets(where: Where, value: Value) -> bool:
-    wanted = where.value
-    match where.op:
+def _test(where: Where) -> Callable[[Value], bool]:
+    """Whether a value meets a condition. What is wanted is put in order once, and not for each document."""
+    wanted, op = where.value, where.op
+    if op in ("in", "array-contains", "array-contains-any"):
+        keys = [key(one) for one in ([wanted] if op == "array-contains" else wanted) if not _nothing(one)]
+        if op == "in":
+            return lambda value: key(value) in keys
+        return lambda value: isinstance(value, list) and any(key(inner) in keys for inner in value)
+    there = key(wanted)
+    match op:
         case "!=":
-            return value is not None and key(value) != key(wanted)
+            return lambda value: value is not None and key(value) != there
         case "==":
-            return key(value) == key(wanted)
-        case "in":
-            return any(not _nothing(one) and key(value) == key(one) for one in wanted)
-        case "array-contains":
-            return _holds(value, [wanted])
-        case "array-contains-any":
-            return _holds(value, wanted)
+            return lambda value: key(value) == there
         case _:
-            return not _nothing(wanted) and not _nothing(value) and _compare(where.op, key(value), key(wanted))
-
-
-def _holds(value: Value, wanted: Sequence[Value]) -> bool:
-    keys = [key(one) for one in wanted if not _nothing(one)]
-    return isinstance(value, list) and any(key(inner) in keys for inner in value)
+            nothing = _nothing(wanted)
+            return lambda value: not nothing and not _nothing(value) and _compare(op, key(value), there)
 
 
 def _by_reference(where: Where, documents: str) -> Where:
@@ -52,15 +49,16 @@ def _by_reference(where: Where, documents: str) -> Where:
     return Where(where.field, where.op, named)
 
 
-def matches(conditions: Sequence[Where], data: Data, path: str, documents: str) -> bool:
-    """True if all conditions hold; a document without the field meets none, `!=` included. `documents` is the resource name
-    that `path` is under."""
-    for condition in conditions:
-        where = condition
-        if where.field == NAME:
-            where, value = _by_reference(condition, documents), Reference(f"{documents}/{path}")
-        else:
-            value = get_in(data, where.field, _ABSENT)
-        if value is _ABSENT or not _meets(where, value):
-            return False
-    return True
+def matcher(conditions: Sequence[Where], documents: str) -> Callable[[Data, str], bool]:
+    """Tells of a document and its path whether all conditions hold; a document without the field meets none, `!=` included.
+    `documents` is the resource name that paths are under."""
+    tests = [(w.field, _test(_by_reference(w, documents) if w.field == NAME else w)) for w in conditions]
+
+    def matches(data: Data, path: str) -> bool:
+        for field, holds in tests:
+            value = Reference(f"{documents}/{path}") if field == NAME else get_in(data, field, _ABSENT)
+            if value is _ABSENT or not holds(value):
+                return False
+        return True
+
+    return matches

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
-from penstock.core.matching import matches
+from penstock.core.matching import matcher
 from penstock.core.ordering import key
 from penstock.core.records import NAME, Query, Snapshot
 from penstock.core.release import Document, Release
@@ -67,7 +67,8 @@ class ReleaseStore:
         if not query.where and query.order_by == NAME:
             yield from there.values()
             return
+        matches = matcher(query.where, "")
         for path, snapshot in there.items():
             ordered = query.order_by == NAME or get_in(snapshot.fields, query.order_by, absent) is not absent
-            if ordered and matches(query.where, snapshot.fields, path, ""):
+            if ordered and matches(snapshot.fields, path):
                 yield snapshot
