@@ -39,6 +39,8 @@ def test_a_mirror_and_its_way_back(inline: int, per_pack: int, monkeypatch: pyte
     world.pump()
     foreseen, metered = promoted(world, rollback.id)
     assert foreseen == metered
+    planned = world.batch(rollback.id)
+    assert planned.foreseen["capture"].reads == planned.costs["capture"].reads
     assert "p4" not in units(world)
 
 

@@ -84,18 +84,19 @@ def followed(place: Dependents, now: Snapshot, path: str, also: Mapping[FieldPat
     """What makes a document store another path, its chain with it, and other values of the fields in `also`; None where it does
     already. `now` need hold no more than these fields."""
     assert now.update_time is not None
-    old = get_in(now.fields, place.path)
+    data = now.fields
+    old = get_in(data, place.path)
     values: dict[FieldPath, Value] = {place.path: path, **(also or {})}
     if isinstance(old, str):
-        chain = [get_in(now.fields, field) for field in place.chain]
+        chain = [get_in(data, field) for field in place.chain]
         values |= zip(place.chain, chain_after(chain, old, path), strict=True)
-    changed = {field: value for field, value in values.items() if _differs(get_in(now.fields, field), value)}
+    changed = {field: value for field, value in values.items() if _differs(get_in(data, field), value)}
     if not changed:
         return None
     before: Data = {}
     after: Data = {}
     for field, value in changed.items():
-        if (held := get_in(now.fields, field, _ABSENT)) is not _ABSENT:
+        if (held := get_in(data, field, _ABSENT)) is not _ABSENT:
             set_in(before, field, held)
         if value is not None:
             set_in(after, field, value)

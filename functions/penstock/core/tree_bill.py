@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from penstock.core.bill import count_of, query_of, reads_of_check
+from penstock.core.bill import query_of, reads_of_check
 from penstock.core.changes import Change
 from penstock.core.cost import Cost
 from penstock.core.declaration import Entity, Pipeline, Tree
@@ -55,12 +55,8 @@ def _followed(entity: Entity, tree: Tree, changes: Sequence[Change]) -> Cost:
 
 
 def _gone(tree: Tree, changes: Sequence[Change]) -> int:
-    """Whether anything hangs under what is removed: units are read, those that go in the same pack among them."""
-    removed = _of(changes, "remove")
-    ids = {c.path.rpartition("/")[2] for c in removed}
-    children = sum(1 for c in removed if get_in(c.before or {}, tree.parent) in ids)
-    rounds = -(-len(removed) // AT_ONCE)
-    return max(children, rounds) + rounds * len(tree.dependents) * count_of(0)
+    """Whether anything else hangs under what is removed: counted."""
+    return -(-len(_of(changes, "remove")) // AT_ONCE) * (1 + len(tree.dependents))
 
 
 def _leaving(pipeline: Pipeline, prefix: str, changes: Sequence[Change]) -> int:

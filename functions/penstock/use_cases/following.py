@@ -4,7 +4,7 @@ moved unit, which follows in the same commit."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -22,7 +22,7 @@ from penstock.core.plan import Batch
 from penstock.core.promotion import ready_of
 from penstock.core.records import Snapshot
 from penstock.core.rules.base import Below, Count
-from penstock.core.tree import DOT, is_below, joined
+from penstock.core.tree import DOT, Place, is_below, joined
 from penstock.core.values import Data, FieldPath, Timestamp, dotted, dumps, get_in, set_in
 from penstock.use_cases.context import Context
 from penstock.use_cases.leaving import hanging, leaving
@@ -169,17 +169,17 @@ def _left_behind(ctx: Context, entity: Entity, going: Sequence[Ready], back: Map
     if not removed:
         return {}
     paths = {path: c.place.path for path, c in removed.items() if c.place}
-    elsewhere = {c.path for c in going if c.place and c.place.step in ("move", "remove")}
-    left = attached(ctx, entity, paths, elsewhere, back)
+    left = attached(ctx, entity, paths, {c.path: c.place for c in going if c.place}, back)
     told = {path: listed(f"{many:,} {name}" for name, many in of.items()) for path, of in left.items()}
     return {removed[path].key: f"{what} hang under it by now" for path, what in told.items()}
 
 
 def attached(
-    ctx: Context, entity: Entity, units: Mapping[str, str], but: Container[str], back: Mapping[str, str]
+    ctx: Context, entity: Entity, units: Mapping[str, str], going: Mapping[str, Place], back: Mapping[str, str]
 ) -> dict[str, dict[str, int]]:
-    """What hangs directly under units (document → path): how many of each kind, by document. Units `but` these documents, and
-    nothing that goes `back` to another (document → the unit that it is at)."""
+    """What hangs directly under units (document → path): how many of each kind, by document. Not what is removed or moved too
+    (`going`, by document), and nothing that goes `back` to another (document → the unit that it is at). Units are counted, and
+    read only where there are others than are removed."""
     assert entity.tree is not None
     found: dict[str, Counter[str]] = defaultdict(Counter)
     own, *others = places_in(entity, ctx.target.prefix)
@@ -187,17 +187,21 @@ def attached(
     leaves = Counter((document.rpartition("/")[0], id) for document, id in back.items())
     ids = {document.rpartition("/")[2]: document for document in units}
     by_path = {path: document for document, path in units.items()}
+    along = Counter(place.parent for place in going.values() if place.step == "remove")
+    elsewhere = {document for document, place in going.items() if place.step in ("move", "remove")}
     for some in chunks(list(ids), IN):
         children = replace(Count(own.collection, parent, tuple(some)).query, select=(parent,))
+        if ctx.store.count(children) == sum(along[id] for id in some):
+            continue
         for child in ctx.store.scan(children):
-            if child.path not in but and child.path not in back:
+            if child.path not in elsewhere and child.path not in back:
                 found[ids[get_in(child.fields, parent)]][own.name] += 1
     for of in others:
         for some in chunks(list(by_path), IN):
             if ctx.store.count(Count(of.collection, of.path, tuple(some)).query):
                 for path in some:
-                    going = leaves[of.collection, path.rpartition(DOT)[2]]
-                    if many := ctx.store.count(Count(of.collection, of.path, path).query) - going:
+                    less = leaves[of.collection, path.rpartition(DOT)[2]]
+                    if many := ctx.store.count(Count(of.collection, of.path, path).query) - less:
                         found[by_path[path]][of.name] = many
     return {path: dict(of) for path, of in found.items()}
 

@@ -116,7 +116,8 @@ def _outlook(ctx: Context, undone: Batch, choice: Choice) -> Cost:
     applied = undone.applied if choice.keys is None else len(choice.keys)
     packs = -(-applied // MAX_CHANGES)
     created = (undone.counts.get(f"{e.parent.entity} CREATE", 0) for e in ctx.pipeline.entities if e.parent)
-    counts = sum(-(-many // IN) for many in created) + len(ctx.pipeline.entities) + 1
+    dependents = len(ctx.pipeline.tree.tree.dependents) if ctx.pipeline.tree and ctx.pipeline.tree.tree else 0
+    counts = sum(-(-many // IN) * (1 + dependents) for many in created) + len(ctx.pipeline.entities) + 1
     return Cost(reads=query_of(undone.packs) + applied + counts, writes=2 + packs + 4)
 
 
@@ -214,9 +215,9 @@ def _left_below(ctx: Context, changes: Sequence[Change]) -> dict[str, dict[str, 
     removed = {path: (key, place) for path, (key, place) in places.items() if place.step == "remove"}
     if entity is None or not removed:
         return {}
-    elsewhere = {path for path, (_, place) in places.items() if place.step in ("move", "remove")}
+    going = {path: place for path, (_, place) in places.items()}
     back = left_for_good(places_in(entity), (of_line(line) for c in changes for line in c.facts.get("back", ())))
-    found = attached(ctx, entity, {path: place.path for path, (_, place) in removed.items()}, elsewhere, back)
+    found = attached(ctx, entity, {path: place.path for path, (_, place) in removed.items()}, going, back)
     return {removed[path][0]: of for path, of in found.items()}
 
 
