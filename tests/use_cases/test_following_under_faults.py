@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 from penstock.core.batch import Status
+from penstock.core.choices import CASCADE, reassign
 from penstock.core.errors import PenstockError
 from penstock.core.followers import decode_followed
 from penstock.core.layout import followers_blob
 from penstock.ports import Store
 from penstock.use_cases import effects, staging
+from penstock.use_cases.decide import Said
+from penstock.use_cases.rollback import plan_rollback
 from support.faults import MODES, READS, ZOMBIES, Channel, Fault, Faults, Killed, Mode, PlainPages
-from support.forest import UNITS, Plan, custom, faults, grown, unit
+from support.forest import UNITS, Plan, custom, faults, grown, member, unit
 from support.rest import production, quiet, settle
 from support.world import World
 
@@ -24,7 +27,7 @@ WAYS: list[tuple[Channel, Mode]] = [
 ]
 
 
-def planned(struck: Faults) -> World:
+def moves(struck: Faults) -> World:
     """Packs with creates, nested moves, and one that goes from below a moved unit."""
     more = [unit("p3", "np", path="np.p3"), *(custom(id, "w1", f"np.p1.d1.w1.{id}") for id in ("c5", "c6"))]
     world = grown(units=more, pages=PlainPages(), wrap=struck.wrap)
@@ -32,6 +35,42 @@ def planned(struck: Faults) -> World:
     plan = Plan(world).create("d3", "p2").create("w3", "d3").move("p1", "p3").move("d1", "d3").update("w2", active=False)
     plan.stage(per_pack=2)
     return world
+
+
+LEFT = Said("approve", choices={"units/w1": CASCADE, "units/w4": reassign("w3"), "units/d2": reassign("d3")})
+
+
+def leaving(struck: Faults) -> World:
+    """Packs with a move, and with units that go: one with what hangs below it, two whose own moves to others, new ones too."""
+    more = [unit("w4", "d2", path="np.p1.d2.w4"), custom("c4", "w4", "np.p1.d2.w4.c4"), custom("k", "d2", "np.p1.d2.k")]
+    members = [member("m7", "np.p1.d2.w4.c4"), member("m8", "np.p1.d2")]
+    world = grown(units=more, members=members, pages=PlainPages(), wrap=struck.wrap)
+    world.patient = True
+    plan = Plan(world).create("d3", "p2").create("w3", "d3").move("d1", "p2")
+    for id in ("w1", "w4", "d2"):
+        plan.update(id, active=False)
+    plan.stage(per_pack=2)
+    return world
+
+
+def returning(struck: Faults) -> World:
+    """The way back of that."""
+    struck.armed = False
+    world = leaving(struck)
+    done = world.decide(LEFT)
+    assert (done.status, done.drifted) == (Status.APPLIED, 0)
+    _, owed = plan_rollback(world.ctx, done.id, "operator@example.org")
+    world.pay(owed)
+    world.pump()
+    struck.armed = True
+    return world
+
+
+SCENARIOS: dict[str, tuple[Callable[[Faults], World], Said]] = {
+    "moves": (moves, Said("approve")),
+    "leaving": (leaving, LEFT),
+    "returning": (returning, Said("approve")),
+}
 
 
 def watch(world: World) -> list[str]:
@@ -49,15 +88,16 @@ def watch(world: World) -> list[str]:
     return wrong
 
 
-def approve(world: World) -> None:
+def approve(world: World, said: Said) -> None:
     try:
-        world.approve("approve")
+        world.decide(said)
     except (Killed, PenstockError):
         return
 
 
-def lived(fault: Fault | None) -> tuple[World, Faults, list[str]]:
+def lived(scenario: str, fault: Fault | None) -> tuple[World, Faults, list[str]]:
     struck = Faults()
+    planned, said = SCENARIOS[scenario]
     world = planned(struck)
     wrong = watch(world)
 
@@ -69,16 +109,16 @@ def lived(fault: Fault | None) -> tuple[World, Faults, list[str]]:
 
     struck.stalled = others
     struck.plan(*([fault] if fault else []))
-    approve(world)
+    approve(world, said)
     settle(world)
     struck.armed = False
     settle(world)
     return world, struck, wrong
 
 
-def counted(inline: int, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], dict[Channel, int]]:
+def counted(scenario: str, inline: int, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], dict[Channel, int]]:
     monkeypatch.setattr(effects, "INLINE", inline)
-    world, struck, wrong = lived(None)
+    world, struck, wrong = lived(scenario, None)
     assert wrong == []
     return tree(world), {channel: len(struck.seen[channel]) for channel in ("change", "read")}
 
@@ -87,14 +127,20 @@ def tree(world: World) -> dict[str, Any]:
     return {**production(world), **{f"members/{id}": data for id, data in world.documents("members").items()}}
 
 
-@pytest.mark.parametrize("inline", [0, 500], ids=["by messages", "inline"])
+@pytest.mark.parametrize(
+    ("scenario", "inline"),
+    [("moves", 0), ("moves", 500), ("leaving", 0), ("returning", 500)],
+    ids=["moves by messages", "moves inline", "leaving by messages", "returning inline"],
+)
 @pytest.mark.parametrize(("channel", "mode"), WAYS)
-def test_a_tree_comes_to_rest_whole(channel: Channel, mode: Mode, inline: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted, boundaries = counted(inline, monkeypatch)
+def test_a_tree_comes_to_rest_whole(
+    scenario: str, channel: Channel, mode: Mode, inline: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted, boundaries = counted(scenario, inline, monkeypatch)
     missed: list[Any] = []
     for at in range(1, boundaries[channel] + 1):
-        world, struck, wrong = lived(Fault(channel, at, mode))
-        (batch,) = world.documents("penstock_batches")
+        world, struck, wrong = lived(scenario, Fault(channel, at, mode))
+        batch = max(world.documents("penstock_batches"))
         found = world.batch(batch)
         if not struck.struck or wrong or not quiet(world):
             missed.append((at, struck.struck, wrong[:2]))
@@ -132,7 +178,7 @@ def test_half_a_move_would_be_noticed() -> None:
 
 def test_a_custom_unit_that_comes_while_packs_wait_follows_with_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(effects, "INLINE", 0)
-    world = planned(Faults())
+    world = moves(Faults())
     pump: Callable[[], None] = world.pump
     monkeypatch.setattr(world, "pump", lambda: None)
     world.approve("approve")

@@ -153,6 +153,22 @@ def test_a_unit_that_cannot_take_it_is_refused_before_anything_is_decided(other:
     assert world.batch(batch.id).status is Status.UNDER_REVIEW
 
 
+@pytest.mark.parametrize("other", [".", "..", "__id__", "x" * 2_000, "a\x00b", "`w2`", "*", "w2/../d2", "w2.c1"])
+def test_whatever_is_typed_for_an_id_names_no_unit_and_changes_nothing(other: str) -> None:
+    world, batch = going("w1")
+    before = units(world), world.documents("members")
+    with pytest.raises(InvalidInput):
+        choose(world, w1=reassign(other))
+    assert (units(world), world.documents("members"), world.batch(batch.id).decisions) == (*before, ())
+
+
+def test_a_unit_that_goes_along_with_another_takes_nothing() -> None:
+    world, _ = going("w1", "d2", units=[unit("w5", "d2", path="np.p1.d2.w5")])
+    with pytest.raises(InvalidInput, match="goes along with units/d2"):
+        choose(world, w1=reassign("w5"), d2=CASCADE)
+    assert choose(world, w1=reassign("w2"), d2=CASCADE).status is Status.APPLIED
+
+
 def test_active_units_that_the_batch_does_not_take_away_go_along_or_stay_and_are_not_moved() -> None:
     world, batch = going("d1")
     with pytest.raises(InvalidInput, match="2 active units"):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from penstock.core.batch import Status
-from penstock.core.choices import CASCADE, reassign
+from penstock.core.choices import CASCADE, active_below, reassign
 from penstock.core.errors import Refused
 from penstock.core.followers import decode_followed, encode_followed
-from penstock.core.plan import Batch
+from penstock.core.plan import DEPENDENTS, Batch
 from penstock.core.records import Delete, Set, Update
 from penstock.core.reversal import Choice
 from penstock.core.values import Data, dumps
@@ -18,8 +21,9 @@ from penstock.use_cases import staging
 from penstock.use_cases.decide import Said
 from penstock.use_cases.rollback import plan_rollback, preview
 from penstock.use_cases.staging import Tampered
-from support.forest import UNITS, Plan, custom, faults, grown, member, unit, units
-from support.world import World
+from support.faults import PlainPages
+from support.forest import FILE, UNITS, Plan, custom, faults, grown, member, unit, units
+from support.world import APPROVER, World
 
 
 def standing(world: World) -> dict[str, str]:
@@ -239,3 +243,55 @@ def test_what_came_below_a_unit_that_was_moved_for_another_returns_along_with_it
     assert units(world)["c9"]["path"] == "np.p1.d1.w1.c1.c9"
     assert world.documents("members")["m8"]["unitPath"] == "np.p1.d1.w1.c1.c9"
     assert faults(world) == []
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32))
+def test_any_units_go_with_any_choices_in_any_packs_and_all_of_it_returns(seed: int) -> None:
+    chance = random.Random(seed)
+    grow: list[tuple[str, Data]] = []
+    paths: dict[str, str] = {"np": "np"}
+    own: list[str] = []
+    for n in range(chance.randint(4, 14)):
+        above = chance.choice([id for id, path in paths.items() if path.count(".") < 6])
+        id, path = f"u{n}", f"{paths[above]}.u{n}"
+        if above in own or path.count(".") > 3 or chance.random() < 0.25:
+            own.append(id)
+            grow.append(custom(id, above, path))
+        else:
+            grow.append(unit(id, above, path=path))
+        paths[id] = path
+    at = chance.choices(sorted(paths), k=chance.randint(0, 8))
+    world = World(FILE, people={"foresters": (APPROVER,)}, pages=PlainPages())
+    world.put(world.production, UNITS, [unit("np"), *grow])
+    world.put(world.production, "members", [member(f"m{n}", paths[id]) for n, id in enumerate(at)])
+    before = standing(world)
+    official = [id for id in paths if id not in own and id != "np"]
+    if not official:
+        return
+    gone = chance.sample(official, k=chance.randint(1, min(5, len(official))))
+    plan = Plan(world)
+    for id in gone:
+        plan.update(id, active=False)
+    stays = [id for id in official if id not in gone]
+    if stays and (mover := chance.choice([None, *stays])):
+        above = paths[mover].split(".")[-2]
+        stand = [id for id in stays if not set(paths[id].split(".")) & set(gone)]  # a source that says otherwise is quarantined
+        tops = [id for id in stand if id != above and paths[id].count(".") == paths[mover].count(".") - 1]
+        if tops:
+            plan.move(mover, chance.choice(tops))
+    batch = plan.stage(per_pack=chance.choice([1, 3, 350]))
+    chosen: dict[str, str] = {}
+    for found in (f for f in batch.batch_findings if f.rule == DEPENDENTS):
+        level = paths[found.key.removeprefix("units/")].count(".")
+        homes = [id for id in stays if paths[id].count(".") == level and not set(paths[id].split(".")) & set(gone)]
+        homes = [] if active_below(found) else homes
+        chosen[found.key] = chance.choice([CASCADE, *map(reassign, homes)])
+    done = world.decide(Said("approve", choices=chosen))
+    assert (done.status, done.drifted) == (Status.APPLIED, 0)
+    assert faults(world) == []
+    held = units(world)
+    assert {id for id, choice in chosen.items() if choice == CASCADE and held[id.removeprefix("units/")]["active"]} == set()
+    back = taken_back(world, done.id)
+    assert (back.status, back.drifted) == (Status.APPLIED, 0)
+    assert standing(world) == before

@@ -102,8 +102,13 @@ def put_back(
 ) -> Returned:
     """`live`: the documents that are `needed`. `final`: where a path as stored leads once all moves of the commit are made."""
     found, by_kind = Returned(), {of.name: of for of in places}
+    met: set[str] = set()
     for line in lines:
         now = live[line.document]
+        if line.document in met:
+            found.kept[line.document] = "returns with another unit, and with what that one left of it alone"
+            continue
+        met.add(line.document)
         wrote = _one(entity, by_kind, line, now, live, final) if now.exists else "was removed since"
         if isinstance(wrote, str):
             found.kept[line.document] = wrote

@@ -11,10 +11,11 @@ from penstock.core.decisions import Subject, closed, demand_complete, verdict
 from penstock.core.declaration import Entity
 from penstock.core.diff import result_of
 from penstock.core.errors import InvalidInput
-from penstock.core.leaving import why_no_home
+from penstock.core.leaving import nearest, why_no_home
 from penstock.core.plan import Batch, Decision
 from penstock.core.records import Query, Snapshot, Where
 from penstock.core.tree import place_of
+from penstock.core.values import get_in
 from penstock.use_cases.context import Context
 from penstock.use_cases.staging import Pack
 
@@ -39,7 +40,8 @@ def complete(ctx: Context, batch: Batch, of: Subjects, decision: Decision) -> De
     if tree is None or not named:
         return decision
     changes = _changes(of, approved)
-    homes = {key: choices.reassign(_home(ctx, tree, changes, key, other)) for key, other in named.items()}
+    along = {place.path: key for key, c in decision.choices.items() if c == choices.CASCADE and (place := place_of(changes[key]))}
+    homes = {key: choices.reassign(_home(ctx, tree, changes, along, key, other)) for key, other in named.items()}
     decision = replace(decision, choices={**decision.choices, **homes})
     return choices.demand(asked, approved, decision, batch.decisions)  # once more: others chose by document id
 
@@ -49,14 +51,19 @@ def _changes(of: Subjects, keys: Collection[str]) -> dict[str, Change]:
     return {change.key: change for pack in packs.values() for change in pack.some(keys)}
 
 
-def _home(ctx: Context, tree: Entity, changes: Mapping[str, Change], key: str, other: str) -> str:
-    """The document id of the unit that a choice names by its own or by the landlord's id, as it will stand with the batch."""
+def _home(ctx: Context, tree: Entity, changes: Mapping[str, Change], along: Mapping[str, str], key: str, other: str) -> str:
+    """The document id of the unit that a choice names by its own or by the landlord's id, as it will stand with the batch.
+    `along`: the paths of units below which everything goes, with their keys."""
+    assert tree.tree is not None
     going = place_of(changes[key])
     assert going is not None
     found = _found(ctx, tree, other)
     change = next((c for c in changes.values() if c.path == found.path or c.key == f"{tree.name}/{other}"), None)
     data = result_of(change, None) if change else found.fields
     why = why_no_home(tree, data, going.level, going.path) if data else "is not there"
+    above = nearest(along, str(get_in(data, tree.tree.path)))
+    if not why and above is not None:
+        why = f"goes along with {along[above]}"
     if why:
         remedy = f"Nothing was decided. Name an active official unit of level {going.level}, by its id or the landlord's."
         raise InvalidInput(f"cannot take what hangs below {key}: it {why}", subject=other[:120], remedy=remedy)
