@@ -24,6 +24,7 @@ KINDS = {
     "export": answers.ExportedTo, "verify": answers.Verified,
     "targets list": answers.DeclaredTargets, "targets add": answers.DeclaredTargets, "targets set": answers.DeclaredTargets,
     "targets remove": answers.DeclaredTargets, "targets rollout": answers.Stages, "targets runs": answers.TargetRuns,
+    "targets state": answers.Standings,
     "declined": answers.DeclinedList, "releases": answers.Releases, "forget": answers.Forgotten,
     "pause": answers.Paused, "resume": answers.Paused, "local load": answers.Loaded, "local status": answers.LocalStack,
     "keys make": answers.Keys, "keys rotate": answers.Keys, "local down": answers.LocalStack, "local logs": answers.Logs,

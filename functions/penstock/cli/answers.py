@@ -651,6 +651,40 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
+class DifferenceLine:
+    """A record that production holds otherwise than its source says; `state` is pending, declined or unexplained."""
+
+    key: str
+    state: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StandingLine:
+    """How one partition of a target stands to its source ("" where it has none): equal, pending, declined or unexplained, the
+    worst that any record is in. `differences` are at most as many as were asked for, the unexplained first; the hashes are
+    over what the source says and what production holds of it."""
+
+    target: str
+    partition: str
+    state: str
+    counts: dict[str, int]
+    source_hash: str
+    production_hash: str
+    differences: tuple[DifferenceLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    """`penstock targets state`. `failed`: targets that could not be looked at, and why. Exit code 1 where anything is
+    unexplained or failed."""
+
+    standings: tuple[StandingLine, ...]
+    failed: dict[str, str]
+    next_steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseLine:
     """A partition of a source that targets share. `current` is the release that they get, "" where there is none; `read_at` when
     it was read. `held` says why they do not get what the source holds now, "" where they do; of a quarantine also since when, how

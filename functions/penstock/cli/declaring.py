@@ -13,6 +13,7 @@ from penstock.cli import answers, output
 from penstock.cli.app import App, as_option, pass_app
 from penstock.cli.command import DONE, FOUND, Group
 from penstock.cli.lines import moment
+from penstock.cli.standing import state
 from penstock.core import layout
 from penstock.core.declaration import Pipeline, Target
 from penstock.core.errors import InvalidInput, NotFound
@@ -283,4 +284,5 @@ def _answer(app: App, pipeline: Pipeline, entry: Registered, what: str, step: st
     app.answer(answers.DeclaredTargets((line,), (step,)), people)
 
 
+targets.add_command(state)
 COMMANDS = (targets,)

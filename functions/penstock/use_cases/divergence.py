@@ -16,7 +16,7 @@ from penstock.core.projection import Projected, Projector
 from penstock.core.records import Query, Snapshot
 from penstock.core.tree import joined
 from penstock.core.values import Value, get_in
-from penstock.use_cases import staging
+from penstock.use_cases import releases, staging
 from penstock.use_cases.context import Context, load_target
 from penstock.use_cases.reading import plans
 
@@ -45,7 +45,9 @@ def divergence(ctx: Context) -> list[Standing]:
     for source_plan, entities in plans(ctx.pipeline):
         projector = Projector(ctx.pipeline, source_plan.source.name, ctx.store.full_name("").rstrip("/"))
         groups: dict[Value, list[Snapshot]] = defaultdict(list)
-        for record in ctx.source_store(source_plan.source).scan(Query(source_plan.source.collection, select=source_plan.select)):
+        source = source_plan.source
+        store = releases.shared(ctx, source, {})[0] if source.partition else ctx.source_store(source)
+        for record in store.scan(Query(source.collection, select=source_plan.select)):
             if (group := source_plan.group(record)) is not None:
                 groups[group].append(record)
         projected = {(p.entity, p.key): p for some in groups.values() for p in projector.project(some).projected}

@@ -68,9 +68,10 @@ def standing(ports: Ports, pipeline: Pipeline) -> list[ReleaseState]:
     return [from_data(found.fields, ReleaseState) for found in hub_store(ports, pipeline).scan(query)]
 
 
-def shared(ctx: Context, source: Source, dealt: Mapping[str, str], at: Timestamp) -> tuple[ReleaseStore, Shared]:
-    """What a target's run at this moment gets of a source: the releases that were current then, so that a run which goes on after
-    it was killed gets the same. Nothing is read of them yet. `Refused` where one of its partitions has none."""
+def shared(ctx: Context, source: Source, dealt: Mapping[str, str], at: Timestamp | None = None) -> tuple[ReleaseStore, Shared]:
+    """What a target's run at this moment gets of a source: the releases that were current then (without one: that are now), so
+    that a run which goes on after it was killed gets the same. Nothing is read of them yet. `Refused` where one of its partitions
+    has none."""
     if not ctx.target.partitions:
         remedy = f"Nothing was read. Name the values of `{dotted(source.partition or ())}` that it takes."
         raise Refused("lists no partition of its source", subject=ctx.id, remedy=remedy)
