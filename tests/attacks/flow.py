@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from flask import Flask, Response, request
 from penstock.core.batch import Status
 from penstock.core.errors import PenstockError
 from penstock.core.records import Query
+from penstock.core.reversal import Reversal
 from penstock.use_cases import capture, staging
 from penstock.use_cases.context import held_of
 from penstock.use_cases.decide import Said, decide
@@ -217,7 +217,7 @@ def anything_goes_back(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("penstock.use_cases.rollback._admit", lambda *_: None)
 
     def of_each(ctx: Any, undone: Any, _: Any) -> Iterator[Any]:
-        return (SimpleNamespace(undone=change, change=change, kept=()) for change in staging.changes_of(ctx, undone.id))
+        return (Reversal(change, change) for change in staging.changes_of(ctx, undone.id))
 
     patch.setattr("penstock.use_cases.rollback._reversals", of_each)
 

@@ -26,7 +26,8 @@ KINDS = {
     "targets remove": answers.DeclaredTargets, "targets rollout": answers.Stages, "targets runs": answers.TargetRuns,
     "targets state": answers.Standings,
     "declined": answers.DeclinedList, "releases": answers.Releases, "forget": answers.Forgotten,
-    "pause": answers.Paused, "resume": answers.Paused, "local load": answers.Loaded, "local status": answers.LocalStack,
+    "pause": answers.Paused, "resume": answers.Paused, "local load": answers.Loaded,
+    "local token": answers.Token, "local status": answers.LocalStack,
     "keys make": answers.Keys, "keys rotate": answers.Keys, "local down": answers.LocalStack, "local logs": answers.Logs,
 }  # fmt: skip
 

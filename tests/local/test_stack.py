@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -204,6 +205,10 @@ def test_the_daemon_starts_once_outlives_its_starter_keeps_data_and_ends_only_it
             client.document("shelf/book").set({"title": project})
             client.close()
 
+        claims = supervisor.token(folder, "thandi+1@example.org").split(".")[1]
+        signed = json.loads(base64.urlsafe_b64decode(claims + "=="))
+        review = next(service.address for service in supervisor.status(folder) if service.name == "review")
+        assert (signed["email"], signed["aud"]) == ("thandi+1@example.org", review)
         supervisor.kill(folder, "review")
         assert [service.name for service in supervisor.status(folder) if not service.healthy] == ["review"]
         supervisor.restart(folder, "review")

@@ -612,6 +612,15 @@ class LocalStack:
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """`penstock local token`"""
+
+    token: str
+    address: str  # of the review service, which takes it for an hour
+    next_steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """`penstock local load`"""
 

@@ -58,6 +58,19 @@ def status(app: App) -> int:
     return _stack(app, folder, supervisor.status(folder))
 
 
+@local.command()
+@click.argument("email")
+@pass_app
+def token(app: App, email: str) -> None:
+    """Print an ID token of EMAIL for the review's API, as if this person had signed in."""
+    from penstock.local import supervisor
+
+    folder = supervisor.default_folder()
+    made = supervisor.token(folder, email)
+    address = next(service.address for service in supervisor.status(folder) if service.name == "review")
+    app.answer(answers.Token(made, address, ()), lambda: output.say(made))
+
+
 def _stack(app: App, folder: Path, services: Sequence[Service]) -> int:
     lines = tuple(answers.ServiceLine(s.name, s.address, s.healthy, s.log) for s in services)
     steps = ("penstock status", "penstock local demo", "penstock local down") if lines else ("penstock local up",)

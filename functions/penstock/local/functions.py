@@ -16,6 +16,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "main.py"
 NAMES = ("capture", "check", "promote", "dead_letter", "sweep", "review")
 DEAD = "penstock-dead"
 APPROVER = "approver@penstock.example"  # the first; a gate that needs more has approver-2@…, and so on
+OPERATOR = "operator@penstock.example"
 PROJECT = "demo-penstock"
 SWEEP_CRON = "*/5 * * * *"
 
@@ -59,6 +60,7 @@ def _env(folder: Path, loaded: Mapping[str, Pipeline], pipelines: Path) -> dict[
     return {
         **{f"PENSTOCK_PROJECT_{name.upper()}": id for name, id in project_ids(loaded).items()},
         **{f"PENSTOCK_PEOPLE_{p.gate.approvers.upper()}": people(p.gate.approvals) for p in loaded.values()},
+        **{f"PENSTOCK_PEOPLE_{p.gate.operators.upper()}": OPERATOR for p in loaded.values() if p.gate.operators},
         "PENSTOCK_KEYS": f"local:{_key(folder)}",
         "PENSTOCK_BUCKET": "{bucket}",
         "PENSTOCK_BASE_URL": "{url_review}",

@@ -103,6 +103,11 @@ class Stack:
         """What a program needs in its environment to use the stack as the functions do (without any one's `audience`)."""
         return self._emulator_env() | filled(self.spec.env, self.facts | {"audience": ""})
 
+    def token(self, email: str) -> str:
+        """An ID token of this address for the review service, as Google would give it to whoever signed in; good for an hour."""
+        issuer: Issuer = self._inside["certs"]
+        return issuer.mint(self.url("review"), email)
+
     def services(self) -> list[Service]:
         """Everything by name, and whether it is up at this moment."""
         found = []

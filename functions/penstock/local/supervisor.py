@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import cattrs
 import psutil
@@ -112,6 +113,12 @@ def restart(folder: Path, function: str) -> None:
 def kill(folder: Path, function: str) -> None:
     """End one function at once, as a crash does. It stays down until `restart`."""
     _ask(_running(folder), f"kill/{function}")
+
+
+def token(folder: Path, email: str) -> str:
+    """An ID token of this address for the review service, as Google would give it to whoever signed in; good for an hour."""
+    found: str = _ask(_running(folder), f"token/{quote(email, safe='')}")
+    return found
 
 
 def read(folder: Path) -> State | None:
@@ -213,6 +220,9 @@ def _control(stack: Stack, folder: Path) -> type[Handler]:
                 self.answer_json({"what": "is not for web pages", "subject": "this address", "remedy": ""}, 403)
                 return
             try:
+                if verb == "token":
+                    self.answer_json(stack.token(unquote(name)))
+                    return
                 if verb in ("restart", "kill"):
                     getattr(stack, verb)(name)
                     if verb == "restart":
