@@ -2,7 +2,8 @@
 
     scenarios.py   lives of a batch, each a few acts: ADD ONE HERE (it is then struck at every boundary in every mode by itself)
     acts.py        what the schedule, people and other programs do: one small function each
-    woods.py       the same of a tree: units of a landlord in a tenant's production, in the world of parishes.py
+    woods.py       the same of a tree: units of a landlord in a tenant's production, in the worlds of parishes.py and, for
+                   several targets that share what is read, dioceses.py
     laws.py        what must hold, one judge for each law; the first word of what they say is the law's name
     trees.py       what must hold of a tree besides
     journal.py     what really happened below the faults: the judges' eyes, and the histories for a replay elsewhere

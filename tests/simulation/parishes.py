@@ -185,24 +185,28 @@ class Parishes(Simulation):
         passed = state.sources.get("landlord")
         if passed is None or passed.watermark is None:
             return
+        seen = {i.fields["id"]: i.fields for i in images(self.registry, self.SOURCE).values() if i.time <= self.looked_at}  # type: ignore[operator]
+        window = [r for r in seen.values() if passed.watermark.plus(-OVERLAP) <= r["changed"] <= passed.watermark]
+        if len(window) != passed.window and not rest:
+            return  # the next run looks again
+        yield from self.undealt(state, seen, passed.watermark)
+
+    def undealt(self, state: TargetState, seen: Mapping[str, Data], mark: Timestamp | None = None) -> Iterator[str]:
+        """Of what the landlord says up to a stamp, by id, what stands nowhere in production, is not proposed, was not declined,
+        and is not held back because of what it hangs under."""
         dealt = {c.key for c in self.changes_in(state.open)} if state.open else set()
         for recheck in state.recheck:
             dealt |= set(recheck.keys if recheck.keys is not None else (c.key for c in self.changes_in(recheck.batch)))
         dealt |= self.declined()
-        seen = {i.fields["id"]: i for i in images(self.registry, self.SOURCE).values() if i.time <= self.looked_at}  # type: ignore[operator]
-        window = [i for i in seen.values() if passed.watermark.plus(-OVERLAP) <= i.fields["changed"] <= passed.watermark]
-        if len(window) != passed.window and not rest:
-            return  # the next run looks again
-        had = {path: [v.fields for v in versions(self.database, path)] for path in self.database._paths.get(UNITS, ())}
-        for id, there in seen.items():
-            record = there.fields
+        had = [v.fields for path in self.database._paths.get(UNITS, ()) for v in versions(self.database, path)]
+        for id, record in seen.items():
             chain = set(self._above(seen, id))
-            if record["changed"] > passed.watermark or {f"units/{one}" for one in chain} & dealt or None in chain:
+            if (mark and record["changed"] > mark) or {f"units/{one}" for one in chain} & dealt or None in chain:
                 continue
-            if not any(_says(data, record) for of in had.values() for data in of):
+            if not any(_says(data, record) for data in had):
                 yield f"{id} is {record} at the landlord and was passed over"
 
-    def _above(self, seen: Mapping[str, Image], id: str) -> Iterator[str | None]:
+    def _above(self, seen: Mapping[str, Data], id: str) -> Iterator[str | None]:
         """A unit and those above it by the landlord; None where that leads nowhere or in a circle: it is held back."""
         found: list[str] = []
         here: str | None = id
@@ -212,7 +216,7 @@ class Parishes(Simulation):
                 return
             found.append(here)
             yield here
-            here = seen[here].fields.get("parent")
+            here = seen[here].get("parent")
 
     def gist(self, change: Change) -> str:
         return f"{change.key} {change.action} {dumps({k: v for k, v in (change.after or {}).items() if k != 'changedAt'})}"

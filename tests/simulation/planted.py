@@ -24,6 +24,7 @@ from penstock.use_cases import (
     promote,
     proposing,
     reading,
+    releases,
     rollback,
     staging,
     sweep,
@@ -217,6 +218,9 @@ BUGS: Mapping[str, Bug] = {
     ),
     "what follows has no prior image": Bug("prior image", "move", ((promote, "keep", nothing),)),
     "what was chosen is not done": Bug("choice", "gone, all along", ((leaving, "leave", _nothing_left),)),
+    "a wrong release is dealt": Bug(
+        "quarantine", "a wrong release, and it is mended", ((releases._Refresh, "_faults", lambda *_: ()),)
+    ),
     "nobody pays what is owed": Bug("rest", "first sync", ((sweep, "_pay_due", no_lines),), "killed before", "publish"),
     "nobody resumes a run that died": Bug(
         "rest", "first sync", ((sweep, "_resume_capture", no_lines),), "killed after", "commit"

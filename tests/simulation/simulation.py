@@ -106,6 +106,7 @@ class Simulation(World):
         self.tries: Counter[tuple[str, str, str]] = Counter()
         self.order: random.Random | None = None  # messages are delivered in any order
         self.astray = 0  # so many of the next messages are lost
+        self.parked: list[tuple[str, dict[str, str]]] = []  # messages to a target whose database is down
         self._in_flight: list[tuple[str, dict[str, str]]] = []
         self._asleep = 0
 
@@ -131,7 +132,7 @@ class Simulation(World):
     def concerns(self, event: object) -> bool:
         if isinstance(event, Landed):
             return event.store is self.database
-        named = event[1].get("batch") or event[1]["target"] if isinstance(event, tuple) else event.id  # type: ignore[attr-defined]
+        named = event[1].get("batch") or event[1].get("target", "") if isinstance(event, tuple) else event.id  # type: ignore[attr-defined]
         return named == self.ctx.id or self.owns(named)
 
     def owns(self, id: str) -> bool:
@@ -312,6 +313,9 @@ class Simulation(World):
             self.errors.append(str(refused))  # acknowledged and not followed
 
     def _again(self, topic: str, message: dict[str, str]) -> None:
+        if any(view.is_down and view.concerns((topic, message)) for view in self.views):
+            self.parked.append((topic, message))
+            return
         name = (topic, message.get("batch", ""), message.get("pack", ""))
         self.tries[name] += topic != self.DEAD
         if self.tries[name] >= TRIES and "pack" in message:
@@ -325,9 +329,14 @@ class Simulation(World):
         """Nothing waits but a person's word: no message, no effect, no lease, no promotion, no batch on its way."""
         return self.delivered >= len(self.publisher.messages) and all(view.rests() for view in self.views)
 
+    @property
+    def is_down(self) -> bool:
+        """Whether its database answers nobody."""
+        return self.journal.fuses.get(self.ports.project_ids[self.ctx.target.project]) == 0
+
     def rests(self) -> bool:
-        if self.journal.fuses.get(self.ports.project_ids[self.ctx.target.project]) == 0:
-            return True  # its database is down, and nothing can go on
+        if self.is_down:
+            return True  # and nothing can go on
         state = image(self.database, layout.target(self.ctx.id)).fields
         if state.get("lease"):
             return False

@@ -3,7 +3,7 @@
 import pytest
 
 from simulation import laws
-from simulation.parishes import Parishes
+from simulation.dioceses import Dioceses
 from simulation.planted import BUGS, caught
 
 
@@ -13,5 +13,5 @@ def test_a_guard_that_is_taken_out_is_caught_by_its_law(name: str) -> None:
 
 
 def test_every_law_has_a_bug_that_breaks_it() -> None:
-    at_rest = {name for name, _ in Parishes.AT_REST}
-    assert {bug.law for bug in BUGS.values()} == {*laws.ALWAYS, *Parishes.ALWAYS, *at_rest, "rest"}
+    at_rest = {name for name, _ in Dioceses.AT_REST}
+    assert {bug.law for bug in BUGS.values()} == {*laws.ALWAYS, *Dioceses.ALWAYS, *at_rest, "rest"}

@@ -12,6 +12,7 @@ from typing import Any
 from penstock.core.choices import CASCADE, reassign
 
 from simulation.acts import Act, approve, edit, once, reject, roll_back, run
+from simulation.dioceses import Dioceses, breaks, mended, on, run_all, tell_wrongly
 from simulation.parishes import Parishes
 from simulation.scenario import Scenario
 from simulation.trees import UNITS
@@ -80,6 +81,10 @@ WENT = (*SETTLED, GONE, run(), approve(choices={W1: CASCADE}))
 LEFT = (*SETTLED, GONE, run(), approve(choices={W1: reassign("w2")}))
 BACK = (roll_back(), approve())
 
+Shared = partial(Scenario, world=Dioceses)
+BOTH = (STOCK, run_all(), approve(), on("south", approve()), settle_all)
+WRONG = (tell("w1", parent="nowhere"), tell("d2", name="other"))
+
 WOODS: Mapping[str, Scenario] = {
     "first mirror": Wood(REVIEWED, (approve(),)),
     "first mirror, big batch": Wood((STOCK,), (run(), approve()), inline=0),
@@ -103,6 +108,17 @@ WOODS: Mapping[str, Scenario] = {
     "moved by hand meanwhile": Wood((*SETTLED, MOVE, run(), edit("parishes/d1", note="by hand")), (approve(), approve())),
     "joined while it was reviewed": Wood((*SETTLED, MOVE, run(), join("m9", "c1"), settle_in("c9", "w1")), (approve(),)),
     "edited while it was promoted": Wood((*SETTLED, MOVE, run()), (meanwhile(edit("members/m2", name="other")), approve())),
+    "two that share a landlord": Shared((STOCK,), (run_all(), approve(), on("south", approve()))),
+    "two that share a landlord, nothing new": Shared(BOTH, (run_all(), run_all("full"))),
+    "a wrong release, and it is mended": Shared(
+        BOTH, (*WRONG, run_all(), tell("w1", parent="d2"), run_all(), approve(), on("south", approve()))
+    ),
+    "a wrong release under review": Shared(
+        (*BOTH, MOVE, run_all(), tell_wrongly("w9", "w1")), (run_all(), approve(), withdraw("w9"), run_all())
+    ),
+    "a database is down on the way": Shared(
+        (*BOTH, MOVE), (breaks("south", 4), run_all(), approve(), mended("south"), run_all(), on("south", approve()))
+    ),
     "rollback of a move": Wood(MOVED, (*BACK, run("full"))),
     "rollback of a move, big batch": Wood(MOVED, BACK, inline=0),
     "rollback of nested moves": Wood((*SETTLED, *NESTED, run(), approve()), BACK, inline=0, changes=1),
