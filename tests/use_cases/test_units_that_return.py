@@ -19,6 +19,7 @@ from penstock.core.reversal import Choice
 from penstock.core.values import Data, dumps
 from penstock.use_cases import staging
 from penstock.use_cases.decide import Said
+from penstock.use_cases.reviewing import find_row
 from penstock.use_cases.rollback import plan_rollback, preview
 from penstock.use_cases.staging import Tampered
 from support.faults import PlainPages
@@ -139,6 +140,10 @@ def test_what_is_changed_after_the_rollback_was_shown_stays_and_the_ledger_names
     ledger = staging.load_pack(world.outside, back.id, 0).ledger
     assert ledger is not None
     assert ledger.kept == {"members/m1": "belongs elsewhere by now"}
+    told = find_row(world.outside, world.batch(back.id), "units/w1").note
+    assert told == "2 documents that it had left behind returned with it. 1 stayed: members/m1 belongs elsewhere by now."
+    went = find_row(world.outside, world.batch(done.id), "units/w1").note
+    assert went == "What hung below it moved to w2."
     assert world.documents("members")["m1"] == data
     assert world.documents("members")["m2"] == member("m2", "np.p1.d1.w1.c1")[1]
 

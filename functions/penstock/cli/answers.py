@@ -196,6 +196,7 @@ class ChangeLine:
     status: str
     diff: tuple[FieldChange, ...]
     findings: tuple[FindingLine, ...]
+    note: str  # what came of it, beside itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,8 @@ def _fields(c: answers.ChangeLine) -> None:
         output.say(f"  {_arrow(d, 10_000)}")
     for f in c.findings:
         output.say(f"  {f.severity}, {f.rule}: {f.text} {f.remedy}")
+    if c.note:
+        output.say(f"  {c.note}")
 
 
 def _arrow(d: answers.FieldChange, width: int) -> str:

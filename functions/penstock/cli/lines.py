@@ -63,6 +63,7 @@ def change_line(row: Row) -> answers.ChangeLine:
         status=row.status.value,
         diff=tuple(answers.FieldChange(dotted(d.path), d.before, d.after) for d in change.diff),
         findings=tuple(map(finding_line, row.findings)),
+        note=row.note,
     )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
-from penstock.core import layout
+from penstock.core import choices, layout
 from penstock.core.batch import OPEN, Status
 from penstock.core.changes import ChangeStatus
 from penstock.core.codec import TargetState, from_data
 from penstock.core.decisions import outcome
 from penstock.core.errors import NotFound
+from penstock.core.outcomes import note
 from penstock.core.plan import Batch, Review, Row
 from penstock.core.records import Query, Where
 from penstock.ports import Store
@@ -117,13 +118,12 @@ def _blocked(pack: Pack, batch: Batch) -> set[str]:
 def rows_of(pack: Pack, batch: Batch, keys: Container[str] | None = None) -> Iterator[Row]:
     """The changes of a pack, all or those with these keys, with what was found, said and done about each."""
     findings = staging.findings_by_key(pack, batch.batch_findings)
-    ledger, carried = pack.ledger, pack.carried
+    ledger, carried, chosen = pack.ledger, pack.carried, choices.chosen(batch.decisions)
     for change in pack.some(keys):
         told = tuple(f for f in findings.get(change.key, ()) if not is_folded(f, batch.folded))
         said = outcome(staging.subject(change, findings), batch.decisions, carried, batch.approvals)
-        why = ledger.why.get(change.key) if ledger else None
-        note = f"It fell out when it was promoted: {why}." if why else ""
-        yield Row(change, told, _status(batch, change.key, said, ledger.drifted if ledger else None), note)
+        status = _status(batch, change.key, said, ledger.drifted if ledger else None)
+        yield Row(change, told, status, note(change, ledger, chosen.get(change.key, "")))
 
 
 def _status(batch: Batch, key: str, said: str | None, drifted: tuple[str, ...] | None) -> ChangeStatus:
