@@ -42,7 +42,7 @@ variable "tenant_databases" {
 
 variable "people" {
   type        = map(list(string))
-  description = "Addresses by the names that pipelines use for groups of approvers."
+  description = "Addresses by the names that pipelines use for groups of approvers and of operators."
 
   validation {
     condition     = alltrue([for name in local.people_names : length(lookup(var.people, name, [])) > 0])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from calling import AUDIENCE, ROOT, Caller, state
 from click.testing import CliRunner
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from penstock import wiring
 from penstock.cli.main import cli
@@ -338,6 +339,30 @@ def test_a_body_that_is_not_as_described_is_refused_with_its_place(caller: Calle
     answer = caller.post("approve", body)
     assert answer.status_code == 422
     assert [e["place"] for e in answer.json["errors"]] == [place]
+    # The document refuses it too, but for what two fields say together.
+    assert described(caller, "ApproveRequest").is_valid(body) is (place == "" and isinstance(body, dict))
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        ("ApproveRequest", {"batch": "b", "digest": "d"}),
+        ("ApproveRequest", {"batch": "b", "digest": "d", "ids": ["p1"], "others": "reject", "choices": {"p1": "cascade"}}),
+        ("RejectRequest", {"batch": "b", "digest": "d", "reason": "no"}),
+        ("RollbackRequest", {"ids": ["p1"], "fields": ["names"], "overwriteEdits": True}),
+        ("RunRequest", {"mode": "full"}),
+        ("ApplyRequest", {}),
+    ],
+)
+def test_a_body_as_the_document_describes_it_is_taken(caller: Caller, model: str, body: Any) -> None:
+    assert described(caller, model).is_valid(body)
+    (route, *_) = [route for route in ROUTES if route.body is not None and route.body.__name__ == model]
+    assert route.body is not None
+    route.body.model_validate(body)
+
+
+def described(caller: Caller, model: str) -> Draft202012Validator:
+    return Draft202012Validator({"$ref": f"#/components/schemas/{model}", "components": caller.document["components"]})
 
 
 @pytest.mark.parametrize(
