@@ -344,16 +344,17 @@ def test_a_promotion_that_died_is_begun_again_and_does_it_once() -> None:
 
 
 def test_two_approvers_choose_alike() -> None:
-    world = grown(approvals=2, people=("thandi@example.org", "ben@example.org"))
+    w9 = ("own-w9", unit("w9", "d1", path="np.p1.d1.own-w9")[1])
+    world = grown(approvals=2, people=("thandi@example.org", "ben@example.org"), units=[w9])
     batch = Plan(world).update("w1", active=False).stage()
-    choose(world, w1=reassign("w2"))
+    choose(world, w1=reassign("own-w9"))
     other = Said("approve", choices={"units/w1": CASCADE})
-    with pytest.raises(InvalidInput, match=r"thandi@example\.org with another choice: reassign:w2"):
+    with pytest.raises(InvalidInput, match=r"thandi@example\.org with another choice: reassign:own-w9"):
         world.decide(other, "ben@example.org")
     assert len(world.batch(batch.id).decisions) == 1
-    done = world.decide(Said("approve", choices={"units/w1": reassign("w2")}), "ben@example.org")
+    done = world.decide(Said("approve", choices={"units/w1": reassign("w9")}), "ben@example.org")
     assert done.status is Status.APPLIED
-    assert world.documents("members")["m1"] == member("m1", "np.p1.d1.w2")[1]
+    assert world.documents("members")["m1"] == member("m1", "np.p1.d1.own-w9")[1]
 
 
 def test_what_was_chosen_is_bound_into_the_chain_with_the_decision() -> None:

@@ -34,16 +34,16 @@ def complete(ctx: Context, batch: Batch, of: Subjects, decision: Decision) -> De
     if not asked and not decision.choices:
         return decision
     approved = {s.key for s in subjects if verdict(s, decision) == "approve"}
-    decision = choices.demand(asked, approved, decision, batch.decisions)
+    decision = choices.demand(asked, approved, decision)
     tree = ctx.pipeline.tree
     named = {key: other for key, choice in decision.choices.items() if (other := choices.other_of(choice)) is not None}
-    if tree is None or not named:
-        return decision
-    changes = _changes(of, approved)
-    along = {place.path: key for key, c in decision.choices.items() if c == choices.CASCADE and (place := place_of(changes[key]))}
-    homes = {key: choices.reassign(_home(ctx, tree, changes, along, key, other)) for key, other in named.items()}
-    decision = replace(decision, choices={**decision.choices, **homes})
-    return choices.demand(asked, approved, decision, batch.decisions)  # once more: others chose by document id
+    if tree is not None and named:
+        changes = _changes(of, approved)
+        gone = (key for key, choice in decision.choices.items() if choice == choices.CASCADE)
+        along = {place.path: key for key in gone if (place := place_of(changes[key]))}
+        homes = {key: choices.reassign(_home(ctx, tree, changes, along, key, other)) for key, other in named.items()}
+        decision = replace(decision, choices={**decision.choices, **homes})
+    return choices.demand(asked, approved, decision, batch.decisions)  # whatever id they named the unit by, others chose the same
 
 
 def _changes(of: Subjects, keys: Collection[str]) -> dict[str, Change]:
