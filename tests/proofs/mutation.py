@@ -28,8 +28,24 @@ MODULES = [
     *(f"penstock.core.{name}" for name in ("batch", "decisions", "promotion", "tokens")),
     *(f"penstock.use_cases.{name}" for name in ("decide", "promote", "rollback")),
 ]
-CORE = ["batch", "decisions", "promotion", "reversal", "tokens"]
-USE_CASES = ["bill", "braking", "decide", "deletes", "finish", "frozen", "promote", "resume", "reviewing", "rollback", "sweep"]
+CORE = ["batch", "choices", "decisions", "dependents", "promotion", "returning", "reversal", "tokens"]
+USE_CASES = [
+    *(
+        "bill",
+        "braking",
+        "decide",
+        "deletes",
+        "finish",
+        "following",
+        "frozen",
+        "promote",
+        "resume",
+        "reviewing",
+        "rollback",
+        "sweep",
+    ),
+    *("tree_bill", "tree_rollback", "units_that_go", "units_that_return"),
+]
 TESTS = [
     *(f"core/test_{name}.py" for name in CORE),
     *(f"use_cases/test_{name}.py" for name in USE_CASES),
