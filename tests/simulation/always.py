@@ -39,7 +39,7 @@ def approval(sim: Simulation, event: object) -> Found:
         return
     promoted = promotion(sim, event)
     if promoted is None:
-        yield f"{event.production} were written outside of any batch that was shown"
+        yield from sim.unshown(event)
         return
     batch, _, allowed = promoted
     fell_out = event.after[event.ledger].fields["ledger"]["drifted"]

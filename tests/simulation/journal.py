@@ -91,6 +91,8 @@ class Journal:
     mail_is_down: bool = False
     asked: list[tuple[str, Query | tuple[FieldPath, ...] | None]] = field(default_factory=list)  # what was asked of a source
     meanwhile: Callable[[], None] | None = None  # happens once, right before production is written
+    between: bool = False  # that happens now
+    afterwards: Callable[[], None] | None = None  # happens once, right after production was written
     fuses: dict[str, int] = field(default_factory=dict)  # project → so many commits more, and its database answers nobody
 
     def wrap(self, ports: Ports, sources: Collection[str]) -> Ports:
@@ -185,7 +187,9 @@ class _Store:
             self._journal.fuses[self._project] -= 1
         if self._journal.meanwhile is not None and not all(map(is_ours, paths)):
             happens, self._journal.meanwhile = self._journal.meanwhile, None
+            self._journal.between = True
             happens()
+            self._journal.between = False
         before = {path: image(self.inner, path) for path in paths}
         at = self.inner.commit(writes)
         landed = Landed(at, tuple(writes), before, {path: image(self.inner, path) for path in paths}, self.inner)
@@ -200,6 +204,9 @@ class _Store:
                 self._journal.shown[id] = {pack: showing(there.fields, of_batch) for pack, there in packs.items()}
         if self._journal.judge is not None:
             self._journal.judge(landed)
+        if self._journal.afterwards is not None and landed.ledger and landed.production:
+            happens, self._journal.afterwards = self._journal.afterwards, None
+            happens()
         return at
 
 

@@ -37,6 +37,7 @@ class Parishes(Simulation):
     def __init__(self, people: int = 1, approvals: int = 1, targets: tuple[Target, ...] = ()) -> None:
         super().__init__(people, approvals, targets)
         self.along_with: dict[tuple[str, str], Landed] = {}  # (batch, path) → the commit that wrote it beside its changes
+        self.late: set[str] = set()  # documents that came between what was read for a commit and that
         self.ours: set[Timestamp] = set()  # when the product wrote production
         for ctx in self.contexts.all()[1:]:
             self.views.append(self._other(ctx))
@@ -88,6 +89,7 @@ class Parishes(Simulation):
     def settle_in(self, id: str, under: str, **fields: Any) -> None:
         """The tenant makes a unit of its own."""
         above = self.documents(UNITS)[under]
+        self.comes(f"{UNITS}/{id}")
         path = f"{above['path']}.{id}"
         data = {"parentId": under, "path": path, "level": path.count(".") + 1, "name": f"own {id}", "active": True, **fields}
         self.edit(f"{UNITS}/{id}", **data)
@@ -95,8 +97,13 @@ class Parishes(Simulation):
     def join(self, id: str, unit: str, **fields: Any) -> None:
         """Somebody becomes a member of a unit."""
         path = self.documents(UNITS)[unit]["path"]
+        self.comes(f"{MEMBERS}/{id}")
         data = {"unitPath": path, **dict(zip(CHAIN, path.split("."), strict=False)), "name": f"member {id}", **fields}
         self.database.commit([Set(f"{MEMBERS}/{id}", data)])
+
+    def comes(self, path: str) -> None:
+        """What comes right before a commit, behind what was read for it, is seen by nobody but who looks once more."""
+        self.late |= {path} if self.journal.between else set()
 
     def leave(self, id: str) -> None:
         """Somebody is a member no more."""
@@ -134,6 +141,10 @@ class Parishes(Simulation):
             return {}
         fell_out = set(event.after[event.ledger].fields["ledger"]["drifted"])
         return {path: change for path, change in promoted[2].items() if change.key not in fell_out}
+
+    def unshown(self, event: Landed) -> Iterator[str]:
+        """Before a batch is at its end, what came late is put where it hangs."""
+        yield from trees.fetched(self, event)
 
     def bare(self, data: Data | None) -> Data | None:
         return None if data is None else {name: value for name, value in data.items() if name != "path"}

@@ -195,6 +195,10 @@ class Simulation(World):
         """Whether a document may be written that nobody said yes to, because of what was written beside it."""
         return False
 
+    def unshown(self, event: Landed) -> Iterator[str]:
+        """What is wrong with a commit that writes production and promotes no pack that was shown."""
+        yield f"{event.production} were written outside of any batch that was shown"
+
     def moved(self, change: Change, was: Image) -> bool:
         """Whether production is another than a change was planned against."""
         return was.time != change.planned_against or dumps(was.data) != dumps(change.before)

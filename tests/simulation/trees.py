@@ -3,6 +3,7 @@ documents and from what people said; no path is taken from the product."""
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from penstock.core.layout import STAMP
 from penstock.core.packs import decode_changes, expand
 from penstock.core.plan import Batch
 from penstock.core.records import Update
-from penstock.core.values import Data, dumps
+from penstock.core.values import Data, dumps, loads
 from support import oracle
 
 from simulation.journal import Landed, image
@@ -27,9 +28,12 @@ CHAIN = tuple(f"unit{n}" for n in range(1, 7))
 
 
 def hierarchy(sim: Parishes, event: object) -> Found:
-    """No reader ever sees a unit, or a member, anywhere else than under what it hangs under."""
+    """No reader ever sees a unit, or a member, anywhere else than under what it hangs under; but for one that came while the
+    commit was on its way: it is where it hangs once the batch is at its end."""
     if isinstance(event, Landed) and event.production:
-        yield from oracle.faults(sim.documents(UNITS), sim.documents(MEMBERS))
+        units = {id: data for id, data in sim.documents(UNITS).items() if f"{UNITS}/{id}" not in sim.late}
+        members = {id: data for id, data in sim.documents(MEMBERS).items() if f"{MEMBERS}/{id}" not in sim.late}
+        yield from oracle.faults(units, members)
         sim.ours.add(event.at)
 
 
@@ -57,6 +61,24 @@ def follow(sim: Parishes, event: object) -> Found:
         elif dumps(now.data) == dumps(was.data):
             yield f"{path} was written beside {batch.id}, and nothing of it had to be"
         sim.along_with[batch.id, path] = event
+
+
+def fetched(sim: Parishes, event: Landed) -> Found:
+    """A commit that promotes nothing puts what came late where it hangs, exactly, and that is all that it does."""
+    writes, kept = {write.path: write for write in event.writes}, {}
+    for name, blob in sim.blobs.objects.items():
+        if ".followers.late-" in name and name.startswith(f"backups/{sim.ctx.id}/"):
+            kept |= {line["path"]: line for line in map(loads, gzip.decompress(blob).splitlines())}
+    for path in event.production:
+        was, now, write = event.before[path].fields, event.after[path].fields, writes[path]
+        if path not in sim.late:
+            yield f"{path} was written outside of any batch that was shown"
+        elif dumps(now) != dumps(_due(sim, event, path, was)):
+            yield f"{path} came late, was {was}, and was put to {now}"
+        elif not (isinstance(write, Update) and write.precondition and write.precondition.update_time == event.before[path].time):
+            yield f"{path} came late, and was written without a look at it"
+        elif path not in kept or any(kept[path]["before"].get(of[0]) != was.get(of[0]) for of in kept[path]["fields"]):
+            yield f"{path} came late, and what it stored lies nowhere"
 
 
 def _unprinted(data: Data) -> Data:
@@ -95,8 +117,8 @@ def _member_of(sim: Parishes, was: Data, unit: str) -> Data:
 
 def goers(sim: Parishes, event: Landed) -> dict[str, tuple[str, str]]:
     """The units that a commit took away: what was chosen for what hangs below each, and the unit that it moves to."""
-    promoted = promotion(sim, event)
-    assert promoted is not None
+    if (promoted := promotion(sim, event)) is None:
+        return {}
     chosen = {key: choice for said in promoted[0].decisions for key, choice in said.choices.items() if said.verdict == "approve"}
     found = {}
     for path, change in sim.own(event).items():
@@ -147,10 +169,14 @@ def choice(sim: Parishes, event: object) -> Found:
         return next((id for id in reversed(way) if id in gone), "")
 
     for id, (chosen, home) in goers(sim, event).items():
-        below = {other for other, way in ways.items() if left_by(way[:-1]) == id}
+        below = {other for other, way in ways.items() if left_by(way[:-1]) == id and f"{UNITS}/{other}" not in sim.late}
         own = {other for other in below if not units[other].get("official")}
         active = {other for other in below if units[other].get("active")}
-        at = {name for name, member in members.items() if left_by(str(member.get("unitPath", "")).split(".")) == id}
+        at = {
+            name
+            for name, member in members.items()
+            if f"{MEMBERS}/{name}" not in sim.late and left_by(str(member.get("unitPath", "")).split(".")) == id
+        }
         left = active if chosen == "cascade" else own | active | at
         if left:
             yield f"{id} went with the choice {chosen!r}, and {sorted(left)} hang below it"

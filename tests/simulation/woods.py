@@ -45,6 +45,11 @@ def meanwhile(act: Act) -> Act:
     return once(lambda sim: setattr(sim.journal, "meanwhile", lambda: act(sim, {})))
 
 
+def afterwards(act: Act) -> Act:
+    """It happens right after production is written next: before anything else of that promotion."""
+    return once(lambda sim: setattr(sim.journal, "afterwards", lambda: act(sim, {})))
+
+
 def _stock(sim: Any) -> None:
     sim.tell("n", level=1)
     for id, above, level in (("p1", "n", 2), ("p2", "n", 2), ("d1", "p1", 3), ("d2", "p1", 3), ("w1", "d1", 4), ("w2", "d2", 4)):
@@ -76,9 +81,10 @@ GROWN = (tell("p3", parent="n", level=2), tell("d3", parent="p3", level=3), tell
 GONE = tell("w1", active=False)
 ALL_GONE = (tell("d1", active=False), tell("w1", active=False))
 W1 = "units/w1"
+MOVED_TO_W2 = approve(choices={W1: reassign("w2")})
 MOVED = (*SETTLED, MOVE, run(), approve())
 WENT = (*SETTLED, GONE, run(), approve(choices={W1: CASCADE}))
-LEFT = (*SETTLED, GONE, run(), approve(choices={W1: reassign("w2")}))
+LEFT = (*SETTLED, GONE, run(), MOVED_TO_W2)
 BACK = (roll_back(), approve())
 
 Shared = partial(Scenario, world=Dioceses)
@@ -132,5 +138,12 @@ WOODS: Mapping[str, Scenario] = {
     "rollback of a rollback of what went": Wood((*WENT, *BACK), BACK),
     "rollback of a rollback of what moved to another": Wood((*LEFT, *BACK), BACK),
     "rollback of the first mirror": Wood(SETTLED, (roll_back(), approve(blockers="reject")), changes=3),
+    "joined while it was promoted": Wood((*SETTLED, MOVE, run()), (meanwhile(join("m9", "c1")), approve())),
+    "settled while it was promoted": Wood((*SETTLED, *NESTED, run()), (meanwhile(settle_in("c9", "w1")), approve())),
+    "joined while it moved to another": Wood(
+        (*SETTLED, GONE, run()), (meanwhile(join("m9", "c1")), approve(choices={W1: reassign("w2")}))
+    ),
+    "joined while it returned": Wood((*LEFT, roll_back()), (meanwhile(join("m9", "c1")), approve())),
+    "moved back by hand before the end": Wood((*SETTLED, MOVE, run()), (afterwards(replant("d1", "p1")), approve())),
     "its new parent moved by hand": Wood((*SETTLED, tell("w1", parent="d2"), run(), replant("d2", "second")), (approve(),)),
 }

@@ -430,8 +430,24 @@ def test_who_comes_below_between_the_look_and_the_commit_follows_before_the_batc
     assert paths(world)["late"] == "np.p1.d2.p2.d1.w1.late"
     names = [name for name in world.blobs.names(f"backups/{world.ctx.id}/{batch.id}/") if "late" in name]
     kept = [(f.document, f.before) for name in sorted(names) for f in decode_followed(world.blobs.read(name))]
-    assert [b["path"] for document, b in kept if document == "geography/late"] == ["np.p1.d1.w1.late", "np.p2.d1.w1.late"]
-    assert [b["unitPath"] for document, b in kept if document == "members/late"] == ["np.p1.d1", "np.p2.d1"]
+    assert [b["path"] for document, b in kept if document == "geography/late"] == ["np.p1.d1.w1.late"]
+    assert [b["unitPath"] for document, b in kept if document == "members/late"] == ["np.p1.d1"]
+
+
+def test_what_somebody_moved_back_before_the_end_of_the_batch_stays_where_they_put_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = grown()
+    Plan(world).move("d1", "p2").stage()
+    back = [Set(f"{name}/{id}", data) for name in ("geography", "members") for id, data in world.documents(name).items()]
+    finish = effects.finish
+
+    def finish_later(*given: Any) -> Any:
+        world.production.commit(back)
+        return finish(*given)
+
+    monkeypatch.setattr(effects, "finish", finish_later)
+    world.approve("approve")
+    assert paths(world)["c1"] == "np.p1.d1.w1.c1"
+    assert faults(world) == []
 
 
 def test_why_a_change_fell_out_is_told_where_it_is_shown() -> None:

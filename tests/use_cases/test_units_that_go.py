@@ -52,6 +52,22 @@ def unstamped(world: World) -> dict[str, Data]:
     return {id: {k: v for k, v in data.items() if k != "penstock"} for id, data in units(world).items()}
 
 
+def test_who_comes_below_a_unit_that_moves_for_another_follows_before_the_batch_comes_to_rest() -> None:
+    world, batch = going("w1")
+    commit = world.production.commit
+
+    def late(writes: Any) -> Any:
+        if any(write.path == "geography/w1" for write in writes):
+            commit([Set("members/late", member("late", "np.p1.d1.w1.c1")[1])])
+        return commit(writes)
+
+    world.production.commit = late  # type: ignore[method-assign]
+    choose(world, w1=reassign("w2"))
+    assert world.batch(batch.id).status is Status.APPLIED
+    assert world.documents("members")["late"]["unitPath"] == "np.p1.d1.w2.c1"
+    assert faults(world) == []
+
+
 def test_the_review_is_told_what_each_unit_leaves_and_nothing_of_what_the_batch_takes_too() -> None:
     _, batch = going("d1", "w1", "w2", per_pack=1)
     found = {f.key: {name: n for name, _, n in f.table} for f in batch.batch_findings}

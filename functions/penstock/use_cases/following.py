@@ -79,7 +79,7 @@ def follow(ctx: Context, batch: Batch, pack: Pack, going: Sequence[Ready]) -> Fo
             theirs = {f.document for f in also}
             along = [*(f for f in found.followed if f.document not in theirs), *also]
             declined = {**left.declined, **back.declined}
-            moved = {old: new for old, new in placing.moves.made.items() if old != new}
+            moved = {old: new for old, new in {**placing.moves.made, **_units_along(entity, also)}.items() if old != new}
             return replace(found, fallen=fallen, followed=along, declined=declined, kept=back.kept, moved=moved)
         fallen |= out
         going = [c for c in going if c.key not in out]
@@ -103,18 +103,34 @@ def fetch_stragglers(ctx: Context, batch: Batch, packs: Sequence[Pack]) -> None:
         assert entity is not None
         moves = Moves(pack.ledger.moved if pack.ledger else {})
         for _ in range(STRAGGLING):
-            late = [
-                found
+            found = {
+                of: [s for top in moves.tops for s in hanging(ctx, entity, of, top)]
                 for of in places_in(entity, ctx.target.prefix)
-                for top in moves.tops
-                for found in following(moves, of, hanging(ctx, entity, of, top))
-            ]
+            }
+            now = _lie_now(ctx, entity, moves) if any(found.values()) else Moves()
+            late = [f for of, held in found.items() for f in following(now, of, held)]
             if not late:
                 break
             some = late[:_LATE]
             keep(ctx, batch, pack, f"late-{ctx.ports.new_id()}", some)
             with suppress(Conflict, OutcomeUnknown):
                 ctx.store.commit([f.write() for f in some])
+
+
+def _lie_now(ctx: Context, entity: Entity, moves: Moves) -> Moves:
+    """Where the moved units lie by now: somebody may have moved them since, and back."""
+    assert entity.tree is not None
+    path = entity.tree.path
+    units = {old: f"{ctx.collection(entity)}/{old.rpartition(DOT)[2]}" for old in moves.made}
+    live = {s.path: get_in(s.fields, path) for s in ctx.store.get(list(dict.fromkeys(units.values())), select=(path,))}
+    return Moves({old: there for old, unit in units.items() if isinstance(there := live[unit], str)})
+
+
+def _units_along(entity: Entity, along: Sequence[Followed]) -> dict[str, str]:
+    """From path to path: the units among what is written because another goes, or returns."""
+    assert entity.tree is not None
+    path = entity.tree.path
+    return {str(get_in(f.before, path)): str(get_in(f.after, path)) for f in along if f.kind == entity.name and path in f.fields}
 
 
 def renewed(ctx: Context, pack: Pack, changes: Sequence[Ready]) -> tuple[list[Ready], list[Followed]]:
