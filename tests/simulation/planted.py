@@ -218,9 +218,7 @@ BUGS: Mapping[str, Bug] = {
     ),
     "what follows has no prior image": Bug("prior image", "move", ((promote, "keep", nothing),)),
     "what was chosen is not done": Bug("choice", "gone, all along", ((leaving, "leave", _nothing_left),)),
-    "nobody looks for who comes late": Bug(
-        "hierarchy", "joined while it was promoted", ((finish, "fetch_stragglers", nothing),)
-    ),
+    "nobody looks for who comes late": Bug("hierarchy", "joined while it was promoted", ((finish, "fetch_stragglers", nothing),)),
     "a wrong release is dealt": Bug(
         "quarantine", "a wrong release, and it is mended", ((releases._Refresh, "_faults", lambda *_: ()),)
     ),
