@@ -25,6 +25,7 @@ from penstock.use_cases import (
     proposing,
     reading,
     releases,
+    returning,
     rollback,
     staging,
     sweep,
@@ -218,6 +219,9 @@ BUGS: Mapping[str, Bug] = {
     ),
     "what follows has no prior image": Bug("prior image", "move", ((promote, "keep", nothing),)),
     "what was chosen is not done": Bug("choice", "gone, all along", ((leaving, "leave", _nothing_left),)),
+    "what was left behind does not return": Bug(
+        "rollback", "rollback of what moved to another", ((returning, "_left_by", no_lines),)
+    ),
     "nobody looks for who comes late": Bug("hierarchy", "joined while it was promoted", ((finish, "fetch_stragglers", nothing),)),
     "a wrong release is dealt": Bug(
         "quarantine", "a wrong release, and it is mended", ((releases._Refresh, "_faults", lambda *_: ()),)

@@ -16,7 +16,7 @@ from penstock.core.records import Update
 from penstock.core.values import Data, dumps, loads
 from support import oracle
 
-from simulation.journal import Landed, image
+from simulation.journal import Landed, image, versions
 from simulation.model import promotion
 
 if TYPE_CHECKING:
@@ -155,6 +155,31 @@ def _given_back(sim: Parishes, batch: Batch, path: str, was: Data) -> Iterator[D
         yield _in_place(sim, path.rpartition("/")[2], data)
 
 
+def given_back(sim: Parishes) -> Found:
+    """A whole rollback gives back all that its batch wrote beside its changes, as far as it still was as that left it."""
+    for id, batch in sim.batches().items():
+        commits = {event.at for (of, _), event in [*sim.promoted.items(), *sim.along_with.items()] if of == id}
+        if batch.kind != "rollback" or batch.status not in ("APPLIED", "ROLLED_BACK") or batch.part or not commits:
+            continue
+        for (of, path), event in sim.along_with.items():
+            if of != batch.rolls_back:
+                continue
+            left, stood = event.after[path].data, event.before[path].data
+            versions_of = versions(sim.database, path)
+            then = [v.data for v in versions_of if v.time < min(commits)]  # type: ignore[operator]
+            now = [v.data for v in versions_of if v.time <= max(commits)]  # type: ignore[operator]
+            if _essence(then[-1]) == _essence(left) and _essence(now[-1]) != _essence(stood):
+                yield f"{id} took {of} back, and {path} is {now[-1]}, which was {stood} before"
+
+
+def _essence(data: Data | None) -> str:
+    """A document without what is worked out; of a member, the unit that it belongs to."""
+    if data is None:
+        return "none"
+    rest = {name: value for name, value in _unprinted(data).items() if name not in ("path", "unitPath", *CHAIN)}
+    return dumps({**rest, "belongs to": str(data.get("unitPath", "")).rpartition(".")[2]})
+
+
 def choice(sim: Parishes, event: object) -> Found:
     """A unit goes only with a word on what hangs below it, and that is then done whole."""
     if not isinstance(event, Landed) or not event.production or promotion(sim, event) is None:
@@ -204,4 +229,4 @@ ALWAYS: Mapping[str, Callable[[Any, object], Found]] = {
     "choice": choice,
     "absence": absence,
 }
-AT_REST: tuple[tuple[str, Callable[[Any], Found]], ...] = (("hierarchy", hierarchy_at_rest),)
+AT_REST: tuple[tuple[str, Callable[[Any], Found]], ...] = (("hierarchy", hierarchy_at_rest), ("rollback", given_back))

@@ -69,6 +69,10 @@ def _meanwhile(path: str, name: str) -> Act:
     return once(lambda sim: setattr(sim.journal, "meanwhile", lambda: _by_hand(path, name)(sim, {})))
 
 
+def _join_meanwhile(id: str, unit: str) -> Act:
+    return once(lambda sim: setattr(sim.journal, "meanwhile", lambda: _join(id, unit)(sim, {})))
+
+
 def _drawn_place(draw: random.Random) -> tuple[Any, ...]:
     id = draw.choice(["p1", "d1", "d2", "w1", "w2"])
     return id, {"n": "nation", "p2": "second"}.get(above := draw.choice(ABOVE[LEVELS[id]]), above)
@@ -115,6 +119,7 @@ STEPS: Mapping[str, tuple[int, Callable[[random.Random], tuple[Any, ...]], Calla
     "join": (2, lambda draw: (draw.choice(MANY), draw.choice([*DOCUMENTS, *OWN])), _join),
     "leave": (1, lambda draw: (draw.choice(MANY),), _gone_by_hand),
     "replant": (1, _drawn_place, _replant),
+    "join meanwhile": (1, lambda draw: (f"m{draw.randint(7, 9)}", draw.choice(["w1", "c1", "c2"])), _join_meanwhile),
     "by hand": (2, _edited, _by_hand),
     "by hand meanwhile": (1, _edited, _meanwhile),
     "decide": (12, _drawn_words, _approve),
