@@ -91,6 +91,12 @@ def test_one_choice_for_each_speaks_for_those_without_a_word_of_their_own() -> N
     assert decision.changes == {"units/b": "approve", "units/c": "reject"}
 
 
+def test_one_choice_for_each_answers_the_blocker_of_those_it_is_for_and_of_nobody_else() -> None:
+    other = unit("units/b", found("units/b"))
+    decision = spread([HELD], ASKED, said(choices={EACH: CASCADE}))
+    assert (verdict(HELD, decision), verdict(other, decision)) == ("approve", None)
+
+
 def test_one_choice_for_each_answers_no_other_blocker() -> None:
     both = unit("units/a", found("units/a"), found("units/a", rule="edited_by_hand"))
     decision = spread([both], ASKED, said(choices={EACH: CASCADE}))

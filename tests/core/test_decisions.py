@@ -66,6 +66,12 @@ def test_the_most_particular_word_counts_and_a_blocker_passes_by_its_own_alone(
     assert verdict(of, decision) == expected
 
 
+def test_every_rule_may_be_spoken_of_and_only_what_blocks_asks_for_it() -> None:
+    of = subject(findings=[found("moved"), found("rivals", "warning")])
+    assert (of.rules, of.blockers) == ({"moved", "rivals"}, {"moved"})
+    assert (subject().rules, subject().blockers) == (frozenset(), frozenset())
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [

@@ -32,7 +32,7 @@ class Subject(NamedTuple):
     @property
     def comes(self) -> bool:
         """Whether other changes may need this one first: of a new record, or in a tree of one that comes back."""
-        return self.action == "CREATE" or self.step in ("create", "restore")
+        return self.action == "CREATE" or self.step == "restore"
 
     @property
     def goes(self) -> bool:
