@@ -47,10 +47,11 @@ def grown(
     members: Iterable[tuple[str, Data]] = (),
     units: Iterable[tuple[str, Data]] = (),
     people: tuple[str, ...] = (APPROVER,),
+    file: Path = FILE,
     **given: Any,
 ) -> World:
     """np with two provinces, p1 with two districts and wards, one custom unit under a ward, and members here and there."""
-    world = World(FILE, people={"foresters": people}, **given)
+    world = World(file, people={"foresters": people}, **given)
     standing = [
         unit("np"),
         unit("p1", "np", path="np.p1"),

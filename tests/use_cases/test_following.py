@@ -116,6 +116,26 @@ def test_of_a_unit_that_would_come_to_lie_below_itself_the_move_falls_out() -> N
     assert faults(world) == []
 
 
+def test_why_a_move_fell_out_is_told_even_if_somebody_writes_to_its_unit_too() -> None:
+    world = grown()
+    batch = Plan(world).move("p1", "d1").update("p2", names={"en": "Two"}).stage()
+    wish = [Update(f"geography/{id}", {"wish": "ours"}, (("wish",),)) for id in ("p1", "p2")]
+    before_commit_of(world, "geography/p2", lambda real: real(wish))
+    world.approve("approve")
+    found = ledger(world, batch)
+    assert set(found.drifted) == {"units/p1", "units/p2"}
+    assert set(found.why) == {"units/p1"}
+
+
+def test_of_a_unit_that_somebody_wrote_to_no_other_reason_is_told() -> None:
+    world = grown()
+    batch = Plan(world).update("w2", active=False).stage()
+    writes = [Update("geography/w2", {"wish": "ours"}, (("wish",),)), Set("members/n", member("n", "np.p1.d1.w2")[1])]
+    before_commit_of(world, "geography/w2", lambda real: real(writes))
+    world.approve("approve")
+    assert (ledger(world, batch).drifted, ledger(world, batch).why) == (("units/w2",), {})
+
+
 def test_what_is_new_under_a_unit_that_moves_in_the_same_pack_goes_along() -> None:
     world = grown()
     Plan(world).create("w3", "d1").create("x1", "w3").move("d1", "p2").stage()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,13 +11,13 @@ from hypothesis import strategies as st
 from penstock.core import packs
 from penstock.core.batch import Status
 from penstock.core.plan import Batch
-from penstock.core.records import Delete
+from penstock.core.records import Delete, Update
 from penstock.core.reversal import Choice
 from penstock.core.tree import Place
 from penstock.core.values import Data, dumps
 from penstock.use_cases import staging
 from penstock.use_cases.rollback import plan_rollback, preview
-from support.forest import UNITS, Plan, custom, faults, grown, member, unit, units
+from support.forest import FILE, UNITS, Plan, custom, faults, fed, grown, member, unit, units
 from support.world import World
 
 Standing = dict[str, dict[str, str]]
@@ -175,6 +176,51 @@ def test_what_came_below_while_the_rollback_was_reviewed_keeps_its_unit_and_all_
     assert (done.status, done.applied, done.drifted) == (Status.PARTIALLY_APPLIED, 1, 2)
     assert {"d3", "w3", "c9"} <= set(units(world))
     assert faults(world) == []
+
+
+def test_a_removal_that_falls_out_takes_all_above_it_out_with_it_and_nothing_beside() -> None:
+    world = grown()
+    batch = Plan(world).create("d3", "p2").create("w3", "d3").create("w4", "d3").create("x3", "w3").stage()
+    world.approve("approve")
+    rollback, owed = plan_rollback(world.ctx, batch.id, "operator@example.org")
+    world.pay(owed)
+    world.pump()
+    world.production.commit([Update(f"{UNITS}/x3", {"wish": "ours"}, (("wish",),))])
+    world.approve("approve")
+    found = staging.load_pack(world.outside, rollback.id, 0).ledger
+    assert found is not None
+    assert (found.applied, found.drifted, found.why) == (1, ("units/x3", "units/d3", "units/w3"), {})
+    assert {"d3", "w3", "x3"} <= set(units(world))
+    assert faults(world) == []
+
+
+def test_what_is_no_unit_is_taken_back_beside_the_tree_and_gets_no_place(tmp_path: Path) -> None:
+    file = tmp_path / "forest.yaml"
+    offices = """  offices:
+    source: offices
+    collection: offices
+    key: code
+    fields: {code: {from: code}, title: {from: title}}
+"""
+    source = (
+        "sources:\n  offices: {project: landlord, collection: offices, cursor: {field: at, kind: timestamp, overlap: 1 hour}}\n"
+    )
+    text = FILE.read_text().replace("sources:\n", source).replace("entities:\n", f"entities:\n{offices}")
+    file.write_text(text)
+    world = grown(file=file)
+    world.put(world.production, "offices", [("o1", {"code": "o1", "title": "Old"})])
+    before = standing(world), world.documents("offices")
+    fed(world, d1="p2")
+    world.put(world.source, "offices", [("o1", {"code": "o1", "title": "New", "at": world.clock()})])
+    batch = world.run("full").batch
+    assert world.batch(batch).counts == {"units UPDATE": 1, "offices UPDATE": 1}
+    assert world.approve("approve").status is Status.APPLIED
+    assert world.documents("offices")["o1"]["title"] == "New"
+    back = taken_back(world, batch)
+    assert [(c.key, "place" in c.facts) for c in staging.changes_of(world.outside, back.id)] == [
+        ("offices/o1", False), ("units/d1", True),
+    ]  # fmt: skip
+    assert (standing(world), world.documents("offices")) == before
 
 
 def test_a_unit_removed_by_hand_comes_back_where_its_parent_is_now() -> None:

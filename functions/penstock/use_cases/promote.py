@@ -183,17 +183,14 @@ def remembered_of(batch: Batch, pack: Pack, applied: Sequence[Ready], refused: S
 def _bound(ctx: Context, pack: Pack, changes: Sequence[Ready], moved: Sequence[str]) -> list[str]:
     """The removals of what those that fell out belong to, and so on upwards: nothing goes while what belongs to it stays."""
     removals = {c.key for c in changes if c.action is Action.DELETE}
-    kept = [key for key in moved if key in removals]
-    if not kept:
+    kept = more = removals & set(moved)
+    if not more:
         return []
     above = {change.key: staging.subject(change, {}, ctx.pipeline).parent for change in pack.some(removals)}
-    found: list[str] = []
-    while kept:
-        parent = above[kept.pop()]
-        if parent in removals and parent not in {*moved, *found}:
-            found.append(parent)
-            kept.append(parent)
-    return found
+    while more:
+        more = {above[key] for key in more} & (removals - kept)
+        kept = kept | more
+    return sorted(kept - set(moved))
 
 
 def _against(ctx: Context, pack: Pack, changes: Sequence[Ready]) -> tuple[list[Ready], list[str], list[Followed]]:

@@ -116,7 +116,7 @@ def _outlook(ctx: Context, undone: Batch, choice: Choice) -> Cost:
     applied = undone.applied if choice.keys is None else len(choice.keys)
     packs = -(-applied // MAX_CHANGES)
     created = (undone.counts.get(f"{e.parent.entity} CREATE", 0) for e in ctx.pipeline.entities if e.parent)
-    dependents = len(ctx.pipeline.tree.tree.dependents) if ctx.pipeline.tree and ctx.pipeline.tree.tree else 0
+    dependents = sum(len(e.tree.dependents) for e in ctx.pipeline.entities if e.tree)
     counts = sum(-(-many // IN) * (1 + dependents) for many in created) + len(ctx.pipeline.entities) + 1
     return Cost(reads=query_of(undone.packs) + applied + counts, writes=2 + packs + 4)
 
@@ -213,7 +213,7 @@ def _left_below(ctx: Context, changes: Sequence[Change]) -> dict[str, dict[str, 
     entity = ctx.pipeline.tree
     places = {c.path: (c.key, place) for c in changes if (place := place_of(c)) is not None}
     removed = {path: (key, place) for path, (key, place) in places.items() if place.step == "remove"}
-    if entity is None or not removed:
+    if entity is None:
         return {}
     going = {path: place for path, (_, place) in places.items()}
     back = left_for_good(places_in(entity), (of_line(line) for c in changes for line in c.facts.get("back", ())))
@@ -224,8 +224,9 @@ def _left_below(ctx: Context, changes: Sequence[Change]) -> dict[str, dict[str, 
 def _replanted(ctx: Context, changes: Sequence[Change]) -> list[Change]:
     """The changes with those of a tree in their places, as production stands now."""
     entity = ctx.pipeline.tree
-    if entity is None or entity.tree is None:
+    if entity is None:
         return list(changes)
+    assert entity.tree is not None
     of_tree = [c for c in changes if c.entity == entity.name]
     wanted = needed(entity, of_tree)
     live = {s.path: s for s in ctx.store.get(wanted, select=(entity.tree.path,))} if wanted else {}
@@ -235,11 +236,13 @@ def _replanted(ctx: Context, changes: Sequence[Change]) -> list[Change]:
 
 def _with_below(ctx: Context, entity: Entity, change: Change) -> Change:
     """A move, with how much follows it now."""
-    place, tree = place_of(change), entity.tree
-    if tree is None or place is None or place.step != "move":
+    place = place_of(change)
+    assert entity.tree is not None
+    assert place is not None
+    if place.step != "move":
         return change
-    path = str(get_in(change.before or {}, tree.path) or "")
-    return replace(change, facts={**change.facts, "below": count_below(ctx, entity, path) if path else {}})
+    path = str(get_in(change.before or {}, entity.tree.path))
+    return replace(change, facts={**change.facts, "below": count_below(ctx, entity, path)})
 
 
 def _named(change: Change, field: FieldPath) -> str | None:
