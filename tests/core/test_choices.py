@@ -32,7 +32,7 @@ ASKED = asked([found("units/a")])
 
 
 def test_a_choice_is_what_it_says_and_nothing_else_is_one() -> None:
-    assert parse(CASCADE) == CASCADE
+    assert parse("cascade") == CASCADE
     assert parse("reassign: w-12 ") == reassign("w-12")
     assert (other_of(CASCADE), other_of(reassign("w-12"))) == (None, "w-12")
     for text in ("", "reassign:", "reassign:  ", "approve", "Cascade"):
@@ -81,14 +81,16 @@ def test_a_choice_for_what_needs_none_is_refused() -> None:
 
 
 def test_one_choice_for_each_speaks_for_those_without_a_word_of_their_own() -> None:
-    keys = ["units/a", "units/b", "units/c", "units/d"]
+    keys = ["units/a", "units/b", "units/c", "units/d", "units/f"]
     of = [unit(key, found(key)) for key in keys] + [unit("units/e")]
     given = said(
-        choices={EACH: CASCADE, "units/b": reassign("x")}, changes={"units/c": "reject"}, groups={"group:units/d": "reject"}
+        choices={EACH: CASCADE, "units/b": reassign("x")},
+        changes={"units/c": "reject", "units/f": "approve"},
+        groups={"group:units/d": "reject"},
     )
     decision = spread(of, asked([found(key) for key in keys]), given)
     assert decision.choices == {"units/a": CASCADE, "units/b": reassign("x")}
-    assert decision.changes == {"units/b": "approve", "units/c": "reject"}
+    assert decision.changes == {"units/b": "approve", "units/c": "reject", "units/f": "approve"}
 
 
 def test_one_choice_for_each_answers_the_blocker_of_those_it_is_for_and_of_nobody_else() -> None:
@@ -126,6 +128,7 @@ def test_several_people_choose_alike() -> None:
     with pytest.raises(InvalidInput, match=r"b@x.org with another choice: cascade"):
         demand(ASKED, {"units/a"}, said(choices={"units/a": reassign("x")}), [first])
     demand(ASKED, set(), said(changes={"units/a": "reject"}), [first])
+    demand(ASKED, {"units/a"}, said(choices={"units/a": CASCADE}), [said("c@x.org", changes={"units/a": "reject"})])
 
 
 def test_what_was_chosen_is_what_those_who_approved_said() -> None:

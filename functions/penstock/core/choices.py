@@ -52,7 +52,7 @@ def spread(subjects: Iterable[Subject], asked: Collection[str], decision: Decisi
         raise InvalidInput("was to be kept, and was given a choice", subject=twice[0], remedy=f"{_NOTHING} Say one of the two.")
     for_each = {}
     if EACH in decision.choices:
-        free = [s for s in subjects if s.key in asked and s.key not in own and s.key not in decision.changes]
+        free = [s for s in subjects if s.key in asked and s.key not in decision.changes]
         for_each = {s.key: parse(decision.choices[EACH]) for s in free if verdict(s, decision) != "reject"}
     approved: dict[str, Verdict] = dict.fromkeys(own, "approve")
     return replace(decision, choices={**for_each, **own}, changes={**decision.changes, **approved})
@@ -61,8 +61,9 @@ def spread(subjects: Iterable[Subject], asked: Collection[str], decision: Decisi
 def demand(
     asked: Mapping[str, Finding], approved: Collection[str], decision: Decision, earlier: Sequence[Decision] = ()
 ) -> Decision:
-    """Every approved change that needs a choice has one, no other has, and all who approve it chose alike. Gives the decision
-    without the choices for what is refused because of something else. `InvalidInput` says what is missing."""
+    """Every approved change that needs a choice has one, no other has, and all who approve it chose alike; `earlier`: what others
+    decided. Gives the decision without the choices for what is refused because of something else. `InvalidInput` says what is
+    missing."""
     for key, choice in decision.choices.items():
         if key not in asked:
             what = "was given a choice, and nothing hangs below it that needs one"
@@ -79,11 +80,7 @@ def demand(
         raise InvalidInput(what, subject="decision", remedy=f"{_NOTHING} {remedy}")
     for before in earlier:
         for key in going:
-            if (
-                key in before.choices
-                and before.choices[key] != decision.choices[key]
-                and person(before.by) != person(decision.by)
-            ):
+            if key in before.choices and before.choices[key] != decision.choices[key]:
                 what = f"was approved by {person(before.by)} with another choice: {before.choices[key]}"
                 raise InvalidInput(what, subject=key, remedy=f"{_NOTHING} Choose the same, or keep the unit, which refuses it.")
     return replace(decision, choices={key: decision.choices[key] for key in going})
