@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from penstock.core.changes import Action, Change, FieldDiff
 from penstock.core.choices import CASCADE, reassign
 from penstock.core.declaration import Dependents
-from penstock.core.followers import Followed, decode_followed, encode_followed, places_in
+from penstock.core.followers import Followed, decode_followed, encode_followed, line_of, places_in
 from penstock.core.leaving import Goer, Home, leave
 from penstock.core.records import Snapshot
-from penstock.core.returning import Returned, needed, put_back
+from penstock.core.returning import Returned, absorbed, left_for_good, needed, put_back
 from penstock.core.values import Data
-from support.geography import PIPELINE, SEEN, custom, member, stored, unit
+from support.geography import PIPELINE, SEEN, custom, member, stored, unit, updated
 
 ENTITY = PIPELINE.entity("units")
 PLACES = UNITS, MEMBERS = places_in(ENTITY)
@@ -124,6 +126,70 @@ def test_what_has_no_place_to_return_to_stays_and_is_named() -> None:
     found = back(there, lines)
     assert found.kept["members/m1"] == "w, where it was, is not there any more"
     assert set(found.kept) == {"geography/c", "geography/cc", "members/m1", "members/m2"}
+
+
+def test_what_is_at_a_unit_that_is_gone_belongs_elsewhere_even_if_it_lies_at_the_root() -> None:
+    lines = left(TREE, MOVED)
+    there = written(TREE, lines)
+    del there["geography/e"]
+    there["geography/k"]["path"] = "k"
+    assert back(there, lines).kept["geography/k"] == "belongs elsewhere by now"
+
+
+def test_a_chain_that_was_edited_since_keeps_nobody_from_returning() -> None:
+    lines = left(TREE, MOVED)
+    there = written(TREE, lines)
+    there["members/m0"]["unit2"] = "by hand"
+    found = back(there, lines)
+    assert found.kept == {}
+    assert written(there, found.followed)["members/m0"]["unitPath"] == "p.d"
+
+
+def test_what_two_units_left_returns_once_and_is_named() -> None:
+    lines = left(TREE, CASCADED)
+    found = back(written(TREE, lines), [*lines, replace(lines[0], by="units/x")])
+    assert found.kept == {lines[0].document: "returns with another unit, and with what that one left of it alone"}
+    assert [f.document for f in found.followed] == [line.document for line in lines]
+    assert {(f.by, f.to) for f in found.followed} == {("units/d", "")}
+
+
+def test_what_moved_leaves_the_unit_that_it_moved_to_and_what_stayed_leaves_none() -> None:
+    assert left_for_good(PLACES, left(TREE, MOVED))["members/m0"] == "e"
+    assert left_for_good(PLACES, left(TREE, CASCADED)) == {}
+
+
+AT_E = custom("p.e.k", wish="ours")
+LINES = [line_of(f) for f in left(TREE, CASCADED) if f.document != "geography/k"]
+WENT = Followed(
+    "units", "geography/k", SEEN, (("parentId",), ("path",), ("wish",), ("penstock", "content")),
+    {"parentId": "d", "path": "p.d.k", "penstock": {"content": "was"}},
+    {"parentId": "e", "path": "p.e.k", "wish": "ours", "penstock": {"content": "is"}}, "units/d", "e",
+)  # fmt: skip
+
+
+def returning(*lines: Any) -> Change:
+    change = updated(unit("p.d", active=False), "restore", active=True)
+    return replace(change, facts={**change.facts, "back": list(lines)})
+
+
+def test_what_returns_and_is_changed_by_another_too_is_written_with_that_and_its_own_word_counts() -> None:
+    other = updated(AT_E, names={"en": "K"}, parentId="q")
+    whole, absorber = absorbed([returning(line_of(WENT), *LINES), other])
+    assert whole == returning(*LINES)
+    assert absorber == replace(
+        other,
+        after={"names": {"en": "K"}, "parentId": "q", "path": "p.d.k"},
+        diff=(*other.diff, FieldDiff(("path",), "p.e.k", "p.d.k"), FieldDiff(("wish",), "ours", None)),
+    )
+    alone, _ = absorbed([returning(line_of(WENT)), other])
+    assert "back" not in alone.facts
+    assert alone.facts.keys() == other.facts.keys()
+
+
+def test_what_returns_and_is_removed_by_another_is_left_to_promotion() -> None:
+    removal = Change("units/k", "units", "k", "geography/k", Action.DELETE, AT_E, SEEN, None, (), "f")
+    changes = [returning(line_of(WENT)), removal]
+    assert absorbed(changes) == changes
 
 
 @given(st.data())

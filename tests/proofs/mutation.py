@@ -25,7 +25,7 @@ from support.mutants import Mutant, mutants, put_in
 from proofs.proof import Proof
 
 MODULES = [
-    *(f"penstock.core.{name}" for name in ("batch", "choices", "decisions", "promotion", "tokens")),
+    *(f"penstock.core.{name}" for name in ("batch", "choices", "decisions", "promotion", "returning", "tokens")),
     *(f"penstock.use_cases.{name}" for name in ("decide", "promote", "rollback")),
 ]
 CORE = ["batch", "choices", "decisions", "dependents", "promotion", "returning", "reversal", "tokens"]

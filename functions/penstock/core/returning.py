@@ -78,12 +78,13 @@ def absorbed(changes: Sequence[Change]) -> list[Change]:
 
 
 def _with(change: Change, line: Followed) -> Change:
-    after = change.after or {}
-    diff = list(change.diff)
+    assert change.before is not None
+    assert change.after is not None
+    after, diff = change.after, list(change.diff)
     for name in (f for f in line.fields if f not in change.mask and f[0] != STAMP):
         value = get_in(line.before, name, TAKEN_OUT)
         after = with_value(after, name, value)
-        diff.append(FieldDiff(name, get_in(change.before or {}, name), None if value is TAKEN_OUT else value))
+        diff.append(FieldDiff(name, get_in(change.before, name), None if value is TAKEN_OUT else value))
     return replace(change, after=after, diff=tuple(diff))
 
 
@@ -127,7 +128,8 @@ def _one(
 ) -> Followed | str | None:
     assert entity.tree is not None
     tree, of = entity.tree, by_kind[line.kind]
-    stored, also = get_in(now.fields, of.path), dict[FieldPath, Value]()
+    stored = get_in(now.fields, of.path)
+    also: dict[FieldPath, Value] = {}
     path = final(str(stored))
     if line.to:
         at, was = (_path(entity, by_kind, live, id) for id in (line.to, _was_at(of, line)))
