@@ -38,6 +38,7 @@ ROUNDS = 3
 MIRROR, PROMOTION = "first mirror of 7,580 units to the open review / raw", "its promotion / its raw reads and writes"
 MOVE = "promotion of a province's move, 1,415 below / raw commit"
 TENANTS, AT_ONCE = 10, 2
+WARM_UP, MOVES = 3, 7
 PROVINCE, EAST, WEST = nepal.province(2), "np-east", "np-west"
 Took = dict[str, float]
 
@@ -108,6 +109,12 @@ class Place:
 
         return Ready(self.rpcs, [(what, of(body, other)) for what, body in calls], "", "")
 
+    def sent_as(self, first: Place, calls: Sequence[Call]) -> Ready:
+        """What was sent in the projects of another place."""
+        landlord, tenants = ((first.projects[name], self.projects[name]) for name in ("landlord", "tenants"))
+        calls = [(what, body.replace(landlord[0].encode(), landlord[1].encode())) for what, body in calls]
+        return Ready(self.rpcs, calls, *tenants)
+
 
 def to_review(world: Mirror) -> None:
     """What a schedule starts, up to the open review."""
@@ -162,20 +169,22 @@ def first_mirror(address: str, folder: Path) -> Took:
 
 
 def first_mirror_raw(address: str, folder: Path) -> Took:
-    """What was sent for one tenant is sent for another."""
+    """What was sent for one landlord and tenant is sent for others, who stand as those did."""
     place = Place(address, folder, nepal.units())
-    name, other = next(place.names), next(place.names)
-    recorded = recorded_of(place.world(name))
-    sent = [place.sent_for(calls, name, other) for calls in (recorded.review, recorded.decide, recorded.promote)]
+    recorded = recorded_of(place.world(next(place.names)))
+    other = Place(address, folder, nepal.units())
+    sent = [other.sent_as(place, calls) for calls in (recorded.review, recorded.decide, recorded.promote)]
+    place.close()
     took = {MIRROR: seconds(sent[0].one_by_one)}
     sent[1].one_by_one()
     took[PROMOTION] = seconds(sent[2].one_by_one)
-    place.close()
+    other.close()
     return took
 
 
-def moved(address: str, folder: Path) -> tuple[float, float]:
-    """Seconds of promoting a province's move, and of its commit alone, for another tenant that stands as the first did."""
+def moves(address: str, folder: Path) -> list[tuple[float, float]]:
+    """A province goes from one root to the other and back. Seconds of promoting that for one tenant, and of its commit alone,
+    sent for another that stands as the first did; round by round, without those that warm up."""
     units = rooted()
     place = Place(address, folder, units)
     name, other = next(place.names), next(place.names)
@@ -183,25 +192,27 @@ def moved(address: str, folder: Path) -> tuple[float, float]:
     for world in worlds.values():
         to_review(world)
         promote(world.ctx, decided(world))
-    later = nepal.AS_OF.plus(86_400)
-    world = worlds[name]
-    world.put(world.source, UNITS, [(PROVINCE, {**units[PROVINCE], "parent": EAST, "updatedAt": later})])
-    batches = {}
-    for of, one in worlds.items():
-        to_review(one)
-        assert dict(one.under_review(of).counts) == {"units UPDATE": 1}
-        batches[of] = decided(one)
-    recorder, calls = Recorder(world.production._rpcs), list[Call]()  # type: ignore[attr-defined]
-    start(world.ctx, batches[name])
-    with recorder.into(calls):
-        ours = seconds(lambda: promote_asked(world.ctx, batches[name], 0))
-    commits = [(what, body.replace(batches[name].encode(), batches[other].encode())) for what, body in calls if what == "commit"]
-    raw = seconds(place.sent_for(commits, name, other).one_by_one)
-    for one in worlds.values():
-        there = one.image(one.ctx.target.name).units
-        assert sum(1 for unit in there.values() if f".{PROVINCE}" in unit["path"] and unit["path"].startswith(EAST)) == 1_416
+    world, took = worlds[name], []
+    for number in range(WARM_UP + MOVES):
+        parent, at = (WEST, EAST)[number % 2 == 0], nepal.AS_OF.plus(86_400.0 * (1 + number))
+        world.put(world.source, UNITS, [(PROVINCE, {**units[PROVINCE], "parent": parent, "updatedAt": at})])
+        batches = {}
+        for of, one in worlds.items():
+            to_review(one)
+            assert dict(one.under_review(of).counts) == {"units UPDATE": 1}
+            batches[of] = decided(one)
+            start(one.ctx, batches[of])
+        recorder, calls = Recorder(world.production._rpcs), list[Call]()  # type: ignore[attr-defined]
+        with recorder.into(calls):
+            ours = seconds(lambda: promote_asked(world.ctx, batches[name], 0))  # noqa: B023
+        sent = [(what, body.replace(batches[name].encode(), batches[other].encode())) for what, body in calls if what == "commit"]
+        took.append((ours, seconds(place.sent_for(sent, name, other).one_by_one)))
+        for of, one in worlds.items():
+            finish_after(one.ctx, batches[of], 0)
+            there = one.image(of).units
+            assert sum(1 for unit in there.values() if unit["path"].startswith(f"{parent}.{PROVINCE}")) == 1_416
     place.close()
-    return ours, raw
+    return took[WARM_UP:]
 
 
 def ran(address: str, folder: Path, projects: Mapping[str, str], names: Sequence[str]) -> int:
@@ -267,7 +278,7 @@ def ratios() -> Iterator[Ratio]:
                 ratio = median(a[what] / b[what] for a, b in zip(ours, raw, strict=True))
                 detail = f"{median(a[what] for a in ours):.2f} s / {median(b[what] for b in raw):.2f} s"
                 yield Ratio(what, ratio, bound, detail, at_most=True)
-            pairs = [moved(emulator.address, folder / f"m{number}") for number in range(ROUNDS)]
+            pairs = moves(emulator.address, folder / "moves")
             ratio = median(a / b for a, b in pairs)
             yield Ratio(
                 MOVE, ratio, 2.0, f"{median(a for a, _ in pairs):.2f} s / {median(b for _, b in pairs):.2f} s", at_most=True
