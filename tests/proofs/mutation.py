@@ -25,10 +25,13 @@ from support.mutants import Mutant, mutants, put_in
 from proofs.proof import Proof
 
 MODULES = [
-    *(f"penstock.core.{name}" for name in ("batch", "choices", "decisions", "placing", "promotion", "returning", "tokens")),
+    *(
+        f"penstock.core.{name}"
+        for name in ("batch", "choices", "decisions", "placing", "promotion", "replanting", "returning", "tokens")
+    ),
     *(f"penstock.use_cases.{name}" for name in ("decide", "promote", "rollback")),
 ]
-CORE = ["batch", "choices", "decisions", "dependents", "placing", "promotion", "returning", "reversal", "tokens"]
+CORE = ["batch", "choices", "decisions", "dependents", "placing", "promotion", "replanting", "returning", "reversal", "tokens"]
 USE_CASES = [
     *(
         "bill",

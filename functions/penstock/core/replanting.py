@@ -29,7 +29,7 @@ def needed(entity: Entity, changes: Sequence[Change]) -> list[str]:
 
 
 def _goes(entity: Entity, change: Change) -> bool:
-    return change.action is Action.CREATE or (change.action is Action.UPDATE and step_of(entity, change) == "move")
+    return step_of(entity, change) in ("create", "move")
 
 
 def replanted(entity: Entity, changes: Sequence[Change], live: Mapping[str, Snapshot]) -> list[Change]:
@@ -63,12 +63,13 @@ class _Replanter:
     def placed(self, change: Change) -> Change:
         place = place_now(self.entity, change)
         if change.path in self.going:
-            path, field = self.path_of(change), self.tree.path
+            assert change.after is not None
+            path, field, before = self.path_of(change), self.tree.path, change.before or {}
             others = tuple(d for d in change.diff if d.path != field)
-            after = with_value(change.after or {}, field, path)
-            moved = FieldDiff(field, get_in(change.before or {}, field), path)
+            after = with_value(change.after, field, path)
+            moved = FieldDiff(field, get_in(before, field), path)
             change = replace(change, after=after, diff=(*others, moved))
-            level = get_in({**(change.before or {}), **after}, self.tree.level)
+            level = get_in({**before, **after}, self.tree.level)
             place = place._replace(parent=above(self.entity, change).rpartition("/")[2], path=path)
             place = place._replace(level=level if isinstance(level, int) else path.count(DOT) + 1)
         return replace(change, facts={**change.facts, "place": list(place)})
