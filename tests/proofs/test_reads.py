@@ -8,7 +8,7 @@ import pytest
 from penstock.core.certificate import Certificate
 from penstock.core.records import Query, Where
 from penstock.core.watermark import Watermark
-from penstock.use_cases import capture, reading
+from penstock.use_cases import comparing, reading
 
 from proofs.reads import faults, histories
 
@@ -53,7 +53,7 @@ PLANTED = {
         "Watermark",
         lambda cursor, start, at, zone: Watermark(cursor, start, at.plus(86_400), zone),
     ),
-    "an older snapshot is believed": (capture, "is_older", lambda *given: False),
+    "an older snapshot is believed": (comparing, "is_older", lambda *given: False),
 }
 
 
