@@ -170,6 +170,11 @@ TREES = [
     ("    key: landlordId\n", "    key: landlordId\n    group_by: type\n",
      "entities.units.group_by", "read by partition. Remove it"),
     ("policy: comprehensive", "policy: complete", "rules.impact.policy", "'comprehensive' or 'simple'"),
+    ("levels: {official: 4, last: 8}", "levels: {official: 9, last: 8}", "entities.units.tree.levels:", "Put them in order"),
+    ("levels: {official: 4, last: 8}", "levels: {official: 4, last: 8}\n      levels_of: {BT: {official: 3, last: 2}}",
+     "entities.units.tree.levels_of.BT:", "Put them in order"),
+    ("        members:\n", "        units:\n", "entities.units.tree.dependents.units:", "Give these another name"),
+    ("        members:\n", "        children:\n", "entities.units.tree.dependents.children:", "Give these another name"),
 ]  # fmt: skip
 
 

@@ -110,8 +110,8 @@ class Dependents:
 class Tree:
     """The records of an entity stand below each other, and its `Parent` names the entity itself. Of each, the target holds two
     fields that no source has: `parent`, the document id of the one above (none at a root), and `path`, the ids from the root down
-    to itself, joined by dots. A document that lacks `own` (field, value) is the target's own: no run writes it, but for the path
-    when what it hangs under is moved; documents that a run creates get it."""
+    to itself, joined by dots. A document that lacks `own` (field, value) is the target's own: no change of it is ever planned,
+    and it is written only with what it hangs under, where that moves or goes; documents that a run creates get it."""
 
     parent: FieldPath
     path: FieldPath

@@ -13,17 +13,10 @@ from penstock.core.declaration import Dependents, Entity
 from penstock.core.findings import listed
 from penstock.core.followers import Followed, followed
 from penstock.core.records import Snapshot
-from penstock.core.tree import DOT, is_below, joined
+from penstock.core.tree import DOT, is_below, joined, owns
 from penstock.core.values import Data, FieldPath, Value, get_in
 
 Held: TypeAlias = Mapping[Dependents, Sequence[Snapshot]]  # documents that store paths, by where they lie
-
-
-def is_own(entity: Entity, data: Data) -> bool:
-    """Whether a unit is of the source, and not the target's own."""
-    assert entity.tree is not None
-    field, value = entity.tree.own
-    return bool(get_in(data, field) == value)
 
 
 def is_active(entity: Entity, data: Data) -> bool:
@@ -43,7 +36,7 @@ def why_no_home(entity: Entity, data: Data, level: int, path: str) -> str:
     there, own_level = get_in(data, entity.tree.path), get_in(data, entity.tree.level)
     if there == path:
         return "is the unit itself"
-    if not is_own(entity, data):
+    if not owns(entity.tree, data):
         return "is not official"
     if not is_active(entity, data):
         return "is not active"
@@ -100,7 +93,7 @@ def leave(
     by_path = {goer.path: goer for goer in goers}
     gone = {*by_path, *decided}
     units = next((some for of, some in held.items() if of.name == entity.name), ())
-    official = {final(str(get_in(u.fields, tree.path))) for u in units if is_own(entity, u.fields)} | gone
+    official = {final(str(get_in(u.fields, tree.path))) for u in units if owns(tree, u.fields)} | gone
     found = {goer.key: Left() for goer in goers}
     for of, some in held.items():
         is_unit = of.name == entity.name
@@ -110,7 +103,7 @@ def leave(
             if above not in by_path or (is_unit and path in gone):
                 continue
             goer = by_path[above]
-            left, own = found[goer.key], is_unit and not is_own(entity, now.fields)
+            left, own = found[goer.key], is_unit and not owns(tree, now.fields)
             active = is_unit and is_active(entity, now.fields)
             if is_unit and not own and not active:
                 continue

@@ -20,7 +20,7 @@ MAX_DEPTH = 20
 MAX_NAME = 1500  # bytes of a document id, a field name or a field path
 MAX_VALUE = 1_048_487  # bytes of one text or byte string
 MAX_DIMENSIONS = 2048
-MAX_DISJUNCTIONS = 30
+MAX_DISJUNCTIONS = 30  # values in one `in`
 MAX_PAGE = 50_000  # documents that a scan asks for at once; they stream, so a page is a matter of time and not of memory
 
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # the years 1 to 9999

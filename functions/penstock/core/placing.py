@@ -10,7 +10,7 @@ from penstock.core.declaration import Tree
 from penstock.core.followers import Moves
 from penstock.core.packs import Ready
 from penstock.core.records import Snapshot
-from penstock.core.tree import DOT, Place, is_below, joined
+from penstock.core.tree import DOT, Place, is_below, joined, owns
 from penstock.core.values import FieldPath, get_in
 
 _HANGS = ("create", "restore", "move")  # steps after which a unit must hang under a parent that is there
@@ -99,11 +99,10 @@ class _Placer:
         document = beside(change, planned.parent)
         if document in self._created:
             return self._created[document]
-        parent, (own, value) = self.live.get(document), self.tree.own
-        why = ""
+        parent, why = self.live.get(document), ""
         if parent is None or not parent.exists:
             why = "is not there"
-        elif get_in(parent.fields, own) != value:
+        elif not owns(self.tree, parent.fields):
             why = "is one of the target's own by now"
         elif not isinstance(path := get_in(parent.fields, self.tree.path), str) or not path:
             why = "has no path"

@@ -49,7 +49,7 @@ class Facts(TypedDict, total=False):
     gone: bool  # the source no longer holds it: removed or deactivated by the entity's policy
     # and by capture
     place: list[Value]  # in a tree: step, level, document id above ("" at a root), planned path (`tree.Place`)
-    below: dict[str, int]  # of a move: documents that follow it, the tree's own as `units`, dependents by their name
+    below: dict[str, int]  # of a move: documents that follow it, the tree's own by its entity, dependents by their name
     choice: str  # on the way back of a unit: what was chosen for what it left behind, when it went
     back: list[Value]  # on the way back of a unit that went: what it left behind, and what returns with it (`followers.of_line`)
     stays: dict[str, str]  # of that what was changed since and stays as it is, by document, and why

@@ -75,8 +75,8 @@ def digest(content: bytes) -> str:
 
 def decode(content: bytes, release: Release) -> dict[str, Document]:
     """The records of a release by document id, not to be changed; `InvalidInput` where this is another object."""
-    found = _decode(content) if digest(content) == release.digest else {}
-    if len(found) != release.documents or digest(content) != release.digest:
+    found = _decode(content) if digest(content) == release.digest else None
+    if found is None or len(found) != release.documents:
         remedy = "Nothing was taken from it. Run again with --full: the source is read anew."
         raise InvalidInput("is not the release that was stored", subject=release.name, remedy=remedy)
     return found

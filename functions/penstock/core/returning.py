@@ -60,7 +60,7 @@ def _was_at(of: Dependents, line: Followed) -> str:
 
 
 def left_for_good(places: Iterable[Dependents], lines: Iterable[Followed]) -> dict[str, str]:
-    """By document: the unit that it moved to, and leaves as it returns."""
+    """By document that moved, and leaves as it returns: the unit that it is at; of a unit, itself."""
     by_kind = {of.name: of for of in places}
     paths = {line.document: str(get_in(line.after, by_kind[line.kind].path)) for line in lines if line.to}
     return {document: path.rpartition(DOT)[2] for document, path in paths.items()}

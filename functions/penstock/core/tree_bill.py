@@ -9,13 +9,12 @@ from penstock.core.bill import query_of, reads_of_check
 from penstock.core.changes import Change
 from penstock.core.cost import Cost
 from penstock.core.declaration import Entity, Pipeline, Tree
+from penstock.core.limits import MAX_DISJUNCTIONS
 from penstock.core.packs import Ready
 from penstock.core.placing import needed
 from penstock.core.rules import dependents, impact
 from penstock.core.tree import is_below, place_of
 from penstock.core.values import get_in
-
-AT_ONCE = 30  # values in one `in` query
 
 
 def beside(pipeline: Pipeline, prefix: str, changes: Sequence[Change]) -> Cost:
@@ -56,7 +55,7 @@ def _followed(entity: Entity, tree: Tree, changes: Sequence[Change]) -> Cost:
 
 def _gone(tree: Tree, changes: Sequence[Change]) -> int:
     """Whether anything else hangs under what is removed: counted."""
-    return -(-len(_of(changes, "remove")) // AT_ONCE) * (1 + len(tree.dependents))
+    return -(-len(_of(changes, "remove")) // MAX_DISJUNCTIONS) * (1 + len(tree.dependents))
 
 
 def _leaving(pipeline: Pipeline, prefix: str, changes: Sequence[Change]) -> int:

@@ -13,6 +13,7 @@ from penstock.core.declaration import Entity, Source
 from penstock.core.findings import listed
 from penstock.core.mapping import Columns, raw_text
 from penstock.core.records import Snapshot
+from penstock.core.rings import rings
 from penstock.core.values import FieldPath, dotted
 
 Kind: TypeAlias = Literal[
@@ -159,21 +160,10 @@ def _parents(seen: _Seen) -> Iterator[Fault]:
 
 
 def _rings(seen: _Seen) -> Iterator[Fault]:
-    done: set[str] = set()
-    for start in seen.by_id:
-        way: dict[str, None] = {}  # in the order in which it was gone
-        id = start
-        while id in seen.by_id and id not in done and id not in way:
-            way[id] = None
-            id = seen.by_id[id].parent or ""
-        done.update(way)
-        if id in way:
-            ring = list(way)[list(way).index(id) :]
-            if len(ring) > 1:
-                first = ring.index(min(ring))
-                ring = [*ring[first:], *ring[:first]]
-                text = f"{listed(ring)} hang under each other in a ring."
-                yield Fault("cycle", tuple(seen.by_id[id].document for id in ring), text)
+    for ring in rings({id: unit.parent or "" for id, unit in seen.by_id.items()}):
+        if len(ring) > 1:
+            text = f"{listed(ring)} hang under each other in a ring."
+            yield Fault("cycle", tuple(seen.by_id[id].document for id in ring), text)
 
 
 def _levels(seen: _Seen) -> Iterator[Fault]:

@@ -84,7 +84,7 @@ def _entity(pipeline: PipelineModel, name: str, entity: EntityModel, at: Place) 
         if entity.parent.field not in targets:
             yield Mistake((*at, "parent", "field"), f"`{'.'.join(entity.parent.field)}` is not mapped. Add it to `fields`.")
     yield from _deletes(entity, targets, at)
-    yield from _tree(pipeline, name, entity, at)
+    yield from _tree(pipeline, name, entity, targets, at)
     for path, field in targets.items():
         yield from _field(targets, path, field, (*at, "fields", ".".join(path)))
         if entity.group_by and source and source.cursor is None and field.pick in ("latest", "earliest"):
@@ -137,9 +137,10 @@ def _hub(pipeline: PipelineModel) -> Iterator[Mistake]:
         yield Mistake(("brakes", "header"), text)
 
 
-def _tree(pipeline: PipelineModel, name: str, entity: EntityModel, at: Place) -> Iterator[Mistake]:
+def _tree(
+    pipeline: PipelineModel, name: str, entity: EntityModel, targets: Mapping[FieldPath, FieldModel], at: Place
+) -> Iterator[Mistake]:
     tree, place = entity.tree, (*at, "tree")
-    mapped = [tuple(target.split(".")) for target in entity.fields]
     if tree is None:
         return
     if entity.parent is None or entity.parent.entity != name:
@@ -153,14 +154,17 @@ def _tree(pipeline: PipelineModel, name: str, entity: EntityModel, at: Place) ->
     if len([e for e in pipeline.entities.values() if e.tree]) > 1:
         yield Mistake(place, "is one of several. A pipeline has one tree.")
     for key, needed in (("level", tree.level), ("code", tree.code), ("name", tree.name)):
-        if needed and needed not in mapped:
+        if needed and needed not in targets:
             yield Mistake((*place, key), f"`{'.'.join(needed)}` is not mapped. Add it to `fields`.")
     for key, field in (("parent", tree.parent), ("path", tree.path), ("own", tree.own.field)):
-        if any(_overlap(field, path) for path in mapped):
+        if any(_overlap(field, path) for path in targets):
             yield Mistake((*place, key), f"`{'.'.join(field)}` is mapped: the engine works it out. Choose a field that is not.")
-    for levels in (tree.levels, *tree.levels_of.values()):
+    of_partitions = (((*place, "levels_of", partition), levels) for partition, levels in tree.levels_of.items())
+    for where, levels in (((*place, "levels"), tree.levels), *of_partitions):
         if levels.last < levels.official:
-            yield Mistake((*place, "levels"), f"end at {levels.last}, above {levels.official}. Put them in order.")
+            yield Mistake(where, f"end at {levels.last}, above {levels.official}. Put them in order.")
+    for taken in {name, *impact.ROWS} & set(tree.dependents):
+        yield Mistake((*place, "dependents", taken), "is what findings call units of the tree. Give these another name.")
 
 
 def _field(targets: Mapping[FieldPath, FieldModel], path: FieldPath, field: FieldModel, at: Place) -> Iterator[Mistake]:

@@ -84,10 +84,10 @@ def target_of(pipeline: Pipeline, id: str, data: Data) -> Target:
 def _mistakes(pipeline: Pipeline, id: str, model: TargetDocument) -> Iterator[tuple[str, str]]:
     if layout.target_id(model.pipeline, model.target) != id:
         yield "target", f"is `{model.target}` of `{model.pipeline}` in a document called `{id}`. Make the two alike."
-    partitioned = next((s for s in pipeline.sources.values() if s.partition), None)
-    if partitioned and not model.partitions:
-        yield "partitions", f"are none. Name at least one of those that the source `{partitioned.name}` has."
-    if not partitioned and model.partitions:
+    shared = pipeline.shared
+    if shared and not model.partitions:
+        yield "partitions", f"are none. Name at least one of those that the source `{shared.name}` has."
+    if not shared and model.partitions:
         yield "partitions", "play no part: no source of this pipeline has any. Remove them."
     for name in ("partitions", "approvers"):
         listed = getattr(model, name)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from penstock.core.errors import InvalidInput, NoDatabase
 from penstock.core.limits import check_document_path
@@ -49,13 +50,13 @@ Links = tuple[Link | None, ...]
 
 
 def open_geography(
-    project: str, database: str = "(default)", prefix: str = "", *, emulator_host: str | None = None, **options: object
+    project: str, database: str = "(default)", prefix: str = "", *, emulator_host: str | None = None, **options: Any
 ) -> Geography:
     """The geography of a tenant's database, by its project id. `options` are those of `Geography`. `emulator_host`: "host:port"
     of a Firestore emulator."""
     from penstock.adapters.firestore import FirestoreStores
 
-    return Geography(FirestoreStores(emulator_host).open(project, database), prefix, **options)  # type: ignore[arg-type]
+    return Geography(FirestoreStores(emulator_host).open(project, database), prefix, **options)
 
 
 class Geography:

@@ -11,13 +11,14 @@ from penstock.core.changes import Change, Finding
 from penstock.core.declaration import Entity, Pipeline
 from penstock.core.findings import listed, named, one, show, title
 from penstock.core.leaving import is_active, takes_away
+from penstock.core.limits import MAX_DISJUNCTIONS
 from penstock.core.records import Snapshot
+from penstock.core.rings import rings
 from penstock.core.rules.base import BatchRule, Find, Judgement, Lookup, View, proposed, values_of
 from penstock.core.values import FieldPath, Value, as_path, get_in
 
 NAME = "code_taken"
 TOLD = 300  # records that are told by themselves; a batch can hold no more words. The others are counted
-_AT_ONCE = 30  # values that Firestore takes in one `in`
 _MOST = 300  # documents that are looked at for so many codes
 _NAMED = 5  # of those that have one code
 _REMEDY = "Look up what each of them is. Approve only if the code was really given to it; decide alike for all that are named."
@@ -49,8 +50,8 @@ def _finds(view: View, settings: Settings, changes: Sequence[Change]) -> Iterato
             gains.setdefault((change.entity, scope), []).append(change)
     for (name, scope), of in gains.items():
         entity = view.pipeline.entity(name)
-        for n in range(0, len(of), _AT_ONCE):
-            some = of[n : n + _AT_ONCE]
+        for n in range(0, len(of), MAX_DISJUNCTIONS):
+            some = of[n : n + MAX_DISJUNCTIONS]
             codes = tuple(dict.fromkeys(_new_code(settings, change) for change in some))
             select = entity.key, code, as_path(settings.name), *([entity.deactivate.field] if entity.deactivate else [])
             yield Find(view.collection(entity), (*scope, (code, codes)), select, _MOST), some
@@ -94,11 +95,12 @@ def judge(_pipeline: Pipeline, settings: Settings, gathered: Sequence[Any], _tot
     gives = {path: told for pack in gathered for path, told in pack["gives"].items()}
     gone = {path for pack in gathered for path in pack["gone"]}
     takes = [took for pack in gathered for took in pack["takes"]]
-    rings = _rings({path: next((h[0] for h in holders if h[0] in gives), "") for *_, path, _, holders in takes if path in gives})
+    takes_from = {path: next((h[0] for h in holders if h[0] in gives), "") for *_, path, _, holders in takes if path in gives}
+    ring_of = {path: ring for ring in rings(takes_from) for path in ring}
     findings = []
     for key, group, words, path, code, holders in takes[:TOLD]:
-        if path in rings:
-            text = _ring(rings[path], gives)
+        if path in ring_of:
+            text = _ring(ring_of[path], gives)
         elif holders:
             text = f"{words} takes the code {code}, which {listed(_fate(h, gives, gone) for h in holders)}."
         else:
@@ -117,22 +119,6 @@ def _fate(holder: Sequence[Any], gives: Mapping[str, Sequence[str]], gone: Itera
     if path in gone:
         return f"{words} has, which goes with this batch"
     return f"{words} has and keeps: both would have it" if active else f"{words} had, which is not active any more"
-
-
-def _rings(takes_from: Mapping[str, str]) -> dict[str, list[str]]:
-    """By path of each that is in one: the ring, each before the one whose code it takes, the least path first."""
-    found: dict[str, list[str]] = {}
-    seen: set[str] = set()
-    for start in sorted(takes_from):
-        way, here = dict[str, int](), start
-        while here in takes_from and here not in seen:
-            seen.add(here)
-            way[here] = len(way)
-            here = takes_from[here]
-        ring = list(way)[way[here] :] if here in way else []
-        least = ring.index(min(ring)) if ring else 0
-        found |= dict.fromkeys(ring, ring[least:] + ring[:least])
-    return found
 
 
 def _ring(ring: Sequence[str], gives: Mapping[str, Sequence[str]]) -> str:

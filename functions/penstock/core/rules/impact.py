@@ -15,6 +15,7 @@ from penstock.core.tree import place_of
 NAME = "impact"
 UNITS, OWN, CHILDREN = "units", "own units", "children"  # rows of a finding's table, beside the names of dependents
 _OFFICIAL = "official"
+ROWS = (UNITS, OWN, CHILDREN, _OFFICIAL)  # names that no dependents can have
 _WORDS = {UNITS: "units below it", OWN: "of them the target's own", CHILDREN: "directly below it"}
 _REMEDIES = {
     "move": "All of it follows in the same commit. Approve only if the unit was really moved.",

@@ -11,12 +11,12 @@ from penstock.core import records
 from penstock.core.changes import Action, Change
 from penstock.core.declaration import Pipeline
 from penstock.core.findings import called
+from penstock.core.limits import MAX_DISJUNCTIONS
 from penstock.core.lineage import paths_of
 from penstock.core.rules.base import BatchRule, Find, Judgement, Lookup, View
 from penstock.core.values import get_in
 
 NAME = "lineage"
-_AT_ONCE = 30  # names that Firestore takes in one `in`
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ def _finds(view: View, changes: Sequence[Change]) -> Iterator[Find]:
         known = {change.path for change in changes if change.action is Action.CREATE}
         wanted = sorted({view.path(entity, id) for id in ids} - known)
         if entity.tree is not None and entity.tree.name is not None:
-            for n in range(0, len(wanted), _AT_ONCE):
-                some = tuple(wanted[n : n + _AT_ONCE])
-                yield Find(view.collection(entity), ((records.NAME, some),), (entity.tree.name,), _AT_ONCE)
+            for n in range(0, len(wanted), MAX_DISJUNCTIONS):
+                some = tuple(wanted[n : n + MAX_DISJUNCTIONS])
+                yield Find(view.collection(entity), ((records.NAME, some),), (entity.tree.name,), MAX_DISJUNCTIONS)
 
 
 def lookups(view: View, _settings: Settings, changes: Sequence[Change]) -> Iterable[Lookup]:

@@ -11,11 +11,11 @@ from typing import Any
 from penstock.core.changes import Action, Change, Finding
 from penstock.core.declaration import Entity, Pipeline
 from penstock.core.findings import listed, named, one, show, title
-from penstock.core.leaving import is_active, is_own, takes_away
+from penstock.core.leaving import is_active, takes_away
 from penstock.core.records import Snapshot
 from penstock.core.rules.base import BatchRule, Find, Judgement, Lookup, View, proposed, values_of
 from penstock.core.spelling import folded_name
-from penstock.core.tree import Place, place_of
+from penstock.core.tree import Place, owns, place_of
 from penstock.core.values import FieldPath, Value, as_path, get_in
 
 NAME = "same_name"
@@ -94,12 +94,6 @@ def lookups(view: View, settings: Settings, changes: Sequence[Change]) -> Iterab
     return (find for find, _ in _finds(view, settings, changes))
 
 
-def _folded(name: Value) -> list[str]:
-    """In every language, as names are compared."""
-    texts = name.values() if isinstance(name, dict) else (name,)
-    return sorted({folded for text in texts if isinstance(text, str) and (folded := folded_name(text))})
-
-
 def gather(view: View, settings: Settings, changes: Sequence[Change]) -> Any:
     """`gone`: the paths of documents that are deactivated, `left`: of those that get another name or place. `comes`: [key, group,
     path, words, marks, type, twins], and of each unit of the same name in production [path, words, type, whether it is active].
@@ -131,10 +125,11 @@ def _mark(where: object, name: str) -> str:
 
 
 def _words(entity: Entity, settings: Settings, held: Snapshot) -> str:
+    assert entity.tree is not None
     data = held.fields
     thing = f"{one(entity.name)} {get_in(data, entity.key) or held.id}"
     words = named(thing, get_in(data, as_path(settings.name)), get_in(data, as_path(settings.code)))
-    return words if is_own(entity, data) else f"the target's own {words}"
+    return words if owns(entity.tree, data) else f"the target's own {words}"
 
 
 def judge(_pipeline: Pipeline, settings: Settings, gathered: Sequence[Any], _totals: Mapping[str, int]) -> Judgement:

@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 from penstock.core.changes import Action, Change
 from penstock.core.declaration import Tree
+from penstock.core.limits import MAX_DISJUNCTIONS
 from penstock.core.rules.base import Below, Count, View
 from penstock.core.tree import place_of
 from penstock.core.values import Data, FieldPath, get_in
-
-AT_ONCE = 30  # values that Firestore takes in one `in`
 
 
 class Unit(NamedTuple):
@@ -73,8 +72,8 @@ def asking(view: View, of: Iterable[tuple[Unit, Sequence[Count]]]) -> Iterator[C
         for count in counts:
             together.setdefault((count.collection, count.field), []).append(count)
     for counts in together.values():
-        for n in range(0, len(counts), AT_ONCE):
-            some = counts[n : n + AT_ONCE]
+        for n in range(0, len(counts), MAX_DISJUNCTIONS):
+            some = counts[n : n + MAX_DISJUNCTIONS]
             yield (all_ := Count(some[0].collection, some[0].field, tuple(count.value for count in some)))
             if view.number(all_):
                 yield from some

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from penstock.core.changes import Action, Change, Finding
 from penstock.core.declaration import Entity
 from penstock.core.findings import about, one
+from penstock.core.limits import MAX_DISJUNCTIONS
 from penstock.core.rules.base import Count, GroupRule, Lookup, View, proposed
 from penstock.core.values import Value, get_in
 
 NAME = "too_many_children"
-_AT_ONCE = 30  # values that Firestore takes in one `in`
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ def lookups(view: View, settings: Settings, changes: Sequence[Change]) -> Iterab
         return
     # One count over many parents costs what one over a single parent costs. Only where all that they hold together could
     # fill one of them is that one counted by itself.
-    for n in range(0, len(gains), _AT_ONCE):
-        parents = tuple(sorted(gains))[n : n + _AT_ONCE]
+    for n in range(0, len(gains), MAX_DISJUNCTIONS):
+        parents = tuple(sorted(gains))[n : n + MAX_DISJUNCTIONS]
         together = _count(view, child, parents)
         held = view.number(together)
         if held is None:
