@@ -103,6 +103,10 @@ class Contexts:
         """Whether the targets of this pipeline are documents."""
         return name in self.pipelines and self.pipelines[name].hub is not None and not self.pipelines[name].targets
 
+    def hubs(self) -> list[Pipeline]:
+        """The pipelines whose targets a hub declares."""
+        return [self.pipelines[name] for name in self._hubs()]
+
     def _hubs(self) -> list[str]:
         return [name for name in self.pipelines if self.is_hub(name)]
 

@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 from penstock.core import layout
 from penstock.core.records import Delete, Query, Update
+from penstock.use_cases import registry
+from penstock.use_cases.pausing import pause
+from penstock.use_cases.sweep import sweep_hub
+from support.tenants import OPERATOR, Tenants
 from support.world import World
 from terminal import Terminal
 
@@ -106,3 +110,28 @@ def test_a_batch_whose_evidence_is_kept_no_more_is_named(world: World, type_: Te
     assert told.code == 1
     assert (told.answer["approved"], told.answer["faults"][0]["place"]) == (0, batch)
     assert told.answer["unproved"] > 100
+
+
+def test_who_disabled_a_target_opened_a_stage_and_paused_it_is_told_from_the_files(tmp_path: Path) -> None:
+    tenants = Tenants()
+    tenants.declare("alpha", stage="pilot")
+    registry.change(tenants.ports, tenants.pipeline, "library_loans.alpha", {"enabled": False}, "maya@example.org")
+    sweep_hub(tenants.ports, tenants.pipeline)
+    registry.set_stages(tenants.ports, tenants.pipeline, ("pilot",), (), "zoe@example.org")
+    pause(tenants.contexts.called("alpha"), "zoe@example.org")
+    on_hub = Terminal(tenants)
+    out = on_hub.json("export", "alpha", str(tmp_path / "out")).answer
+    assert (out["entries"], out["hub_entries"]) == (1, 3)
+    told = Terminal(None).json("verify", str(tmp_path / "out"))
+    answer = told.answer
+    assert (told.code, answer["hub"], answer["hub_entries"], answer["hub_not_anchored"]) == (0, "library_loans", 3, 1)
+    assert [(s["chain"], s["entry"], s["by"], s["what"]) for s in answer["steps"]] == [
+        ("library_loans.alpha", 1, "zoe@example.org", "paused"),
+        ("library_loans", 1, OPERATOR, 'added; pipeline: nothing → "library_loans"; prefix: nothing → "tenants/alpha/"; '
+         'project: nothing → "tenants"; stage: nothing → "pilot"; target: nothing → "alpha"'),
+        ("library_loans", 2, "maya@example.org", "changed; enabled: nothing → false"),
+        ("library_loans", 3, "zoe@example.org", 'rollout: nothing → ["pilot"]'),
+    ]  # fmt: skip
+    people = Terminal(None)("verify", str(tmp_path / "out")).out
+    assert "of the hub of library_loans: 3 audit entries, the last 1 not anchored yet" in people
+    assert "changed; enabled: nothing → false" in people

@@ -20,7 +20,7 @@ from penstock.entrypoints.api.operations import Call
 from penstock.entrypoints.privileges import GRANTS
 from penstock.local.identity import Issuer
 from penstock.ports import Message
-from penstock.use_cases import check, effects, fan_out, lease, pausing, registry, repeating, topics
+from penstock.use_cases import check, effects, fan_out, lease, pausing, registry, repeating, sweep, topics
 from penstock.use_cases.context import Context, load_target
 from penstock.use_cases.decide import Said, decide
 from penstock.use_cases.promote import promote_pack
@@ -241,7 +241,18 @@ def a_shared_source_is_read_held_back_and_mended_and_the_sweep_goes_on_with_a_ru
     assert world.sweep()
 
 
+def the_sweep_anchors_what_operators_did_in_a_hub() -> None:
+    world = Tenants()
+    world.declare("alpha")
+    known = world.contexts.confined(privileges.SWEEP)
+    for _ in range(2):
+        for hub in known.hubs():
+            sweep.sweep_hub(known.ports, hub)
+    assert world.blobs.names(layout.ANCHORS) == [layout.anchor_blob("library_loans", 1)]
+
+
 RARE = (
+    the_sweep_anchors_what_operators_did_in_a_hub,
     a_program_proposes_a_rollback,
     a_tree_is_read_and_promoted_by_everybody_who_may,
     a_run_over_many_targets_whose_message_comes_twice,

@@ -305,8 +305,16 @@ def test_the_sweep_tells_of_targets_that_are_declared_wrongly(call: Callable[...
     tenants.declare("alpha")
     tenants.break_("delta", prefix=7)
     wiring.use(tenants.contexts)
-    (line,) = call("sweep", {}).json["done"]
+    _, line = call("sweep", {}).json["done"]
     assert line.startswith("library_loans.delta: is not declared rightly.")
+
+
+def test_the_sweep_anchors_what_operators_did_in_a_hub(call: Callable[..., Any]) -> None:
+    tenants = Tenants()
+    tenants.declare("alpha")
+    wiring.use(tenants.contexts)
+    assert call("sweep", {}).json["done"] == ["library_loans: entry 1 of the hub's audit chain was anchored"]
+    assert call("sweep", {}).json["done"] == []
 
 
 def test_a_quarantine_is_logged_as_an_error_with_the_link_to_its_report(

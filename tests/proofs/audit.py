@@ -1,5 +1,5 @@
-"""Tampering with what was exported is found: with the audit chain at every position, and named there; with anchors, decisions,
-packs and production's values, each one."""
+"""Tampering with what was exported is found: with the audit chain of a target, and that of its hub, at every position, and named
+there; with anchors, decisions, packs and production's values, each one."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from support import logs
 from proofs.proof import Proof
 
 ENTRIES = 1_000
+HUB = 200  # of these a hub's chain
 ALTERED = ("who", "what", "batch", "at", "detail", "target", "sequence", "previous", "hash")
 
 
@@ -27,7 +28,7 @@ def prove(count: int = ENTRIES) -> Proof:
     tried: Counter[str] = Counter()
     violations: list[str] = []
     entries = 0
-    for found in (of_chain(count), of_export()):
+    for found in (of_chain(count), of_hub(min(count, HUB)), of_export()):
         entries += found.entries
         tried += found.tried
         violations += found.violations
@@ -50,28 +51,51 @@ class Found:
 def of_chain(count: int, kinds: Collection[str] = ()) -> Found:
     """Every tampering (or these kinds alone) of a long chain, at every position."""
     files = logs.exported(logs.long(count))
-    lines = _lines(files, "audit/")
-    found = Found(len(lines))
     honest = verify(files)
-    if not honest.holds or honest.anchored != len(lines):
+    lines = _lines(files, "audit/")
+    anchored = honest.anchored == len(lines)
+    return _of_lines(honest, honest.target, anchored, lines, _anchors(files, "anchors/"), "audit", kinds)
+
+
+def of_hub(count: int, kinds: Collection[str] = ()) -> Found:
+    """The same with the chain of a hub, as a target's export holds it. Its last anchor is named by the entry that comes next."""
+    files = logs.exported_tenant(logs.hub(count))
+    honest = verify(files)
+    lines = _lines(files, "hub/audit/")
+    anchored = honest.hub is not None and honest.hub.anchored == len(lines)
+    name = honest.hub.name if honest.hub else ""
+    return _of_lines(honest, name, anchored, lines, _anchors(files, "hub/anchors/"), "hub", kinds)
+
+
+def _of_lines(
+    honest: Verdict, name: str, anchored: bool, lines: list[str], anchors: dict[int, str], place: str, kinds: Collection[str]
+) -> Found:
+    found = Found(len(lines))
+    if not honest.holds or not anchored:
         found.violations.append(f"an honest log of {len(lines)} entries does not hold: {honest.faults[:3]}")
-    anchors = {e["sequence"]: e["hash"] for e in (loads(files.read(name)) for name in files.names("anchors/"))}
     with mock.patch.object(chain, "parse", lru_cache(4 * len(lines))(chain.parse)):  # the same line says the same each time
+
+        def named(lines: list[str], anchors: dict[int, str], position: int) -> bool:
+            told = chain.read(name, lines, anchors, place)
+            return any(f.place == place and f.first <= position <= f.last for f in told.faults)
+
         for kind, tamper in CHAIN.items():
             if kinds and kind not in kinds:
                 continue
             for position in range(1, len(lines) + 1):
                 tampered = tamper(lines, position)
-                if tampered == lines:
-                    continue
-                told = chain.read(honest.target, tampered, anchors)
-                found.hold(kind, f"entry {position} of {len(lines)}", any(f.first <= position <= f.last for f in told.faults))
+                if tampered != lines:
+                    found.hold(kind, f"entry {position} of {len(lines)} of the {place}", named(tampered, anchors, position))
         for number in anchors:
-            told = chain.read(honest.target, lines, {n: hash for n, hash in anchors.items() if n != number})
-            found.hold("an anchor missing", number, any(f.first <= number <= f.last for f in told.faults))
-            told = chain.read(honest.target, lines, anchors | {number: "0" * 64})
-            found.hold("an anchor altered", number, any(f.first <= number <= f.last for f in told.faults))
+            if place == "audit" or number < len(lines):
+                rest = {n: hash for n, hash in anchors.items() if n != number}
+                found.hold("an anchor missing", number, named(lines, rest, number))
+            found.hold("an anchor altered", number, named(lines, anchors | {number: "0" * 64}, number))
     return found
+
+
+def _anchors(files: MemoryBlobs, prefix: str) -> dict[int, str]:
+    return {e["sequence"]: e["hash"] for e in (loads(files.read(name)) for name in files.names(prefix))}
 
 
 def _lines(files: MemoryBlobs, prefix: str) -> list[str]:

@@ -8,13 +8,13 @@ import pytest
 from penstock.core import audit, chain
 from penstock.core.proof import Values
 
-from proofs.audit import CHAIN, of_chain, of_export, prove
+from proofs.audit import CHAIN, of_chain, of_export, of_hub, prove
 
 
 def test_every_tampering_with_an_export_is_found_and_named() -> None:
     proof = prove(40)
     assert proof.holds, proof.violations[:5]
-    assert proof.counted["tamperings"] > 40 * len(CHAIN)
+    assert proof.counted["tamperings"] > 80 * len(CHAIN)
 
 
 def blind_to_previous(monkeypatch: pytest.MonkeyPatch) -> str:
@@ -72,6 +72,8 @@ def blind_to_values(monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_reader_of_the_chain_that_is_blind_to_something_is_found_out(blind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     kind = blind(monkeypatch)
     assert any(told.startswith(f"{kind} at ") for told in of_chain(14, {kind}).violations)
+    if blind is not blind_to_ends:  # a hub's chain knows no batches
+        assert any(told.startswith(f"{kind} at ") for told in of_hub(9, {kind}).violations)
 
 
 @pytest.mark.parametrize("blind", [blind_to_decisions, blind_to_values])

@@ -6,14 +6,16 @@ from penstock.adapters.memory_services import MemoryBlobs
 from penstock.core import layout
 from penstock.core.records import Query, Update
 from penstock.core.reversal import Choice
-from penstock.use_cases import effects
+from penstock.use_cases import effects, registry
 from penstock.use_cases.decide import Said
 from penstock.use_cases.exporting import export
 from penstock.use_cases.pausing import pause, resume
 from penstock.use_cases.rollback import plan_rollback
+from penstock.use_cases.sweep import sweep_hub
 
 from support import network as net
 from support.faults import PlainPages
+from support.tenants import Tenants
 from support.world import World
 
 OPERATOR = "operator@example.org"
@@ -80,6 +82,30 @@ def long(entries: int) -> World:
         done = world.production.count(_CHAIN)
         if done >= entries:
             return world
+
+
+def hub(edits: int) -> Tenants:
+    """A hub's chain of so many edits, anchored by the sweep behind each second one and to its end."""
+    world = Tenants()
+    world.declare("alpha", stage="pilot")
+    alpha = layout.target_id(world.pipeline.name, "alpha")
+    for number in range(2, edits + 1):
+        if number % 2:
+            stages = ((), ("pilot",)) if number % 4 == 1 else (("pilot",), ())
+            registry.set_stages(world.ports, world.pipeline, *stages, OPERATOR)
+        else:
+            registry.change(world.ports, world.pipeline, alpha, {"enabled": number % 4 == 0}, OPERATOR)
+            sweep_hub(world.ports, world.pipeline)
+        world.clock.forward(60)
+    sweep_hub(world.ports, world.pipeline)
+    return world
+
+
+def exported_tenant(world: Tenants, name: str = "alpha") -> MemoryBlobs:
+    world.clock.forward(100)
+    files = MemoryBlobs()
+    export(world.contexts.called(name), files)
+    return files
 
 
 def _next(world: World) -> None:

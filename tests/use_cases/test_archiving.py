@@ -101,7 +101,7 @@ def test_a_chain_that_was_rewritten_is_noticed_by_whoever_anchors_next() -> None
     world.approve("approve")
     last = entries(world)[-1]
     with pytest.raises(archiving.Rewritten, match="penstock export"):
-        archiving.anchor(world.ctx, Head(last["sequence"], "0" * 64))
+        archiving.anchor(world.blobs, world.ctx.id, Head(last["sequence"], "0" * 64))
     forged = last | {"who": "m@example.org"}
     forged["hash"] = audit.digest(forged)
     world.production.commit([Set(layout.audit(world.ctx.id, last["sequence"]), forged)])

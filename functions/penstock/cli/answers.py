@@ -338,6 +338,7 @@ class Swept:
     """`penstock sweep`; exit code 1 where something is owed still and its last try failed."""
 
     targets: tuple[SweptTarget, ...]
+    hubs: tuple[str, ...]  # what was done, or could not be, with what targets have in common
     next_steps: Steps
 
 
@@ -507,6 +508,7 @@ class ExportedTo:
     at: str  # all of it stands as of this moment
     entries: int  # of the audit chain
     anchors: int
+    hub_entries: int  # of the audit chain of the hub that declares the target
     batches: int  # approved ones
     documents: int  # of production
     lacking: tuple[str, ...]
@@ -536,12 +538,23 @@ class EditLine:
 
 @dataclass(frozen=True, slots=True)
 class FaultLine:
-    """Something that cannot be so. `place` is `audit`, or the batch, document or file that it is about. `first` to `last` are
-    positions in the audit chain, or lines of the file, counted from 1; 0 where there is none."""
+    """Something that cannot be so. `place` is `audit` or `hub`, or the batch, document or file that it is about. `first` to
+    `last` are positions in that audit chain, or lines of the file, counted from 1; 0 where there is none."""
 
     place: str
     first: int
     last: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """What somebody did with the target itself: paused it, or, in the chain of the hub, declared it or opened a stage."""
+
+    chain: str  # the target, or the hub
+    entry: int
+    at: str
+    by: str
     what: str
 
 
@@ -555,6 +568,10 @@ class Verified:
     holds: bool
     entries: int
     not_anchored: int  # entries at the end of the chain that no anchor vouches for yet
+    hub: str  # that declares the target; "" where a pipeline's file does
+    hub_entries: int
+    hub_not_anchored: int
+    steps: tuple[StepLine, ...]  # by chain, in order
     documents: int
     approved: int  # live values that were approved, by batch in `batches`
     untouched: int  # live values that Penstock never wrote

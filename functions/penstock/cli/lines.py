@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from penstock.cli import answers
+from penstock.core.chain import Step
 from penstock.core.changes import Finding
 from penstock.core.cost import PHASES, Cost, money, total
 from penstock.core.plan import Batch, Row, Tally
-from penstock.core.values import Timestamp, dotted
+from penstock.core.values import Timestamp, Value, dotted, dumps
+
+STAMPED = ("changed_by", "changed_at")  # of a declaration, which its entry says too
 
 
 def moment(when: Timestamp | None) -> str:
@@ -145,3 +148,18 @@ def _steps_of_hold(batch: Batch) -> tuple[str, ...]:
             return (f"penstock show {batch.superseded_by}",)
         case _:
             return (f"penstock run {batch.pipeline} --target {batch.target}",)
+
+
+def step_line(chain: str, step: Step) -> answers.StepLine:
+    before, after = (step.detail.get(name) or {} for name in ("before", "after"))
+    what = step.what
+    if isinstance(before, list | tuple) or isinstance(after, list | tuple):
+        what += f": {_short(before)} → {_short(after)}"
+    elif isinstance(before, dict) and isinstance(after, dict) and after:
+        names = [name for name in {**before, **after} if name not in STAMPED and before.get(name) != after.get(name)]
+        what += "".join(f"; {name}: {_short(before.get(name))} → {_short(after.get(name))}" for name in names)
+    return answers.StepLine(chain, step.entry, moment(step.at), step.who, what)
+
+
+def _short(value: Value) -> str:
+    return "nothing" if value in (None, [], {}, ()) else dumps(value)[:100]

@@ -16,6 +16,7 @@ from penstock.use_cases.braking import held_for
 from penstock.use_cases.context import Context
 from penstock.use_cases.listing import Standing
 from penstock.use_cases.sweep import sweep as sweep_target
+from penstock.use_cases.sweep import sweep_hub
 from penstock.web.text import plain, plural
 
 
@@ -100,13 +101,16 @@ def sweep(app: App, target: str | None) -> int:
     """Bring to rest what a kill, a lost message or a dead mail server left behind. Safe at any time."""
     contexts = [app.find_target(target)] if target else app.all_targets()
     swept = tuple(app.contexts.ports.each(_sweep, contexts))
+    hubs = () if target else tuple(line for hub in app.contexts.hubs() for line in sweep_hub(app.contexts.ports, hub))
 
     def people() -> None:
         for one in swept:
             for line in one.done or (f"{one.target}: everything is at rest",):
                 output.say(line)
+        for line in hubs:
+            output.say(line)
 
-    app.answer(answers.Swept(swept, ("penstock status",)), people)
+    app.answer(answers.Swept(swept, hubs, ("penstock status",)), people)
     return FOUND if any(one.owed_failing for one in swept) else DONE
 
 

@@ -41,7 +41,7 @@ def digest(body: Data) -> str:
 
 
 def anchor(target: str, head: Head) -> bytes:
-    """What is written where entries cannot be: how the chain stood. Equal heads give equal bytes."""
+    """What is written where entries cannot be: how the chain of a target, or of a hub, stood. Equal heads give equal bytes."""
     return dumps({"target": target, "sequence": head.sequence, "hash": head.hash}).encode()
 
 

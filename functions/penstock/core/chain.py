@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from penstock.core.audit import Head, digest, head_of, must_be_anchored
 from penstock.core.batch import MOVES, Status
 from penstock.core.decisions import person
-from penstock.core.values import Data, loads
+from penstock.core.values import Data, Timestamp, loads
 
 _NEVER = "∅"  # the status of a batch before its first entry
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that cannot be so. `place` is `audit`, or the batch, document or file that it is about; in the chain it lies at
-    positions `first` to `last`, counted from 1 (0: no position)."""
+    """Something that cannot be so. `place` is `audit` or `hub`, of their chains, or the batch, document or file that it is about;
+    in a chain it lies at positions `first` to `last`, counted from 1 (0: no position)."""
 
     place: str
     what: str
@@ -40,6 +40,19 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """An entry that belongs to no batch: a target was paused, declared, changed; a stage was opened. `target`: whom it is about;
+    "" for the chain's own."""
+
+    entry: int
+    what: str
+    who: str
+    at: Timestamp
+    target: str
+    detail: Data
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
     """A chain as read. `anchored`: the last entry that an anchor vouches for; what lies behind it could have been cut or written
     anew without a trace."""
@@ -48,17 +61,19 @@ class Chain:
     anchored: int
     courses: Mapping[str, Course]
     speakers: frozenset[str]  # everybody who decided anything
+    steps: tuple[Step, ...]
     faults: tuple[Fault, ...]
 
 
-def read(target: str, lines: Iterable[str], anchors: Mapping[int, str]) -> Chain:
-    """Go through the lines once, in order. `anchors`: the hash that was anchored for each entry's number."""
-    reader = _Reader(target, anchors)
+def read(target: str, lines: Iterable[str], anchors: Mapping[int, str], place: str = "audit") -> Chain:
+    """Go through the lines once, in order. `target`: whose chain it is, a target's or a hub's. `anchors`: the hash that was
+    anchored for each entry's number."""
+    reader = _Reader(target, anchors, place)
     for line in lines:
         reader.take(line)
     reader.end()
     speakers = frozenset(person(who) for course in reader.courses.values() for who, _ in course.decisions)
-    return Chain(reader.position, reader.good, reader.courses, speakers, tuple(reader.faults))
+    return Chain(reader.position, reader.good, reader.courses, speakers, tuple(reader.steps), tuple(reader.faults))
 
 
 def parse(line: str) -> tuple[Data, str]:
@@ -68,18 +83,19 @@ def parse(line: str) -> tuple[Data, str]:
 
 
 class _Reader:
-    def __init__(self, target: str, anchors: Mapping[int, str]) -> None:
-        self.target, self.anchors = target, anchors
+    def __init__(self, target: str, anchors: Mapping[int, str], place: str) -> None:
+        self.target, self.anchors, self.place = target, anchors, place
         self.position = 0
         self.before = Head()
         self.good = 0  # the last entry that is the one its anchor knows
         self.courses: dict[str, Course] = {}
+        self.steps: list[Step] = []
         self.faults: list[Fault] = []
         self.met: set[int] = set()
 
     def fault(self, what: str, first: int = 0, last: int = 0) -> None:
         first = first or self.position
-        self.faults.append(Fault("audit", what, first, max(first, last)))
+        self.faults.append(Fault(self.place, what, first, max(first, last)))
 
     def take(self, line: str) -> None:
         self.position += 1
@@ -125,6 +141,8 @@ class _Reader:
         """What it says of its batch, and whether that may come after what the chain said of it before."""
         batch, detail = entry["batch"], entry["detail"]
         if not batch:
+            about = str(detail.get("target", ""))
+            self.steps.append(Step(entry["sequence"], str(entry["what"]), str(entry["who"]), entry["at"], about, detail))
             return
         course = self.courses.setdefault(batch, Course())
         start, _, end = entry["what"].partition(" → ")

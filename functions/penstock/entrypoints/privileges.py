@@ -90,8 +90,14 @@ SWEEP = Grant(  # brings to its end whatever another left behind, except what on
     "sweep",
     read=_DECLARED
     | _SHARED
-    | frozenset({SOURCE, PRODUCTION, DEPENDENTS, TARGETS, BATCHES, STAGING, REJECTIONS, AUDIT, TOKENS, OUTBOX}),
-    write=frozenset({PRODUCTION, TARGETS, REJECTIONS}) | _FOLLOWED | _MOVED | _OWED | _PROMOTED | _new(STAGING, TOKENS),
+    | frozenset({SOURCE, PRODUCTION, DEPENDENTS, TARGETS, BATCHES, STAGING, REJECTIONS, AUDIT, TOKENS, OUTBOX, ROLLOUT}),
+    write=frozenset({PRODUCTION, TARGETS, REJECTIONS})
+    | _FOLLOWED
+    | _MOVED
+    | _OWED
+    | _PROMOTED
+    | _new(STAGING, TOKENS)
+    | _fields(ROLLOUT, "anchored"),
     fetch=frozenset({MANIFESTS, ANCHORS, OF_RELEASES}),
     store=frozenset({MANIFESTS, BACKUPS, REPORTS, ANCHORS}),
     publish=frozenset({topics.CAPTURE, topics.CHECK, topics.PROMOTE}),

@@ -24,6 +24,7 @@ from penstock.use_cases.finish import finish_after
 from penstock.use_cases.promote import promote_asked
 from penstock.use_cases.proposing import Outcome
 from penstock.use_cases.sweep import sweep as run_sweep
+from penstock.use_cases.sweep import sweep_hub
 from penstock.wiring import Contexts
 
 MODES: tuple[Mode, ...] = ("changes", "reconcile", "full", "recheck")
@@ -157,9 +158,12 @@ def _sweep(_: dict[str, Any]) -> list[str]:
     for line in broken:
         log(logging.ERROR, line)
     swept = known.ports.each(_swept, targets)
+    of_hubs = [line for hub in known.hubs() for line in sweep_hub(known.ports, hub)]
+    for line in of_hubs:
+        log(logging.WARNING, line)
     if wrong := next((error for _, error in swept if error), None):
         raise wrong  # the others were swept
-    return [line for lines, _ in swept for line in lines] + broken
+    return [line for lines, _ in swept for line in lines] + of_hubs + broken
 
 
 def _swept(ctx: Context) -> tuple[list[str], Exception | None]:

@@ -9,6 +9,7 @@ from penstock.core.errors import Incomplete, NotFound, PenstockError
 from penstock.core.packs import expand
 from penstock.core.proof import Sheet
 from penstock.core.values import Data, Timestamp
+from penstock.ports import Blobs
 from penstock.use_cases import staging
 from penstock.use_cases.context import Context, chain_behind
 
@@ -17,22 +18,24 @@ class Rewritten(PenstockError):
     """The audit chain is not the one that was anchored."""
 
 
-def anchor(ctx: Context, head: Head) -> None:
-    """Make a head of the chain durable under a name of its own, once. `Rewritten` where that entry was another one before."""
-    name, content = layout.anchor_blob(ctx.id, head.sequence), audit.anchor(ctx.id, head)
-    if _there(ctx, name) is None:  # asked first: who may only create is refused a name that is taken, whatever it holds
-        ctx.ports.blobs.write(name, content, "application/json")
-    if _there(ctx, name) != content:
+def anchor(blobs: Blobs, of: str, head: Head) -> None:
+    """Make a head of the chain of a target, or of a hub, durable under a name of its own, once. `Rewritten` where that entry was
+    another one before."""
+    name, content = layout.anchor_blob(of, head.sequence), audit.anchor(of, head)
+    if _there(blobs, name) is None:  # asked first: who may only create is refused a name that is taken, whatever it holds
+        blobs.write(name, content, "application/json")
+    if _there(blobs, name) != content:
+        target = of if layout.is_target(of) else "TARGET"
         raise Rewritten(
             f"has another entry {head.sequence} than was anchored in {name}: it was rewritten",
-            subject=ctx.id,
-            remedy=f"Change nothing. `penstock export {ctx.id} FOLDER`, then `penstock verify FOLDER` names the entries.",
+            subject=of,
+            remedy=f"Change nothing. `penstock export {target} FOLDER`, then `penstock verify FOLDER` names the entries.",
         )
 
 
-def _there(ctx: Context, name: str) -> bytes | None:
+def _there(blobs: Blobs, name: str) -> bytes | None:
     try:
-        return ctx.ports.blobs.read(name)
+        return blobs.read(name)
     except NotFound:
         return None
 
@@ -41,7 +44,7 @@ def anchor_end(ctx: Context, batch: str, since: int) -> None:
     """Anchor the entry that ended a decided batch; it lies behind entry `since`."""
     for found in ctx.store.scan(chain_behind(ctx, since, "sequence", "hash", "batch", "what")):
         if found.fields["batch"] == batch and audit.must_be_anchored(found.fields):
-            anchor(ctx, audit.head_of(found.fields))
+            anchor(ctx.ports.blobs, ctx.id, audit.head_of(found.fields))
 
 
 def keep(ctx: Context, batch: str) -> None:

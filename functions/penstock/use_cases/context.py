@@ -231,7 +231,12 @@ def _mine(ctx: Context, moves: Sequence[Move], after: Sequence[Batch], attempt: 
 
 def chain_behind(ctx: Context, sequence: int, *fields: str) -> Query:
     """The entries of the target's audit chain behind this number; whole, or these fields of each."""
-    first, last = layout.audit(ctx.id, sequence + 1), layout.audit(ctx.id, 9_999_999_999)
+    return chain_of(ctx.id, sequence, *fields)
+
+
+def chain_of(name: str, sequence: int, *fields: str) -> Query:
+    """The same for the chain of that name: a target's id, or the pipeline whose targets a hub declares."""
+    first, last = layout.audit(name, sequence + 1), layout.audit(name, 9_999_999_999)
     select = tuple((name,) for name in fields) or None
     return Query(layout.AUDIT, (Where(NAME, ">=", first), Where(NAME, "<=", last)), select=select)
 

@@ -2,9 +2,10 @@
 
 | file | what it holds |
 |---|---|
-| `export.json` | target, moment, the mapped fields of each collection, and of a tree those that say where a unit hangs |
+| `export.json` | target, its hub, moment, the mapped fields of each collection, and of a tree those that say where a unit hangs |
 | `audit/00000.jsonl` … | the audit chain, an entry a line, in order |
 | `anchors/0000000005.json` | what was anchored of entry 5 |
+| `hub/audit/…`, `hub/anchors/…` | the same of the hub that declares the target: who declared and changed it, and opened stages |
 | `batches/{batch}/evidence.jsonl.gz` | of each batch that was approved: its record, and a sheet of each pack |
 | `batches/{batch}/00000.jsonl.gz` … | its packs' changes, as they were backed up |
 | `production/00000.jsonl` … | path, update time, mapped fields and stamp of each document of the pipeline's collections |
@@ -22,9 +23,9 @@ from penstock.core.errors import Incomplete, NotFound, Refused
 from penstock.core.layout import STAMP
 from penstock.core.records import Query, Snapshot
 from penstock.core.values import FieldPath, Timestamp, dumps
-from penstock.ports import Blobs
+from penstock.ports import Blobs, Store
 from penstock.use_cases import archiving
-from penstock.use_cases.context import Context, chain_behind
+from penstock.use_cases.context import Context, chain_of
 from penstock.use_cases.production import chunks
 
 LINES = 5_000  # in one file
@@ -38,6 +39,7 @@ class Exported:
     at: Timestamp
     entries: int
     anchors: int
+    hub_entries: int
     batches: int
     documents: int
     lacking: tuple[str, ...]
@@ -48,24 +50,34 @@ def export(ctx: Context, into: Blobs, tell: Callable[[int], None] = lambda _: No
     place holds an export already."""
     if into.names(""):
         raise Refused("is not empty", subject="The folder", remedy="Nothing was written. Name a folder that is new or empty.")
-    anchors = set(_anchors(ctx))  # listed first: an entry that is anchored now is in the chain that is read after
     approved: list[str] = []
-    last = Timestamp(0)
-    entries = 0
-    for number, some in enumerate(chunks(ctx.store.scan(chain_behind(ctx, 0)), LINES)):
-        _write(into, f"audit/{number:05d}.jsonl", (dumps(entry.fields) for entry in some))
-        entries += len(some)
-        last = max(last, *(entry.update_time or last for entry in some))
-        approved += [batch for entry in some if (batch := _approved(entry))]
-    newer = {name for name in _anchors(ctx) if name <= layout.anchor_blob(ctx.id, entries)}
-    for name in sorted(anchors | newer):
-        into.write(f"anchors/{name.rpartition('/')[2]}", ctx.ports.blobs.read(name), "application/json")
+    entries, anchors, last = _export_chain(ctx, ctx.store, ctx.id, into, "", approved)
+    hub = ctx.pipeline.name if ctx.pipeline.hub else ""
+    hub_entries = _export_chain(ctx, ctx.hub_store, hub, into, "hub/", [])[0] if hub else 0
     at = max(last, ctx.ports.now().plus(-BACK_SECONDS))
     lacking = [batch for batch in approved if not _export_batch(ctx, into, batch, at)]
     documents = _export_production(ctx, into, at, tell)
-    about = {"version": 1, "target": ctx.id, "at": at, "mapped": _mapped(ctx), "tree": _tree(ctx)}
+    about = {"version": 1, "target": ctx.id, "hub": hub, "at": at, "mapped": _mapped(ctx), "tree": _tree(ctx)}
     _write(into, "export.json", [dumps(about)])  # last: a folder without it is no whole export
-    return Exported(at, entries, len(anchors | newer), len(approved), documents, tuple(lacking))
+    return Exported(at, entries, anchors, hub_entries, len(approved), documents, tuple(lacking))
+
+
+def _export_chain(
+    ctx: Context, store: Store, name: str, into: Blobs, under: str, approved: list[str]
+) -> tuple[int, int, Timestamp]:
+    """A chain and its anchors: how many entries, how many anchors, and when the chain grew last. Batches that it says were
+    approved are added to `approved`."""
+    entries, last = 0, Timestamp(0)
+    anchors = set(_anchors(ctx, name))  # listed first: an entry that is anchored now is in the chain that is read after
+    for number, some in enumerate(chunks(store.scan(chain_of(name, 0)), LINES)):
+        _write(into, f"{under}audit/{number:05d}.jsonl", (dumps(entry.fields) for entry in some))
+        entries += len(some)
+        last = max(last, *(entry.update_time or last for entry in some))
+        approved += [batch for entry in some if (batch := _approved(entry))]
+    anchors |= {blob for blob in _anchors(ctx, name) if blob <= layout.anchor_blob(name, entries)}
+    for blob in sorted(anchors):
+        into.write(f"{under}anchors/{blob.rpartition('/')[2]}", ctx.ports.blobs.read(blob), "application/json")
+    return entries, len(anchors), last
 
 
 def _approved(entry: Snapshot) -> str:
@@ -74,8 +86,8 @@ def _approved(entry: Snapshot) -> str:
     return batch if what.endswith(" → APPROVED") and layout.is_batch(batch) and layout.kind_of(batch) != "hold" else ""
 
 
-def _anchors(ctx: Context) -> list[str]:
-    return ctx.ports.blobs.names(layout.anchor_blob(ctx.id, 0).rpartition("/")[0] + "/")
+def _anchors(ctx: Context, name: str) -> list[str]:
+    return ctx.ports.blobs.names(layout.anchor_blob(name, 0).rpartition("/")[0] + "/")
 
 
 def _export_batch(ctx: Context, into: Blobs, batch: str, at: Timestamp) -> bool:

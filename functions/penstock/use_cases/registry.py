@@ -11,10 +11,11 @@ from penstock.core.audit import Head
 from penstock.core.codec import from_data, to_data
 from penstock.core.declaration import Pipeline, Target
 from penstock.core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown, Refused, Unavailable
-from penstock.core.records import ABSENT, NAME, Delete, Query, Set, Snapshot, Where, Write, as_seen, unchanged_since
+from penstock.core.records import ABSENT, NAME, Delete, Query, Set, Snapshot, Update, Where, Write, as_seen, unchanged_since
 from penstock.core.values import Data, Timestamp
 from penstock.pipelines.registered import target_of
 from penstock.ports import Ports
+from penstock.use_cases import archiving
 from penstock.use_cases.context import TRIES, Context, hub_store, load_target
 
 
@@ -38,6 +39,7 @@ class Rollout:
     attempt: str = ""  # of the commit that wrote it last
     changed_by: str = ""
     changed_at: Timestamp | None = None
+    anchored: int = 0  # the entry of that chain which the sweep anchored last
 
     def runs(self, target: Target) -> bool:
         return not target.stage or target.stage in self.stages
@@ -199,9 +201,11 @@ def _edit(ports: Ports, pipeline: Pipeline, by: str, compose: Callable[[Rollout,
             return
         at = ports.now()
         edit = compose(before, at)
-        entry = audit.entry(before.audit, target=pipeline.name, batch="", what=edit.what, who=by, at=at, detail=edit.detail)
+        named: Data = {"anchored": before.anchored} if before.anchored else {}  # the chain says which anchors there must be
+        detail = {**edit.detail, **named}
+        entry = audit.entry(before.audit, target=pipeline.name, batch="", what=edit.what, who=by, at=at, detail=detail)
         head = audit.head_of(entry)
-        after = Rollout(before.stages if edit.stages is None else edit.stages, head, attempt, by, at)
+        after = Rollout(before.stages if edit.stages is None else edit.stages, head, attempt, by, at, before.anchored)
         chained = [
             Set(layout.rollout(pipeline.name), to_data(after), as_seen(found)),
             Set(layout.audit(pipeline.name, head.sequence), entry, ABSENT),
@@ -212,3 +216,20 @@ def _edit(ports: Ports, pipeline: Pipeline, by: str, compose: Callable[[Rollout,
             continue
         return
     raise Unavailable("could not be changed: others write it all the time", subject=pipeline.name, remedy="Try again.")
+
+
+def anchor(ports: Ports, pipeline: Pipeline) -> int:
+    """Anchor the end of the chain of the hub's edits, where it has grown since; gives the entry's number, or 0. `Rewritten` where
+    it is not the chain that was anchored."""
+    store = hub_store(ports, pipeline)
+    found = store.get([layout.rollout(pipeline.name)])[0]
+    state = _rollout(found)
+    if state.audit.sequence <= state.anchored:
+        return 0
+    archiving.anchor(ports.blobs, pipeline.name, state.audit)
+    done: Data = {"anchored": state.audit.sequence}
+    try:
+        store.commit([Update(layout.rollout(pipeline.name), done, (("anchored",),), as_seen(found))])
+    except (Conflict, OutcomeUnknown):
+        return 0  # somebody edits it: the anchor stands, and the next sweep finds it
+    return state.audit.sequence

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from penstock.core import chain, proof
-from penstock.core.chain import Chain, Course, Fault
+from penstock.core.chain import Chain, Course, Fault, Step
 from penstock.core.errors import InvalidInput, NotFound
 from penstock.core.layout import STAMP
 from penstock.core.proof import Edit, Mapped, Proved, Values
@@ -34,9 +34,20 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class Hub:
+    """The chain of the hub that declares the target, and what of it is about this target or the stages of the rollout."""
+
+    name: str
+    entries: int
+    anchored: int  # up to this entry an anchor vouches for it
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What the files prove. `faults` is what cannot be so; `edited` what Penstock wrote and somebody else changed since; of
-    `untouched` values it never wrote any. `unproved` values are of batches that have a fault."""
+    `untouched` values it never wrote any. `unproved` values are of batches that have a fault. `steps` were taken with the target
+    itself: it was paused, resumed, told to forget."""
 
     target: str
     at: Timestamp
@@ -46,6 +57,8 @@ class Verdict:
     approvals: tuple[Approval, ...]
     untouched: int
     unproved: int
+    steps: tuple[Step, ...]
+    hub: Hub | None  # None: a pipeline's file declares the target
     edited: tuple[Edit, ...]
     faults: tuple[Fault, ...]
 
@@ -64,6 +77,7 @@ def verify(files: Blobs, tell: Callable[[int], None] = lambda _: None, at_once: 
     about = _about(files)
     mapped = {collection: tuple(tuple(path) for path in fields) for collection, fields in about["mapped"].items()}
     anchors, faults = _anchors(files, about["target"])
+    hub, of_hub = _hub(files, about)
     told = chain.read(about["target"], (line for _, _, line in _lines(files, "audit/")), anchors)
     passes = max(1, -(-len(files.names("production/")) * LINES // at_once))
     turns = []
@@ -85,8 +99,10 @@ def verify(files: Blobs, tell: Callable[[int], None] = lambda _: None, at_once: 
         approvals=tuple(approvals),
         untouched=sum(t.values.untouched for t in turns),
         unproved=sum(t.values.unproved for t in turns),
+        steps=told.steps,
+        hub=hub,
         edited=(*(edit for t in turns for edit in t.values.edited), *_astray(files, about.get("tree"))),
-        faults=tuple(dict.fromkeys([*faults, *told.faults, *(f for t in turns for f in (*t.faults, *t.values.faults))])),
+        faults=tuple(dict.fromkeys([*faults, *told.faults, *of_hub, *(f for t in turns for f in (*t.faults, *t.values.faults))])),
     )
 
 
@@ -185,14 +201,30 @@ def _about(files: Blobs) -> Data:
     )
 
 
-def _anchors(files: Blobs, target: str) -> tuple[dict[int, str], list[Fault]]:
+def _hub(files: Blobs, about: Data) -> tuple[Hub | None, list[Fault]]:
+    """The chain of the target's hub, and what is wrong with it."""
+    target, name = about["target"], about.get("hub", "")  # exports from before hubs were exported name none
+    if not name:
+        stray = files.names("hub/")
+        return None, [Fault(stray[0], "is of a hub, and export.json names none")] if stray else []
+    anchors, faults = _anchors(files, name, "hub/")
+    told = chain.read(name, (line for _, _, line in _lines(files, "hub/audit/")), anchors, "hub")
+    steps = tuple(step for step in told.steps if step.target in ("", target))
+    declared = [step.what for step in steps if step.target]
+    if not declared or declared[-1] == "removed":
+        what = f"does not say who declared {target}: that was done by hand, or its entries are gone"
+        faults.append(Fault("hub", what))
+    return Hub(name, told.entries, told.anchored, steps), [*faults, *told.faults]
+
+
+def _anchors(files: Blobs, target: str, under: str = "") -> tuple[dict[int, str], list[Fault]]:
     """The hash that was anchored, by number of the entry."""
     found: dict[int, str] = {}
     faults = []
-    for name in files.names("anchors/"):
+    for name in files.names(f"{under}anchors/"):
         try:
             told = loads(files.read(name))
-            if told["target"] != target or name != f"anchors/{told['sequence']:010d}.json":
+            if told["target"] != target or name != f"{under}anchors/{told['sequence']:010d}.json":
                 raise ValueError("another anchor under this name")
             found[told["sequence"]] = told["hash"]
         except (ValueError, KeyError, TypeError):
