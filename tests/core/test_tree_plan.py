@@ -347,3 +347,19 @@ def test_every_reason_is_told_with_what_to_do() -> None:
     findings = list(told("units", {why: ["a", "b"] for why in WHYS}))
     assert len(findings) == len(WHYS)
     assert all("2 units" in f.text and "a and b" in f.text and f.remedy for f in findings)
+
+
+MANY = 2_000  # more than Python calls into each other
+
+
+def test_a_ring_of_any_length_is_held_back_whole() -> None:
+    of = planned({f"r{n}": unit(2, f"r{(n - 1) % MANY}") for n in reversed(range(MANY))}, {})
+    assert of.held == {f"r{n}": Kept("cycle") for n in range(MANY)}
+
+
+def test_a_row_of_any_length_that_does_not_go_down_a_level_each_is_held_back_from_where_it_does_not() -> None:
+    row = {f"r{n}": unit(2, f"r{n - 1}") for n in reversed(range(1, MANY))} | {"r0": unit(1)}
+    of = planned(row, {})
+    held_above = {f"r{n}": Kept("held above", f"r{n - 1}") for n in range(3, MANY)}
+    assert of.held == {"r2": Kept("levels", "r1"), **held_above}
+    assert [c.key for c in of.changes] == ["units/r0", "units/r1"]

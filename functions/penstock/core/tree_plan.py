@@ -15,6 +15,7 @@ from penstock.core.findings import listed
 from penstock.core.placing import leads_to
 from penstock.core.projection import Projected
 from penstock.core.records import Snapshot
+from penstock.core.rings import rings
 from penstock.core.tree import DOT, Place, joined, owns, step_of
 from penstock.core.values import Value, dotted, get_in
 
@@ -123,9 +124,24 @@ class Planting:
         self._first: dict[str, str] = {}
 
     def settle(self) -> Planting:
+        """Rings first, then from the root down: however many hang under each other, little of it is on the way at once."""
+        kept = {key: self._why_itself(news) for key, news in self._news.items()}
+        self.held = {key: why for key, why in kept.items() if why is not None}
+        for ring in rings({key: named for key, named in self._named.items() if named and key not in self.held}):
+            self._hold_circle(ring)
         for key in self._news:
-            self._settle(key)
+            for upper in reversed(self._way_up(key)):
+                self._settle(upper)
         return self
+
+    def _way_up(self, key: str) -> list[str]:
+        """The record and those above it, as the news name them, that are not settled yet."""
+        way: dict[str, None] = {}
+        here: str | None = key
+        while here in self._news and here not in way and here not in self._settled:
+            way[here] = None
+            here = None if here in self.held else self._named[here]
+        return list(way)
 
     def _settle(self, key: str) -> None:
         """Decide whether a record is held back, after all that its place depends on."""
@@ -136,8 +152,7 @@ class Planting:
             return
         self._on_the_way.append(key)
         news = self._news[key]
-        why = self._why(news)
-        if why is not None:
+        if key not in self.held and (why := self._why(news)) is not None:
             self.held.setdefault(key, why)
         if key in self.held or self._named[news.key] is None:
             self._settle_above(path_of(self._entity, news.document))
@@ -150,7 +165,8 @@ class Planting:
         for key in moved or circle:
             self.held.setdefault(key, Kept("cycle"))
 
-    def _why(self, news: News) -> Kept | None:
+    def _why_itself(self, news: News) -> Kept | None:
+        """Why a record is held back whatever it is to hang under."""
         data, exists = news.document.fields, news.document.exists
         if news.rivals:
             return Kept("rivals")
@@ -162,8 +178,12 @@ class Planting:
             return Kept("dot")
         if news.key in self._too_large:
             return Kept("too large")
+        return None
+
+    def _why(self, news: News) -> Kept | None:
+        """Why a record cannot hang under what it names."""
         named = self._named[news.key]
-        if named is None or (news.outcome is None and not exists):
+        if named is None or (news.outcome is None and not news.document.exists):
             return None
         level = self._level(news)
         if not named:
