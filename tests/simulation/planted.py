@@ -222,6 +222,9 @@ BUGS: Mapping[str, Bug] = {
     "what was left behind does not return": Bug(
         "rollback", "rollback of what moved to another", ((returning, "_left_by", no_lines),)
     ),
+    "a unit is removed whatever hangs under it": Bug(
+        "hierarchy", "rollback of what was created and moved on, joined since", ((following, "attached", lambda *_: {}),)
+    ),
     "nobody looks for who comes late": Bug("hierarchy", "joined while it was promoted", ((finish, "fetch_stragglers", nothing),)),
     "a wrong release is dealt": Bug(
         "quarantine", "a wrong release, and it is mended", ((releases._Refresh, "_faults", lambda *_: ()),)

@@ -138,6 +138,23 @@ WOODS: Mapping[str, Scenario] = {
     "rollback of a rollback of what went": Wood((*WENT, *BACK), BACK),
     "rollback of a rollback of what moved to another": Wood((*LEFT, *BACK), BACK),
     "rollback of the first mirror": Wood(SETTLED, (roll_back(), approve(blockers="reject")), changes=3),
+    "rollback of what was created, and a move refused": Wood(
+        (*SETTLED, *GROWN, run(), approve()), (roll_back(), approve(changes={"units/d1": "reject"})), inline=0, changes=1
+    ),
+    "rollback of what was created, and a move drifted": Wood(
+        (*SETTLED, *GROWN, run(), approve(), roll_back(), edit("parishes/d1", note="by hand")), (approve(),), changes=4
+    ),
+    "rollback of what was created and moved on, joined since": Wood(
+        (*SETTLED, tell("w9", parent="d1", level=4), MOVE, run(), approve(), roll_back(), join("m9", "w9")),
+        (approve(),),
+        inline=0,
+        changes=1,
+    ),
+    "gone as another comes under it": Wood(
+        (*SETTLED, tell("w9", parent="d2", level=4), tell("d2", active=False), run()),
+        (approve(choices={"units/d2": CASCADE}), run("full")),
+        changes=4,
+    ),
     "joined while it was promoted": Wood((*SETTLED, MOVE, run()), (meanwhile(join("m9", "c1")), approve())),
     "settled while it was promoted": Wood((*SETTLED, *NESTED, run()), (meanwhile(settle_in("c9", "w1")), approve())),
     "joined while it moved to another": Wood(

@@ -13,7 +13,7 @@ from penstock.core.records import Snapshot
 from penstock.core.tree import DOT, Place, is_below, joined, owns
 from penstock.core.values import FieldPath, get_in
 
-_HANGS = ("create", "restore", "move")  # steps after which a unit must hang under a parent that is there
+HANGS = ("create", "restore", "move")  # steps after which a unit must hang under a parent that is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def needed(changes: Sequence[Ready]) -> list[str]:
     created = {c.path for c in changes if c.place and c.place.step == "create"}
     found: dict[str, None] = {}
     for change in changes:
-        if change.place is None or change.place.step not in _HANGS:
+        if change.place is None or change.place.step not in HANGS:
             continue
         if change.place.step == "move":
             found[change.path] = None
@@ -54,7 +54,7 @@ def beside(change: Ready, id: str) -> str:
 def place(tree: Tree, changes: Sequence[Ready], live: Mapping[str, Snapshot]) -> Placing:
     """`live`: the documents that are `needed`. Of moves that depend on each other the nearest to the root is made first."""
     worker = _Placer(tree, live)
-    for change in sorted((c for c in changes if c.place and c.place.step in _HANGS), key=_order):
+    for change in sorted((c for c in changes if c.place and c.place.step in HANGS), key=_order):
         worker.take(change)
     return Placing(worker.moves, worker.paths(), worker.moved, worker.fallen)
 

@@ -17,7 +17,7 @@ from penstock.core.followers import Followed, Moves, encode_followed, following,
 from penstock.core.leaving import Held
 from penstock.core.limits import MAX_WRITES
 from penstock.core.packs import Ready, digest_of
-from penstock.core.placing import Placing, asked, needed, place
+from penstock.core.placing import HANGS, Placing, asked, needed, place
 from penstock.core.plan import Batch
 from penstock.core.promotion import ready_of
 from penstock.core.records import Snapshot
@@ -147,7 +147,8 @@ def renewed(ctx: Context, pack: Pack, changes: Sequence[Ready]) -> tuple[list[Re
         before, path = planned[change.key].before or {}, get_in(now.fields, units.path)
         if now.update_time is None or not isinstance(path, str) or not _same_but(units.path, before, now.fields):
             continue
-        again.append(change._replace(planned_against=now.update_time))
+        place = change.place._replace(path=path) if change.place and change.place.step == "remove" else change.place
+        again.append(change._replace(planned_against=now.update_time, place=place))
         stands: Data = {}
         set_in(stands, units.path, path)
         stood.append(Followed(units.name, now.path, now.update_time, (units.path,), stands, stands))
@@ -193,9 +194,9 @@ def _left_behind(ctx: Context, entity: Entity, going: Sequence[Ready], back: Map
 def attached(
     ctx: Context, entity: Entity, units: Mapping[str, str], going: Mapping[str, Place], back: Mapping[str, str]
 ) -> dict[str, dict[str, int]]:
-    """What hangs directly under units (document → path): how many of each kind, by document. Not what is removed or moved too
-    (`going`, by document), and nothing that goes `back` to another (document → the unit that it is at). Units are counted, and
-    read only where there are others than are removed."""
+    """What hangs directly under units (document → path), and comes to: how many of each kind, by document. Not what is removed or
+    moved away too (`going`, by document), and nothing that goes `back` to another (document → the unit that it is at). Units are
+    counted, and read only where there are others than are removed."""
     assert entity.tree is not None
     found: dict[str, Counter[str]] = defaultdict(Counter)
     own, *others = places_in(entity, ctx.target.prefix)
@@ -203,8 +204,11 @@ def attached(
     leaves = Counter((document.rpartition("/")[0], id) for document, id in back.items())
     ids = {document.rpartition("/")[2]: document for document in units}
     by_path = {path: document for document, path in units.items()}
-    along = Counter(place.parent for place in going.values() if place.step == "remove")
-    elsewhere = {document for document, place in going.items() if place.step in ("move", "remove")}
+    along = Counter(to.parent for to in going.values() if to.step == "remove")
+    elsewhere = {document for document, to in going.items() if to.step in (*HANGS, "remove")}
+    for to in going.values():
+        if to.step in HANGS and to.parent in ids:
+            found[ids[to.parent]][own.name] += 1
     for some in chunks(list(ids), IN):
         children = replace(Count(own.collection, parent, tuple(some)).query, select=(parent,))
         if ctx.store.count(children) == sum(along[id] for id in some):

@@ -3,6 +3,7 @@ moves, as was chosen, in the same commit. A unit that nothing was chosen for, an
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,7 +13,7 @@ from penstock.core.declaration import Dependents, Entity
 from penstock.core.diff import content_fingerprint, value_fingerprint, with_value
 from penstock.core.followers import Followed, followed, places_in
 from penstock.core.layout import STAMP
-from penstock.core.leaving import Goer, Held, Home, Left, leave, takes_away, why_no_home
+from penstock.core.leaving import Goer, Held, Home, Left, is_active, leave, nearest, takes_away, why_no_home
 from penstock.core.packs import Ready
 from penstock.core.placing import Placing
 from penstock.core.plan import Batch
@@ -60,6 +61,8 @@ def leaving(
     if not units:
         return Leaving()
     found = _found(ctx, [change for _, change in standing])
+    if joined := _joined_by(entity, pack, going, placing, units):
+        return Leaving((), joined)
     looked = [u for u in units if u.choice or u.ready.key in found]
     if not looked:
         return Leaving()
@@ -95,6 +98,19 @@ def _units(batch: Batch, entity: Entity, standing: Sequence[tuple[Ready, Change]
             choice = chosen.get(change.key) or change.facts.get("choice", "")  # what a rollback goes back to was chosen then
             found.append(_Unit(ready, change, path, choice))
     return found
+
+
+def _joined_by(entity: Entity, pack: Pack, going: Sequence[Ready], placing: Placing, units: Sequence[_Unit]) -> dict[str, str]:
+    """The units below which others come with this very pack and are active: in production these hang elsewhere, or not yet."""
+    goers = {placing.moves.after(u.path): u.ready.key for u in units}
+    above = {c.key: at for c in going if c.key in placing.paths and (at := nearest(goers, placing.paths[c.key])) is not None}
+    assert entity.deactivate is not None
+    off, left = entity.deactivate.field, Counter[str]()
+    for change in pack.some(above) if above else ():
+        after = (change.after if off in change.mask or change.before is None else change.before) or {}
+        if is_active(entity, after):
+            left[goers[above[change.key]]] += 1
+    return {key: f"{many:,} active units come to lie below it with the same commit" for key, many in left.items()}
 
 
 def _found(ctx: Context, changes: Sequence[Change]) -> set[str]:
