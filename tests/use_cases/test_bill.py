@@ -90,6 +90,21 @@ def test_a_first_run_a_day_and_a_rollback_cost_what_was_foreseen(poles: int) -> 
     agrees(world.batch(rollback.id), spent(world, before))
 
 
+def test_what_changed_of_a_source_without_a_change_stamp_costs_what_was_foreseen() -> None:
+    world = world_of(100)
+    pipeline = world.ctx.pipeline
+    sources = {name: replace(source, cursor=None) for name, source in pipeline.sources.items()}
+    world.contexts = Contexts(world.ports, {pipeline.name: replace(pipeline, sources=sources)})
+    world.ctx = world.outside = world.contexts.all()[0]
+    world.run()
+    world.approve()
+    net.feed(world, net.network(range(1, 6), drops=2, status=net.INSTALLED, day="2026-06-05"))
+    before = billed(world)
+    batch = world.run().batch
+    world.approve("approve")
+    agrees(world.batch(batch), spent(world, before))
+
+
 def of_two() -> tuple[World, str]:
     """A batch that waits for two consents."""
     world = World(pages=PlainPages(), people={"fibre_approvers": (APPROVER, VOTER)}, approvals=2)

@@ -136,7 +136,7 @@ class Run:
         compared = [(look, entities, self._chunks(look)) for look, entities in reads]
         if self.mode != "full":
             known = manifest_of(self.ctx, self.target, self.found)
-            read = [(entities, chunk) for _, entities, chunks in compared if isinstance(chunks, list) for chunk in chunks]
+            read = [(entities, chunk) for _, entities, chunks in compared for chunk in chunks]
             rest = rest_of_comparing(self.ctx, self.found, read, known, is_open=bool(state.open))
             self.found.foreseen = self.found.spent + rest
             if (held := braking.too_costly(self.ctx, self.target, self.found, self.found.foreseen)) is not None:
@@ -218,9 +218,8 @@ class Run:
         return cheaper(self.ctx, entities, look.count(self.at), held_of(self.ctx, self.found), self.at)
 
     def _chunks(self, look: Look) -> Iterable[list[list[Projected]]]:
-        """What is to be compared. Of an incremental run all of it, which its changed groups are in memory for anyway."""
-        whole = look.whole(self.mode) and (self.mode == "full" or look.shared is None)
-        return self._projected(look) if whole else list(self._projected(look))
+        """What is to be compared. Of an incremental run all of it, held in memory: its changed groups."""
+        return self._projected(look) if self.mode == "full" else list(self._projected(look))
 
     def _projected(self, look: Look) -> Iterator[list[list[Projected]]]:
         """Groups, projected, some hundred records at a time, without those that were dealt with."""
