@@ -13,7 +13,7 @@ from penstock.core.codec import Mode, to_data
 from penstock.core.cost import PHASES, Cost, Prices, total
 from penstock.core.errors import Conflict
 from penstock.core.plan import Batch, Verdict
-from penstock.core.records import Set
+from penstock.core.records import Delete, Set
 from penstock.core.reversal import Choice
 from penstock.use_cases import staging
 from penstock.use_cases.context import load_target
@@ -289,6 +289,24 @@ def test_an_approved_run_goes_on_as_it_was_asked_for(mode: Mode) -> None:
     hold = world.batch(world.run(mode).batch)
     _, owed = decide(world.ctx, hold.id, hold.digest, APPROVER, Said("approve", {"rule:brake": "approve"}))
     assert [(fact.data["kind"], fact.data["mode"]) for fact in owed] == [("proceed", mode)]
+
+
+def test_whoever_lets_a_source_pass_is_asked_for_the_cost_of_reading_it_too() -> None:
+    world = world_of(60)
+    world.run()
+    world.approve("approve")
+    world.source.commit([Delete(f"{net.SOURCE}/{id}") for id, _ in net.network(range(1, 41), drops=2)])
+    capped(world, max_operations=50)
+    assert "% fewer" in world.run("full").held
+    world.approve("approve")
+    hold = world.batch(load_target(world.ctx).state.open)
+    assert (hold.kind, "foreseen to cost" in hold.batch_findings[0].text) == ("hold", True)
+    world.approve("approve")
+    state = load_target(world.ctx).state
+    assert (state.open, state.hold) == ("", None)
+    assert world.run().held == ""
+    settle(world)
+    assert_sound(world)
 
 
 def test_a_run_is_let_pass_by_a_higher_band_without_a_word() -> None:

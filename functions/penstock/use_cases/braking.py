@@ -129,10 +129,11 @@ def too_costly(ctx: Context, target: HeldTarget, run: Found, cost: Cost, *, stop
     """None where a run may cost so much. Otherwise nothing more is spent on it, and people are asked. One that was `stopped` on
     the way keeps what it staged, and its moment: with an approval in time it goes on there."""
     over, standing = too_dear(ctx.pipeline.brakes, ctx.pipeline.prices, cost), target.state.hold
-    if not over or (standing is not None and standing.verdict == "approve"):
+    asked_before = standing if standing is not None and standing.cost.operations else None  # and not of the source alone
+    if not over or (asked_before is not None and asked_before.verdict == "approve"):
         return None
-    if not stopped and standing is not None and standing.cost.operations and _asked(target, standing):
-        return _stay(ctx, target, run, standing)
+    if not stopped and asked_before is not None and _asked(target, asked_before):
+        return _stay(ctx, target, run, asked_before)
     seen = {look.plan.source.name: look.seen for look in run.looks if look.seen}
     if stopped:
         fact = finding([f"The run was stopped on the way, because it had cost {over}."], DEAR)
