@@ -83,5 +83,12 @@ def test_an_edit_by_hand_and_a_loss_by_hand_have_no_explanation() -> None:
     assert told == {DROP: "production lost it", POLE: "production was changed by somebody else"}
 
 
+def test_of_several_documents_of_one_key_that_is_looked_at_which_a_run_would_take() -> None:
+    world = promoted()
+    world.put(world.production, "planned-poles", [("zz-copy", {"poleNumber": net.name(1), "ponNumber": "9"})])
+    assert world.run("full").batch == ""
+    assert reasons(world) == []
+
+
 def test_a_hash_is_that_of_its_records_in_any_order() -> None:
     assert hash_of({"a": "1", "b": "2"}) == hash_of({"b": "2", "a": "1"}) != hash_of({"a": "2", "b": "1"})

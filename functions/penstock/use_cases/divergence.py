@@ -75,7 +75,9 @@ def _compare(ctx: Context, entity: Entity, projected: Mapping[str, Projected], k
     for document in ctx.store.scan(Query(ctx.collection(entity))):
         by_path[document.id] = document
         key = get_in(document.fields, entity.key)
-        if key is not None and not _own(entity, document):
+        if key is None or _own(entity, document):
+            continue
+        if document.id == key or str(key) not in held:  # of several that a run would take
             held[str(key)] = document
     for key, p in projected.items():
         partition = _partition(ctx, entity, p.values)

@@ -86,7 +86,7 @@ class Asked:
         paths = [f"{collection}/{key}" for key in keys]
         answers = self._ctx.ports.each(lambda some: store.get(some, self._at), chunks(paths, GET))
         found = {s.id: s for snapshots in answers for s in snapshots}
-        matches = {key: Match(found[key], "id") for key in keys if str(get_in(found[key].fields, entity.key)) == key}
+        matches = {key: Match(found[key], "id") for key in keys if get_in(found[key].fields, entity.key) == key}
         unknown = [key for key in keys if key not in matches]
         by_key = self._named(entity, [v for key in unknown for v in (key, *other_spellings(entity, key))])
         for key in unknown:
@@ -106,7 +106,10 @@ class Asked:
             return list(store.scan(Query(collection, (Where(entity.key, "in", some),)), self._at))
 
         answers = self._ctx.ports.each(ask, chunks(list(dict.fromkeys(spellings)), IN))
-        return {str(get_in(s.fields, entity.key)): s for snapshots in answers for s in snapshots}
+        found: dict[str, Snapshot] = {}
+        for snapshot in (s for snapshots in answers for s in snapshots):
+            found.setdefault(str(get_in(snapshot.fields, entity.key)), snapshot)  # of several the first, as when read whole
+        return found
 
 
 def cheaper(ctx: Context, entities: Sequence[Entity], expected: int, held: Mapping[str, int], at: Timestamp) -> Production:
