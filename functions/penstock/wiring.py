@@ -119,9 +119,11 @@ class Contexts:
         return self.pipelines[name]
 
     def of_pipeline(self, name: str) -> list[Context]:
+        """Its targets that can be worked on; raises `NotFound`."""
+        pipeline = self.pipeline(name)
         if self.is_hub(name):
             return [self.of(name, entry.target) for entry in self.registered(name) if entry.target]
-        return [ctx for ctx in self._by_id.values() if ctx.pipeline.name == self.pipeline(name).name]
+        return [ctx for ctx in self._by_id.values() if ctx.pipeline.name == pipeline.name]
 
     def called(self, text: str, pipeline: str = "") -> Context:
         """A target by its id, or by its own name where no other target is called so. `NotFound` names those there are."""

@@ -39,6 +39,11 @@ def test_a_declared_target_is_one_to_work_on(world: Tenants) -> None:
     assert load_target(ctx).update_time is None
 
 
+def test_where_all_targets_are_declared_a_pipeline_that_is_not_there_is_told_too(world: Tenants) -> None:
+    with pytest.raises(NotFound, match="There are: library_loans"):
+        world.contexts.of_pipeline("lost")
+
+
 def test_without_approvers_of_its_own_those_of_the_pipeline_decide(world: Tenants) -> None:
     world.declare("alpha")
     ctx = world.contexts.target(ALPHA)
