@@ -13,10 +13,11 @@ from penstock.core.diff import result_of
 from penstock.core.errors import InvalidInput
 from penstock.core.leaving import nearest, why_no_home
 from penstock.core.plan import Batch, Decision
-from penstock.core.records import Query, Snapshot, Where
+from penstock.core.records import Snapshot
 from penstock.core.tree import place_of
 from penstock.core.values import get_in
 from penstock.use_cases.context import Context
+from penstock.use_cases.impact import unit_by_key
 from penstock.use_cases.staging import Pack
 
 Subjects = Sequence[tuple[Subject, Pack]]
@@ -72,10 +73,8 @@ def _home(ctx: Context, tree: Entity, changes: Mapping[str, Change], along: Mapp
 
 def _found(ctx: Context, tree: Entity, other: str) -> Snapshot:
     """A unit of production by its document id, or by its key; an absent one where there is none."""
-    collection, absent = ctx.collection(tree), Snapshot(f"{ctx.collection(tree)}/{other}", None, None)
+    absent = Snapshot(f"{ctx.collection(tree)}/{other}", None, None)
     if "/" in other:
         return absent
     by_id = ctx.store.get([absent.path])[0]
-    if by_id.exists:
-        return by_id
-    return next(ctx.store.scan(Query(collection, (Where(tree.key, "==", other),), limit=2)), absent)
+    return by_id if by_id.exists else unit_by_key(ctx, other) or absent

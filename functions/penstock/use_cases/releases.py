@@ -70,8 +70,8 @@ def standing(ports: Ports, pipeline: Pipeline) -> list[ReleaseState]:
 
 def shared(ctx: Context, source: Source, dealt: Mapping[str, str], at: Timestamp | None = None) -> tuple[ReleaseStore, Shared]:
     """What a target's run at this moment gets of a source: the releases that were current then (without one: that are now), so
-    that a run which goes on after it was killed gets the same. Nothing is read of them yet. `Refused` where one of its partitions
-    has none."""
+    that a run which goes on after it was killed gets the same. Nothing is read of them yet. `Refused` where a partition never had
+    a sound one, `Unavailable` where it was not read whole yet."""
     if not ctx.target.partitions:
         remedy = f"Nothing was read. Name the values of `{dotted(source.partition or ())}` that it takes."
         raise Refused("lists no partition of its source", subject=ctx.id, remedy=remedy)
@@ -151,7 +151,7 @@ class _Refresh:
             read = self._changes(before, known, at)
             if read.certificate is None and before.quarantine is None:
                 return self._conclude(at, incomplete="")
-            if not read.complete and (read.certificate is None or read.certificate.complete):
+            if not read.complete and read.certificate is not None and read.certificate.complete:
                 read = self._everything(known, at)  # the counts disagree
         if not read.complete:
             assert read.certificate is not None
