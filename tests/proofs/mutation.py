@@ -47,7 +47,7 @@ USE_CASES = [
         "rollback",
         "sweep",
     ),
-    *("tree_bill", "tree_rollback", "units_that_go", "units_that_return"),
+    *("tree_bill", "tree_rollback", "units_that_go", "units_that_return", "units_that_stay"),
 ]
 TESTS = [
     *(f"core/test_{name}.py" for name in CORE),

@@ -226,6 +226,11 @@ BUGS: Mapping[str, Bug] = {
         "hierarchy", "rollback of what was created and moved on, joined since", ((following, "attached", lambda *_: {}),)
     ),
     "nobody looks for who comes late": Bug("hierarchy", "joined while it was promoted", ((finish, "fetch_stragglers", nothing),)),
+    "who gives up owes nothing to who came late": Bug(
+        "hierarchy",
+        "joined while it was promoted, and that was given up",
+        ((effects, "EFFECTS", {**effects.EFFECTS, "latecomers": nothing}),),
+    ),
     "a wrong release is dealt": Bug(
         "quarantine", "a wrong release, and it is mended", ((releases._Refresh, "_faults", lambda *_: ()),)
     ),

@@ -10,8 +10,9 @@ from functools import partial
 from typing import Any
 
 from penstock.core.choices import CASCADE, reassign
+from penstock.use_cases.topics import PROMOTE
 
-from simulation.acts import Act, approve, edit, once, reject, roll_back, run
+from simulation.acts import Act, approve, edit, mend, once, poison, reject, roll_back, run
 from simulation.dioceses import Dioceses, breaks, mended, on, run_all, tell_wrongly
 from simulation.parishes import Parishes
 from simulation.scenario import Scenario
@@ -156,6 +157,12 @@ WOODS: Mapping[str, Scenario] = {
         changes=4,
     ),
     "joined while it was promoted": Wood((*SETTLED, MOVE, run()), (meanwhile(join("m9", "c1")), approve())),
+    "joined while it was promoted, and that was given up": Wood(
+        (*SETTLED, MOVE, tell("w2", parent="d1"), run()),
+        (poison(PROMOTE, 1), meanwhile(join("m9", "c1")), approve(), run(), mend, approve()),
+        inline=0,
+        changes=1,
+    ),
     "settled while it was promoted": Wood((*SETTLED, *NESTED, run()), (meanwhile(settle_in("c9", "w1")), approve())),
     "joined while it moved to another": Wood(
         (*SETTLED, GONE, run()), (meanwhile(join("m9", "c1")), approve(choices={W1: reassign("w2")}))

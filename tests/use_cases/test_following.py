@@ -15,6 +15,7 @@ from penstock.core.packs import Ledger
 from penstock.core.plan import Batch
 from penstock.core.records import Delete, Set, Update
 from penstock.core.values import Data
+from penstock.entrypoints import privileges
 from penstock.use_cases import check, effects, following, staging, topics
 from penstock.use_cases.decide import Said, decide
 from penstock.use_cases.finish import give_up, read_back
@@ -452,6 +453,27 @@ def test_who_comes_below_between_the_look_and_the_commit_follows_before_the_batc
     kept = [(f.document, f.before) for name in sorted(names) for f in decode_followed(world.blobs.read(name))]
     assert [b["path"] for document, b in kept if document == "geography/late"] == ["np.p1.d1.w1.late"]
     assert [b["unitPath"] for document, b in kept if document == "members/late"] == ["np.p1.d1"]
+
+
+def test_who_comes_below_right_before_the_commit_follows_though_the_promotion_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(effects, "INLINE", 0)
+    monkeypatch.setattr(topics, "send_packs", lambda *_: None)
+    world = grown()
+    batch = Plan(world).move("d1", "p2").move("w2", "d2").stage(per_pack=1)
+    late = Set("geography/late", custom("late", "w1", "np.p1.d1.w1.late")[1])
+    before_commit_of(world, "geography/d1", lambda real: real([late]))
+    decide(world.ctx, batch.id, batch.digest, APPROVER, Said("approve"))
+    promote_pack(world.ctx, start(world.ctx, batch.id), 0)
+    assert check.fail(world.ctx, batch.id, 1)
+    assert paths(world)["late"] == "np.p1.d1.w1.late"
+    effects.pay(world.serving(privileges.CAPTURE), give_up(world.serving(privileges.CAPTURE), batch.id))
+    assert world.batch(batch.id).status is Status.PARTIALLY_APPLIED
+    world.clock.forward(1_000)
+    world.sweep()
+    assert paths(world)["late"] == "np.p2.d1.w1.late"
+    assert faults(world) == []
 
 
 def test_what_somebody_moved_back_before_the_end_of_the_batch_stays_where_they_put_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from penstock.core.values import Data
 from penstock.ports import Message
 from penstock.use_cases import archiving, lineages, outbox, staging
 from penstock.use_cases.context import Context, LostRace, Move, advance, load_batch
-from penstock.use_cases.finish import finish, sample
+from penstock.use_cases.finish import fetch_latecomers, finish, sample
 from penstock.use_cases.listing import batches
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.opening import CONTENT_TYPES, open_review, write_report
@@ -135,6 +135,10 @@ def recheck(ctx: Context, _: str, __: Data) -> None:
     ctx.ports.publisher.publish(CAPTURE, [{"target": ctx.id, "mode": "recheck"}])
 
 
+def latecomers(ctx: Context, _: str, data: Data) -> None:
+    fetch_latecomers(ctx, data["batch"])
+
+
 def proceed(ctx: Context, _: str, data: Data) -> None:
     """A brake was approved: the hold is over, and the target is run."""
     held = load_batch(ctx, data["batch"])
@@ -154,6 +158,7 @@ EFFECTS: Mapping[str, Effect] = {
     "remember": remember,
     "recheck": recheck,
     "proceed": proceed,
+    "latecomers": latecomers,
 }
 
 

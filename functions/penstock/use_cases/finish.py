@@ -111,14 +111,20 @@ def give_up(ctx: Context, batch: str) -> tuple[Set, ...]:
     }
     report, done, archive = _owed(ctx, held)
     owed = (report, done, archive) if applied else (archive,)
+    late = [outbox.owe(ctx, batch, "latecomers")] if any(ledger.moved for ledger in ledgers) else []
     detail: Data = {"applied": applied, "ledgers": digest_of_ledgers(map(to_data, ledgers))}
     step = Move(held, Status.PARTIALLY_APPLIED if applied else Status.SUPERSEDED, "engine", fields, detail)
     target_fields = {"applying": "", "recheck": (*target.state.recheck, Recheck(batch))}
     try:
-        advance(ctx, step, writes=owed, target=target, target_fields=target_fields)
+        advance(ctx, step, writes=[*owed, *late], target=target, target_fields=target_fields)
     except LostRace:
         return ()
-    return owed
+    return owed  # not `late`: who gives up may not write production, and the sweep may
+
+
+def fetch_latecomers(ctx: Context, batch: str) -> None:
+    """What came below units while packs were promoted, of a batch that was given up since."""
+    fetch_stragglers(ctx, load_batch(ctx, batch).batch, list(staging.packs_of(ctx, batch, payload=False)))
 
 
 def _closed(ctx: Context, pack: Pack) -> Ledger:
