@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from penstock.core.changes import Change, Finding
 from penstock.core.decisions import subject_of, verdict
 from penstock.core.plan import Decision
-from penstock.core.rules import code_taken
+from penstock.core.rules import code_taken, same_name
 from penstock.core.values import Data, Timestamp
 from support.geography import PIPELINE, asked_of, created, custom, deactivated, judged, stored, unit, updated, with_rules
 
@@ -137,6 +137,13 @@ def test_of_very_many_the_first_are_told_and_the_batch_is_held_for_the_rest() ->
     assert len([f for f in told if f.rule == "recoded"]) == many
 
 
+def test_a_code_whose_holders_are_too_many_to_look_at_is_told_without_them() -> None:
+    many = [unit(f"p.h{n:03}", code="X") for n in range(code_taken._MOST)]
+    told = found(stored(P, *many, unit("p.z", code="Y")), [created(unit("p.d", code="X")), created(unit("p.e", code="Y"))])
+    assert rules_of(told) == [("code_taken", "units/d"), ("code_taken", "units/e")]
+    assert 'takes the code "Y"; so many have it, or one like it, that a code tells nothing here.' in told[1].text
+
+
 def test_a_new_unit_beside_one_of_its_name_is_told() -> None:
     (told,) = found(NEPAL, [created(unit("p.d", names={"en": "UNIT  Á"}))])
     assert (told.rule, told.key, told.severity) == ("same_name", "units/d", "blocker")
@@ -161,6 +168,23 @@ def test_two_that_come_with_one_name_are_told_both() -> None:
     told = found(NEPAL, [new[0]], [new[1]])
     assert rules_of(told) == [("same_name", "units/d"), ("same_name", "units/e")]
     assert 'which comes with this batch, of type "city" and not "type 2"' in told[0].text
+
+
+def test_of_very_many_of_the_same_name_the_first_are_told_and_the_batch_is_held_for_the_rest() -> None:
+    many = same_name.TOLD + 5
+    new = [created(unit(f"p.v{n}", names={"en": f"Unit u{n}"})) for n in range(many)]
+    told = found(stored(P, *(unit(f"p.u{n}") for n in range(many))), new)
+    assert {f.rule for f in told} == {"same_name"}
+    assert len(told) == same_name.TOLD + 1
+    assert (told[-1].key, told[-1].severity) == ("", "blocker")
+    assert f"{many} records would stand beside another of the same name" in told[-1].text
+
+
+def test_who_comes_where_more_units_stand_than_are_looked_at_is_told_so() -> None:
+    held = stored(P, *(unit(f"p.u{n}") for n in range(same_name._MOST)))
+    (told,) = found(held, [created(unit("p.new"))])
+    assert (told.rule, told.key, told.severity) == ("same_name", "", "warning")
+    assert "names were compared with that many of them alone" in told.text
 
 
 def test_the_same_name_elsewhere_or_in_a_new_place_is_nothing() -> None:

@@ -173,6 +173,20 @@ TREES = [
     ("levels: {official: 4, last: 8}", "levels: {official: 9, last: 8}", "entities.units.tree.levels:", "Put them in order"),
     ("levels: {official: 4, last: 8}", "levels: {official: 4, last: 8}\n      levels_of: {BT: {official: 3, last: 2}}",
      "entities.units.tree.levels_of.BT:", "Put them in order"),
+    ("parent: {entity: units, field: landlordParent}", "parent: {entity: unit, field: landlordParent}",
+     "entities.units.tree:", "needs `parent: {entity: units, field: …}`"),
+    ("    key: landlordId\n", "    key: landlordId\n    group_by: type\n",
+     "entities.units.group_by", "plays no part in a tree"),
+    ("    on_delete: deactivate\n    deactivate: {field: active, value: false}\n", "    on_delete: remove\n",
+     "entities.units.on_delete", "would leave what hangs below without a place"),
+    ("      path: path\n", "      path: version\n", "entities.units.tree.path", "`version` is mapped: the engine works it out"),
+    ("      parent: parentId ", "      parent: names.parent ", "entities.units.tree.parent", "Choose a field that is not"),
+    ("own: {field: official, value: true}", "own: {field: type, value: true}",
+     "entities.units.tree.own", "`type` is mapped: the engine works it out"),
+    ("hub: {project: landlord} ", "# ", "targets: ", "Name one, or a `hub`"),
+    ("hub: {project: landlord} ", "# ", "sources.landlord.partition", "needs a `hub`"),
+    ("hub: {project: landlord} ", "# ", "active_schedule", "is for targets that a `hub` declares"),
+    ("sources:\n", "targets: {one: {project: landlord}}\nsources:\n", "targets: ", "are declared in the hub"),
     ("        members:\n", "        units:\n", "entities.units.tree.dependents.units:", "Give these another name"),
     ("        members:\n", "        children:\n", "entities.units.tree.dependents.children:", "Give these another name"),
 ]  # fmt: skip
@@ -182,6 +196,24 @@ TREES = [
 def test_a_mistake_about_a_tree_is_told_with_its_place_and_what_to_do(tmp_path, old, new, place, remedy):
     told, _ = spoiled(tmp_path, GEOGRAPHY, (old, new))
     assert any(place in line and remedy in line for line in told.splitlines())
+
+
+def test_a_pipeline_has_one_tree(tmp_path):
+    text = GEOGRAPHY.read_text()
+    second = text[text.index("  units:\n") : text.index("rules:\n")].replace("entity: units", "entity: others")
+    told, _ = spoiled(tmp_path, GEOGRAPHY, ("rules:\n", second.replace("  units:\n", "  others:\n", 1) + "rules:\n"))
+    assert [name for name in ("units", "others") if f"entities.{name}.tree: is one of several" in told] == ["units", "others"]
+
+
+def test_of_a_folder_those_named_are_loaded_and_no_two_are_served_at_one_place(tmp_path):
+    text = GEOGRAPHY.read_text()
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(text.replace("name: tenant_geography", f"name: {name}"))
+    assert list(load_all(tmp_path, ["b"])) == ["b"]
+    with pytest.raises(InvalidInput, match=r"b\.yaml: `api: geography-sync` is that of a\.yaml"):
+        load_all(tmp_path)
+    with pytest.raises(InvalidInput, match=r"There is no pipeline `c`"):
+        load_all(tmp_path, ["a", "c"])
 
 
 @pytest.mark.parametrize("rule", ["dependents:", "impact: {policy: simple}", "lineage:"])
