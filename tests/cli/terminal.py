@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 from click.testing import CliRunner
-from penstock.cli import answers
+from penstock.cli.answers import batches, common, deciding, declaring, keys, local, pipelines, proving, running, shared, targets
 from penstock.cli.app import App
 from penstock.cli.main import cli
 from pydantic import TypeAdapter
@@ -17,18 +17,18 @@ from support.world import World
 
 OPERATOR, APPROVER = "ops@example.org", "thandi@example.org"
 KINDS = {
-    "pipelines check": answers.Checked, "pipelines list": answers.Pipelines, "run": answers.Ran, "batches": answers.Batches,
-    "rollback --preview": answers.RollbackPreview,
-    "show": answers.Shown, "decide": answers.Decided, "promote": answers.Moved, "retry": answers.Moved,
-    "rollback": answers.Moved, "sweep": answers.Swept, "readback": answers.ReadBack, "status": answers.StatusAnswer,
-    "export": answers.ExportedTo, "verify": answers.Verified,
-    "targets list": answers.DeclaredTargets, "targets add": answers.DeclaredTargets, "targets set": answers.DeclaredTargets,
-    "targets remove": answers.DeclaredTargets, "targets rollout": answers.Stages, "targets runs": answers.TargetRuns,
-    "targets state": answers.Standings,
-    "declined": answers.DeclinedList, "releases": answers.Releases, "forget": answers.Forgotten,
-    "pause": answers.Paused, "resume": answers.Paused, "local load": answers.Loaded,
-    "local token": answers.Token, "local status": answers.LocalStack,
-    "keys make": answers.Keys, "keys rotate": answers.Keys, "local down": answers.LocalStack, "local logs": answers.Logs,
+    "pipelines check": pipelines.Checked, "pipelines list": pipelines.Pipelines, "run": running.Ran, "batches": batches.Batches,
+    "rollback --preview": deciding.RollbackPreview,
+    "show": batches.Shown, "decide": deciding.Decided, "promote": deciding.Moved, "retry": deciding.Moved,
+    "rollback": deciding.Moved, "sweep": targets.Swept, "readback": deciding.ReadBack, "status": targets.StatusAnswer,
+    "export": proving.ExportedTo, "verify": proving.Verified,
+    "targets list": declaring.DeclaredTargets, "targets add": declaring.DeclaredTargets, "targets set": declaring.DeclaredTargets,
+    "targets remove": declaring.DeclaredTargets, "targets rollout": declaring.Stages, "targets runs": declaring.TargetRuns,
+    "targets state": declaring.Standings,
+    "declined": targets.DeclinedList, "releases": shared.Releases, "forget": targets.Forgotten,
+    "pause": targets.Paused, "resume": targets.Paused, "local load": local.Loaded,
+    "local token": local.Token, "local status": local.LocalStack,
+    "keys make": keys.Keys, "keys rotate": keys.Keys, "local down": local.LocalStack, "local logs": local.Logs,
 }  # fmt: skip
 
 
@@ -58,7 +58,7 @@ class Terminal:
         """Type a command with `--json`; its answer has exactly the fields that are documented for it."""
         told = self(*words, "--json", **more)
         kind = (
-            answers.Failed
+            common.Failed
             if "error" in told.answer
             else KINDS[next(k for k in sorted(KINDS, reverse=True) if " ".join(words).startswith(k))]
         )

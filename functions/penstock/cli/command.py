@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 import click
 
-from penstock.cli import answers, output
+from penstock.cli import output
+from penstock.cli.answers import common as answers
 from penstock.cli.app import App
 from penstock.core.errors import InvalidInput, NotFound, PenstockError, Refused
 

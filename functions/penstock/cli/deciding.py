@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import click
 
-from penstock.cli import answers, output, rolling, waiting
+from penstock.cli import output, rolling, waiting
+from penstock.cli.answers import deciding as answers
 from penstock.cli.app import App, as_option, pass_app, wait_option
 from penstock.cli.command import DONE, FAILURE, FOUND, Command
 from penstock.cli.lines import steps_of

@@ -9,7 +9,8 @@ from typing import Any
 import click
 import yaml
 
-from penstock.cli import answers, output
+from penstock.cli import output
+from penstock.cli.answers import declaring as answers
 from penstock.cli.app import App, as_option, pass_app
 from penstock.cli.command import DONE, FOUND, Group
 from penstock.cli.lines import moment

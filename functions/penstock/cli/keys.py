@@ -8,7 +8,8 @@ from typing import TextIO
 
 import click
 
-from penstock.cli import answers, output
+from penstock.cli import output
+from penstock.cli.answers import keys as answers
 from penstock.cli.app import App, pass_app
 from penstock.cli.command import Group
 from penstock.core import keyring

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from penstock.cli import answers
+from penstock.cli.answers import batches as answers
+from penstock.cli.answers.proving import StepLine
 from penstock.core.chain import Step
 from penstock.core.changes import Finding
 from penstock.core.cost import PHASES, Cost, money, total
@@ -150,7 +151,7 @@ def _steps_of_hold(batch: Batch) -> tuple[str, ...]:
             return (f"penstock run {batch.pipeline} --target {batch.target}",)
 
 
-def step_line(chain: str, step: Step) -> answers.StepLine:
+def step_line(chain: str, step: Step) -> StepLine:
     before, after = (step.detail.get(name) or {} for name in ("before", "after"))
     what = step.what
     if isinstance(before, list | tuple) or isinstance(after, list | tuple):
@@ -158,7 +159,7 @@ def step_line(chain: str, step: Step) -> answers.StepLine:
     elif isinstance(before, dict) and isinstance(after, dict) and after:
         names = [name for name in {**before, **after} if name not in STAMPED and before.get(name) != after.get(name)]
         what += "".join(f"; {name}: {_short(before.get(name))} → {_short(after.get(name))}" for name in names)
-    return answers.StepLine(chain, step.entry, moment(step.at), step.who, what)
+    return StepLine(chain, step.entry, moment(step.at), step.who, what)
 
 
 def _short(value: Value) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.cli import answers, loading, output
+from penstock.cli import loading, output
+from penstock.cli.answers import local as answers
 from penstock.cli.app import App, pass_app
 from penstock.cli.command import DONE, FOUND, Group
 from penstock.core.errors import NotFound, Refused

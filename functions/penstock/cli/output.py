@@ -22,7 +22,7 @@ WIDE = 100_000  # columns: what is piped is cut nowhere
 
 def plain(answer: Any) -> Any:
     """An answer as maps and lists; values of documents are left as they are."""
-    if type(answer).__module__ == answers.__name__:
+    if type(answer).__module__.startswith(f"{answers.__name__}."):
         return {field.name: plain(getattr(answer, field.name)) for field in dataclasses.fields(answer)}
     if isinstance(answer, Mapping):
         return {name: plain(value) for name, value in answer.items()}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from penstock.cli import answers, output
+from penstock.cli import output
+from penstock.cli.answers import pipelines as answers
 from penstock.cli.app import App, pass_app
 from penstock.cli.command import DONE, FOUND, Group
 from penstock.core import layout

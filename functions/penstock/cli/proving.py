@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from penstock.adapters.folder import FolderBlobs
-from penstock.cli import answers, output
+from penstock.cli import output
+from penstock.cli.answers import proving as answers
 from penstock.cli.app import App, pass_app
 from penstock.cli.command import DONE, FOUND, Command
 from penstock.cli.lines import moment, step_line

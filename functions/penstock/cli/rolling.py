@@ -6,7 +6,8 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 
-from penstock.cli import answers, output
+from penstock.cli import output
+from penstock.cli.answers import deciding as answers
 from penstock.cli.app import App
 from penstock.cli.command import DONE, FOUND
 from penstock.core.reversal import Choice, FieldState, Reversal

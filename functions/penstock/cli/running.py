@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import click
 
-from penstock.cli import answers, output, waiting
+from penstock.cli import output, waiting
+from penstock.cli.answers import running as answers
 from penstock.cli.app import App, as_option, pass_app, wait_option
 from penstock.cli.command import DONE, FAILURE, FOUND, Command, error_of, exit_code
 from penstock.cli.lines import moment, steps_of, tallies

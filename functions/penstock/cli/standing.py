@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from penstock.cli import answers, output
+from penstock.cli import output
+from penstock.cli.answers import declaring as answers
 from penstock.cli.app import App, pass_app
 from penstock.cli.command import DONE, FOUND, Command
 from penstock.core.divergence import Standing

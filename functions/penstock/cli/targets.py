@@ -6,7 +6,8 @@ import shlex
 
 import click
 
-from penstock.cli import answers, output
+from penstock.cli import output
+from penstock.cli.answers import targets as answers
 from penstock.cli.app import App, as_option, pass_app
 from penstock.cli.command import DONE, FOUND, Command
 from penstock.cli.lines import batch_line, moment, steps_of
