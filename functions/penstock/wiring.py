@@ -120,10 +120,16 @@ class Contexts:
 
     def of_pipeline(self, name: str) -> list[Context]:
         """Its targets that can be worked on; raises `NotFound`."""
+        return self.declared(name)[0]
+
+    def declared(self, name: str) -> tuple[list[Context], dict[str, str]]:
+        """Its targets that can be worked on, and why the others cannot, by id; raises `NotFound`."""
         pipeline = self.pipeline(name)
         if self.is_hub(name):
-            return [self.of(name, entry.target) for entry in self.registered(name) if entry.target]
-        return [ctx for ctx in self._by_id.values() if ctx.pipeline.name == pipeline.name]
+            found = self.registered(name)
+            wrong = {entry.id: str(entry.wrong) for entry in found if entry.wrong}
+            return [self.of(name, entry.target) for entry in found if entry.target], wrong
+        return [ctx for ctx in self._by_id.values() if ctx.pipeline.name == pipeline.name], {}
 
     def called(self, text: str, pipeline: str = "") -> Context:
         """A target by its id, or by its own name where no other target is called so. `NotFound` names those there are."""

@@ -188,3 +188,22 @@ def test_runs_are_listed_and_told_target_by_target(on_hub: Terminal, tenants: Te
     assert "library_loans.beta is disabled." in out
     for strange in ("nonsense", "a/b", "library_loans.20260101t000000-000000"):
         assert on_hub("targets", "runs", "library_loans", strange).code == 2
+
+
+def test_the_status_of_one_pipeline_tells_of_its_broken_targets_too(on_hub: Terminal, tenants: Tenants) -> None:
+    alpha(on_hub)
+    tenants.break_("delta", prefix=7)
+    for words in (["status"], ["status", "library_loans"]):
+        told = on_hub(*words)
+        assert "alpha" in told.out
+        assert "library_loans.delta" in told.err
+
+
+def test_a_target_that_is_declared_wrongly_is_told_and_stops_no_other(on_hub: Terminal, tenants: Tenants) -> None:
+    alpha(on_hub)
+    tenants.break_("delta", prefix=7)
+    told = on_hub.json("targets", "state", "library_loans")
+    assert (told.code, list(told.answer["failed"])) == (1, ["library_loans.delta"])
+    assert "prefix" in told.answer["failed"]["library_loans.delta"]
+    assert {line["target"] for line in told.answer["standings"]} == {"library_loans.alpha"}
+    assert "library_loans.delta could not be looked at." in on_hub("targets", "state", "library_loans").out

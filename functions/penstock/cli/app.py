@@ -64,9 +64,13 @@ class App:
     def find_target(self, text: str, pipeline: str = "") -> Context:
         return self.contexts.called(text, pipeline)
 
-    def all_targets(self) -> list[Context]:
-        """Every target that can be worked on; a word on stderr about each that cannot."""
-        contexts, broken = self.contexts.survey()
+    def all_targets(self, pipeline: str = "") -> list[Context]:
+        """Every target, or those of one pipeline, that can be worked on; a word on stderr about each that cannot."""
+        if pipeline:
+            contexts, wrong = self.contexts.declared(pipeline)
+            broken = list(wrong.values())
+        else:
+            contexts, broken = self.contexts.survey()
         for line in broken:
             output.complain(line)
         return contexts

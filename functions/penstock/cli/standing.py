@@ -21,10 +21,10 @@ from penstock.use_cases.divergence import divergence
 @pass_app
 def state(app: App, pipeline: str, target: str | None, show: int) -> int:
     """Whether the targets of PIPELINE hold what their source says: equal, pending (proposed, or will be), declined by a person,
-    or unexplained. Reads all that production holds of them. Exit code 1 where anything is unexplained."""
-    contexts = [app.find_target(target, pipeline)] if target else app.contexts.of_pipeline(pipeline)
+    or unexplained. Reads all that production holds of them. Exit code 1 where anything is unexplained, or a target could
+    not be looked at."""
+    contexts, failed = ([app.find_target(target, pipeline)], {}) if target else app.contexts.declared(pipeline)
     found: list[tuple[Context, Standing]] = []
-    failed: dict[str, str] = {}
     for ctx in contexts:
         app.say(f"{ctx.id}: reading …")
         try:

@@ -26,7 +26,7 @@ from penstock.web.text import plain, plural
 @pass_app
 def status(app: App, pipeline: str | None) -> int:
     """How every target stands, or those of PIPELINE: what runs, what waits, what is owed, what failed."""
-    contexts = app.contexts.of_pipeline(pipeline) if pipeline else app.all_targets()
+    contexts = app.all_targets(pipeline or "")
     standings = app.contexts.ports.each(listing.standing, contexts)
     found = tuple(_status(ctx, standing) for ctx, standing in zip(contexts, standings, strict=True))
     steps = tuple(dict.fromkeys(step for standing in standings for step in _steps(standing)))
