@@ -28,8 +28,6 @@ def test_every_command_of_the_readme_is_understood(line):
     command, words = cli, shlex.split(line)[1:]
     while isinstance(command, click.Group):
         command = command.commands[words.pop(0)]
-    if any(p.name == "by" for p in command.params) and "--as" not in words:
-        words += ["--as", "somebody@example.org"]
     files = {word for word in words if word.endswith((".jsonl", ".yaml"))}
     with command.make_context("x", [__file__ if word in files else word for word in words], obj=App()):
         pass
