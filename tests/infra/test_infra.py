@@ -187,6 +187,13 @@ def test_a_deployment_that_uses_one_pipeline_needs_neither_projects_nor_people_o
     assert "There is no such pipeline: fibre." in infra.refusal({**fibre, "pipelines": ["fibre"]})
 
 
+def test_the_variables_that_the_readme_shows_are_taken(infra: Infra) -> None:
+    shown = re.search(r"```hcl\n(.*?)```", (INFRA / "README.md").read_text(), re.DOTALL)
+    assert shown
+    lines = (line.partition(" #")[0].strip() for line in shown[1].splitlines())
+    assert infra.refusal(infra.value("{" + ", ".join(filter(None, lines)) + "}")) == ""
+
+
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
