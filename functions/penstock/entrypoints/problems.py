@@ -40,7 +40,8 @@ MEANING = {
     422: "What was sent cannot be used; `errors` names the places.",
     503: "Nothing was done; the same call may go through later.",
 }
-_HEADERS: Mapping[int, Mapping[str, str]] = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "30"}}
+HEADERS: Mapping[int, Mapping[str, str]] = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "30"}}
+_TITLES = {413: "Request Entity Too Large", 422: "Unprocessable Entity"}  # Python 3.13 calls them otherwise, and `type` must stay
 
 
 class Problem(PenstockError):
@@ -66,12 +67,16 @@ def status_of(error: PenstockError) -> int:
     return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
 
 
+def title_of(status: int) -> str:
+    return _TITLES.get(status) or HTTPStatus(status).phrase
+
+
 def body_of(error: PenstockError, path: str, status: int) -> str:
     """What happened, to what, and what to do next; nothing of the inside."""
-    phrase = HTTPStatus(status).phrase
+    title = title_of(status)
     return models.Problem(
-        type=f"urn:penstock:problem:{re.sub('[^a-z]+', '-', phrase.lower())}",
-        title=phrase,
+        type=f"urn:penstock:problem:{re.sub('[^a-z]+', '-', title.lower())}",
+        title=title,
         status=status,
         detail=f"{error.subject}: {error.what}" if error.subject else error.what,
         instance=path,
@@ -81,7 +86,7 @@ def body_of(error: PenstockError, path: str, status: int) -> str:
 
 
 def response(error: PenstockError, path: str, status: int) -> Response:
-    headers = {**_HEADERS.get(status, {}), **(error.headers if isinstance(error, Problem) else {})}
+    headers = {**HEADERS.get(status, {}), **(error.headers if isinstance(error, Problem) else {})}
     return Response(body_of(error, path, status), status, headers, content_type=PROBLEM)
 
 

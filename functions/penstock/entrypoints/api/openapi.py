@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 from penstock.core.declaration import Pipeline
 from penstock.entrypoints.api import models
 from penstock.entrypoints.api.routes import ROUTES, Parameter, Route
-from penstock.entrypoints.problems import MEANING, PROBLEM
+from penstock.entrypoints.problems import MEANING, PROBLEM, title_of
 
 REF = "#/components/schemas/{model}"
 KEY = "Idempotency-Key"
@@ -113,7 +113,7 @@ def _problem(status: int) -> dict[str, Any]:
 
 
 def _name(status: int) -> str:
-    return HTTPStatus(status).phrase.replace(" ", "").replace("-", "")
+    return title_of(status).replace(" ", "").replace("-", "")
 
 
 def _schemas() -> Mapping[str, Any]:

@@ -124,7 +124,7 @@ def _impact(call: Call, row: Row | None) -> models.ImpactView:
     if unit is None:
         raise _unknown(id)
     (now,) = impact.live(call.ctx, [unit])
-    shown = views.shown_impact(row.findings) if row else None
+    shown = views.shown_impact(row) if row else None
     return models.ImpactView(external_id=id, id=unit.id, shown=shown, now=dict(now))
 
 

@@ -77,8 +77,7 @@ def _served(request: Request, known: Contexts) -> Response:
     response = Response(answer.body, answer.status, content_type=problems.PROBLEM if answer.status >= 400 else JSON)
     if answer.repeated:
         response.headers[openapi.REPLAYED] = "true"
-    if answer.status == 503:
-        response.headers["Retry-After"] = "30"
+    response.headers.update(problems.HEADERS.get(answer.status, {}))
     return response
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from penstock.core.changes import Finding
@@ -12,10 +12,10 @@ from penstock.core.layout import STAMP
 from penstock.core.plan import Batch, Row
 from penstock.core.records import Snapshot
 from penstock.core.reversal import FieldState, Reversal
-from penstock.core.rules import impact
 from penstock.core.tree import place_of
 from penstock.core.values import FieldPath, Timestamp, Value, dotted, dumps, get_in
 from penstock.entrypoints.api import models
+from penstock.web.report import impact_of
 
 
 def moment(when: Timestamp | None) -> str | None:
@@ -64,10 +64,9 @@ def finding(found: Finding) -> models.FindingView:
     )
 
 
-def shown_impact(findings: Iterable[Finding]) -> dict[str, int] | None:
+def shown_impact(row: Row) -> dict[str, int] | None:
     """The numbers that the check of a batch found."""
-    tables = (f.table for f in findings if f.rule == impact.NAME)
-    return next(({name: number for name, _, number in table} for table in tables), None)
+    return impact_of(row) or None
 
 
 def change(row: Row) -> models.ChangeView:
@@ -84,7 +83,7 @@ def change(row: Row) -> models.ChangeView:
         path=place.path if place else None,
         fields=tuple(models.FieldView(field=dotted(d.path), before=plain(d.before), after=plain(d.after)) for d in of.diff),
         findings=tuple(map(finding, row.findings)),
-        impact=shown_impact(row.findings),
+        impact=shown_impact(row),
     )
 
 
