@@ -41,14 +41,15 @@ documents = st.dictionaries(names, values, max_size=8)
 ROOT = "projects/p/databases/d/documents/"
 
 
+def mask(write: Write) -> bytes:
+    return wire.mask_of([".".join(path) for path in write.mask]) if isinstance(write, Update) else b""
+
+
 def parsed(*writes: Write) -> Any:
     request = proto.CommitRequest.FromString(
         wire.commit(
             "projects/p/databases/d",
-            [
-                wire.write(w, f"{ROOT}{w.path}".encode(), [".".join(p) for p in w.mask] if isinstance(w, Update) else ())
-                for w in writes
-            ],
+            [wire.write(w, f"{ROOT}{w.path}".encode(), mask(w)) for w in writes],
         )
     )
     assert request.database == "projects/p/databases/d"

@@ -127,8 +127,10 @@ def test_a_document_may_not_grow_beyond_its_limit_by_updates(store: Store) -> No
         [Update("c/a", {"m": {"x": 1}}, (("m",), ("m", "x")))],
         [Update("c/a", {"m": 1}, (("m",), ("m",)))],
         [Update("c/a", {"m": 1}, ((),))],
+        [Update("c/a", {"m": 1}, (("m",),)), Update("c/b", {"m": 1}, (("m",), ("m",)))],
         [Update("c/a", {}, (("x" * 1_000, "y" * 600),))],
         [Delete("c/__a__")],
+        [Set("c/a", {}), Set("c/__a__", {})],
         [Set("c/a", {}, Precondition(exists=False, update_time=Timestamp(1)))],
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from penstock.core.declaration import Dependents
-from penstock.core.followers import Followed, Moves, decode_followed, encode_followed, followed, following, places_in
+from penstock.core.followers import Followed, Moves, decode_followed, encode_followed, followed, following, line_of, places_in
+from penstock.core.packs import compress, expand
 from penstock.core.records import Snapshot, unchanged_since
 from penstock.core.tree import chain_after, is_below, joined
-from penstock.core.values import Timestamp
+from penstock.core.values import Timestamp, dumps
 from penstock.pipelines.schema import FOLDER, load
 
 GEOGRAPHY = load(FOLDER / "tenant_geography.yaml")
@@ -144,4 +146,48 @@ def test_what_followed_is_kept_exactly() -> None:
     assert of.after == {"at": {"path": "c.b", "one": "c"}}
     assert decode_followed(encode_followed([of, of])) == [of, of]
     assert decode_followed(encode_followed([])) == []
-    assert isinstance(of, Followed)
+
+
+kept = st.builds(
+    Followed,
+    st.sampled_from(["units", "members"]),
+    st.sampled_from(["geography/a", "geography/é", "members/1"]),
+    st.builds(Timestamp, st.integers(1, 2**33), st.integers(0, 10**9 - 1)),
+    st.sampled_from([(("path",),), (("at", "path"), ("unit1",)), ()]),
+    st.sampled_from([{}, {"path": "a.b"}, {"path": None, "rows": [1, 1.0]}, {"$time": "x", "at": READ}]),
+    st.sampled_from([{}, {"path": "c.b"}, {"at": {"path": "\n"}}]),
+    st.sampled_from(["", "units/7"]),
+    st.sampled_from(["", "p2"]),
+)
+
+
+@given(st.lists(kept, max_size=8))
+def test_whatever_follows_is_kept_exactly_and_in_its_order(some: list[Followed]) -> None:
+    read = decode_followed(encode_followed(some))
+    assert read == some
+    assert [dumps(line_of(f)) for f in read] == [dumps(line_of(f)) for f in some]
+
+
+def test_what_documents_have_in_common_is_kept_once() -> None:
+    moves = Moves({"np.p1": "in.p1"})
+    some = following(moves, UNITS, [snapshot(f"geography/w{n}", path=f"np.p1.w{n}") for n in range(500)])
+    others = following(moves, MEMBERS, [snapshot("members/m", unitPath="np.p1")])
+    assert expand(encode_followed([*some, *others])).count("units") == 1
+    assert decode_followed(encode_followed([*some, *others, *some])) == [*some, *others, *some]
+
+
+def test_a_list_in_which_each_document_has_a_line_of_its_own_is_read_too() -> None:
+    line = (
+        '{"after":{"path":"in.a"},"before":{"path":"np.a"},"by":"units/1","fields":[["path"]],"kind":"units",'
+        '"path":"geography/a","to":"b","update_time":{"$time":"2023-11-14T22:13:20.000001000Z"}}'
+    )
+    of = Followed("units", "geography/a", Timestamp(1_700_000_000, 1_000), (("path",),), {"path": "np.a"}, {"path": "in.a"})
+    of = of._replace(by="units/1", to="b")
+    assert decode_followed(compress(f"{line}\n{line}")) == [of, of]
+    assert dumps(line_of(of)) == line
+
+
+def test_a_value_that_is_not_equal_to_itself_is_no_other_than_it_was() -> None:
+    found = followed(MEMBERS, snapshot("members/m", unitPath="np.p1", unit1="np", unit2=math.nan), "in.p1")
+    assert found is not None
+    assert found.fields == (("unitPath",), ("unit1",))

@@ -147,7 +147,7 @@ def test_a_chain_that_was_edited_since_keeps_nobody_from_returning() -> None:
 
 def test_what_two_units_left_returns_once_and_is_named() -> None:
     lines = left(TREE, CASCADED)
-    found = back(written(TREE, lines), [*lines, replace(lines[0], by="units/x")])
+    found = back(written(TREE, lines), [*lines, lines[0]._replace(by="units/x")])
     assert found.kept == {lines[0].document: "returns with another unit, and with what that one left of it alone"}
     assert [f.document for f in found.followed] == [line.document for line in lines]
     assert {(f.by, f.to) for f in found.followed} == {("units/d", "")}

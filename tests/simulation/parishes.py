@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import gzip
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +20,7 @@ from simulation.journal import Image, Landed, image, images, versions
 from simulation.laws import SECRET
 from simulation.model import GONE, OVERLAP, expected, promotion, put
 from simulation.simulation import Simulation
-from simulation.trees import CHAIN, MEMBERS, UNITS
+from simulation.trees import CHAIN, MEMBERS, UNITS, kept_beside
 
 NORTH, SOUTH = Target("north", "north", "(default)"), Target("south", "south", "(default)")
 
@@ -181,12 +180,12 @@ class Parishes(Simulation):
         attempt = event.after[event.ledger].fields["ledger"]["attempt"]
         blob = self.blobs.objects.get(layout.followers_blob(of["target"], of["batch"], of["number"], attempt))
         mine = self.own(event)
-        for line in map(loads, gzip.decompress(blob).splitlines()) if blob else ():
-            base = found.get(line["path"]) if line["path"] in mine else event.after[line["path"]].data
+        for path, fields, before in kept_beside(blob) if blob else ():
+            base = found.get(path) if path in mine else event.after[path].data
             data: Data = loads(dumps(base or {}))
-            for field in map(tuple, line["fields"]):
-                put(data, field, get_in(line["before"], field, GONE))
-            found[line["path"]] = data
+            for field in fields:
+                put(data, field, get_in(before, field, GONE))
+            found[path] = data
         return found
 
     def overlooked(self, state: TargetState, *, rest: bool = False) -> Iterator[str]:

@@ -63,12 +63,19 @@ def follow(sim: Parishes, event: object) -> Found:
         sim.along_with[batch.id, path] = event
 
 
+def kept_beside(blob: bytes) -> Iterator[tuple[str, list[tuple[str, ...]], Data]]:
+    """Of each document in the list of what was written beside changes: its path, the fields, and what they held before."""
+    for run in map(loads, gzip.decompress(blob).splitlines()):
+        for path, _seconds, _nanos, before, _after in run["rows"]:
+            yield path, [tuple(field) for field in run["fields"]], before
+
+
 def fetched(sim: Parishes, event: Landed) -> Found:
     """A commit that promotes nothing puts what came late where it hangs, exactly, and that is all that it does."""
     writes, kept = {write.path: write for write in event.writes}, {}
     for name, blob in sim.blobs.objects.items():
         if ".followers.late-" in name and name.startswith(f"backups/{sim.ctx.id}/"):
-            kept |= {line["path"]: line for line in map(loads, gzip.decompress(blob).splitlines())}
+            kept |= {path: (fields, before) for path, fields, before in kept_beside(blob)}
     for path in event.production:
         was, now, write = event.before[path].fields, event.after[path].fields, writes[path]
         if path not in sim.late:
@@ -77,7 +84,7 @@ def fetched(sim: Parishes, event: Landed) -> Found:
             yield f"{path} came late, was {was}, and was put to {now}"
         elif not (isinstance(write, Update) and write.precondition and write.precondition.update_time == event.before[path].time):
             yield f"{path} came late, and was written without a look at it"
-        elif path not in kept or any(kept[path]["before"].get(of[0]) != was.get(of[0]) for of in kept[path]["fields"]):
+        elif path not in kept or any(kept[path][1].get(of[0]) != was.get(of[0]) for of in kept[path][0]):
             yield f"{path} came late, and what it stored lies nowhere"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -19,8 +21,10 @@ from penstock.entrypoints import privileges
 from penstock.use_cases import check, effects, following, staging, topics
 from penstock.use_cases.decide import Said, decide
 from penstock.use_cases.finish import give_up, read_back
+from penstock.use_cases.leaving import hanging
 from penstock.use_cases.promote import promote_pack, start
 from penstock.use_cases.reviewing import find_row
+from penstock.wiring import Threads
 from support.forest import Plan, custom, faults, grown, member, unit, units
 from support.world import APPROVER, World
 
@@ -81,6 +85,24 @@ def test_a_moved_unit_takes_its_subtree_and_its_members_along_in_one_commit() ->
     (moving,) = [some for some in seen if "geography/d1" in some]
     assert {"geography/w1", "geography/w2", "geography/c1", "members/m1", "members/m2", layout.pack(batch.id, 0)} <= set(moving)
     assert ledger(world, batch).followed == {"units": 3, "members": 2}
+
+
+def test_what_lies_below_is_asked_for_in_all_places_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = grown()
+    ctx = replace(world.ctx, ports=replace(world.ctx.ports, each=Threads(8)))
+    real, all_there = world.production.scan, Barrier(3)
+
+    def scan(*asked: Any) -> Any:
+        all_there.wait(20)  # of the units below, the members below, and those of the unit itself
+        return real(*asked)
+
+    monkeypatch.setattr(world.production, "scan", scan)
+    assert ctx.pipeline.tree is not None
+    held = hanging(ctx, ctx.pipeline.tree, ["np.p1.d1.w1"])
+    assert {of.name: [s.path for s in some] for of, some in held.items()} == {
+        "units": ["geography/c1"],
+        "members": ["members/m1", "members/m2"],
+    }
 
 
 def test_moves_within_each_other_write_each_document_once() -> None:

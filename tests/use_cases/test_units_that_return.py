@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -204,7 +203,7 @@ def test_a_list_that_is_not_the_one_that_was_written_is_not_followed() -> None:
     world = grown()
     done = promoted(world, Plan(world).update("w1", active=False), w1=CASCADE)
     (name,) = [name for name in world.blobs.objects if ".followers." in name]
-    lines = [replace(line, before={"active": "yes"}) for line in decode_followed(world.blobs.read(name))]
+    lines = [line._replace(before={"active": "yes"}) for line in decode_followed(world.blobs.read(name))]
     world.blobs.write(name, encode_followed(lines), "application/gzip", replace=True)
     with pytest.raises(Tampered, match="is not the list that the promotion wrote"):
         plan_rollback(world.ctx, done.id, "operator@example.org")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import grpc
@@ -21,7 +22,7 @@ from penstock.core.errors import Incomplete, PenstockError
 from penstock.core.ordering import key
 from penstock.core.query_limits import check_query
 from penstock.core.records import NAME, Bill, Cursor, Prepared, Query, Set, Snapshot, Update, Write
-from penstock.core.values import Data, FieldPath, Timestamp, Value
+from penstock.core.values import Data, FieldPath, Timestamp, Value, get_in
 
 COMMIT_SECONDS = 60.0
 GET_SECONDS = 60.0
@@ -218,12 +219,16 @@ class FirestoreStore:
         within = wire.entries_of(write.path, entries) if entries else b""
         if isinstance(write, Set):
             return Prepared(wire.fields_of(write.path, write.data), entries=within)
-        mask = wire.mask_of([proto.field_path(path) for path in write.mask])
-        return Prepared(wire.fields_of(write.path, limits.masked(write)), mask, within)
+        return Prepared(wire.fields_of(write.path, limits.masked(write)), _mask(write.mask), within)
 
     def _encoded(self, write: Write) -> bytes:
-        mask = [proto.field_path(path) for path in write.mask] if isinstance(write, Update) else ()
+        mask = _mask(write.mask) if isinstance(write, Update) else b""
         return wire.write(write, f"{self._documents}/{write.path}".encode(), mask)
+
+
+@lru_cache(maxsize=1_024)
+def _mask(of: tuple[FieldPath, ...]) -> bytes:
+    return wire.mask_of([proto.field_path(path) for path in of])
 
 
 def _route(name: str, resource: str) -> tuple[str, str]:
@@ -246,6 +251,7 @@ class _Page:
         self._prefix = prefix
         self._by_name = query.order_by == NAME
         self._hide = query.select is not None and not self._by_name and not proto.selects(query.select, query.order_by)
+        self._decode = query.select is not None and not self._hide  # what is asked for is looked at: while the next one comes
         self._value: Value
         self._value, self._path = (query.after.value, query.after.path) if query.after else (None, "")
 
@@ -255,7 +261,7 @@ class _Page:
         return Cursor(self._value, self._path) if self._path else None
 
     def read(self, call: Any) -> Iterator[Snapshot]:
-        prefix, by_name, order_by = self._prefix, self._by_name, self._query.order_by
+        prefix, by_name, order_by, names_only = self._prefix, self._by_name, self._query.order_by, self._query.names_only
         before = key(self._value) if self._path and not by_name else ()
         for answer in call:
             document = answer.document
@@ -263,8 +269,12 @@ class _Page:
             if not path:
                 continue  # progress without a document
             rising = path > self._path
+            snapshot = proto.names_of(path, document) if names_only else proto.ProtoSnapshot(path, document)
             if not by_name:
-                self._value = proto.take_at(document.fields, order_by)
+                if self._decode:
+                    self._value = get_in(snapshot.fields, order_by)
+                else:
+                    self._value = proto.take_at(document.fields, order_by)
                 here = key(self._value)
                 rising = here > before or (rising and here == before)
                 before = here
@@ -273,4 +283,4 @@ class _Page:
             if not rising:
                 raise Incomplete(f"{path} was answered out of order", subject=self._query.collection, remedy="Read again.")
             self._path = path
-            yield proto.names_of(path, document) if self._query.names_only else proto.ProtoSnapshot(path, document)
+            yield snapshot

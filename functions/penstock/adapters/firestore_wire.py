@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from penstock.core import limits
 from penstock.core.limits import ByClass
@@ -264,31 +265,35 @@ def mask_of(field_paths: Sequence[str]) -> bytes:
 
 
 def _document(path: str, name: bytes, data: Mapping[str, Value], prepared: Prepared | None) -> bytes:
-    if prepared is None:
-        return _delimited(b"\x0a", name) + fields_of(path, data)
-    fields = _completed(path, data, prepared.entries) if prepared.entries else fields_of(path, data)
-    return b"\x0a%b%b%b%b" % (_length(len(name)), name, prepared.fields, fields)
+    fields = _completed(path, data, prepared.entries) if prepared and prepared.entries else fields_of(path, data)
+    return b"\x0a%b%b%b%b" % (_length(len(name)), name, prepared.fields if prepared else b"", fields)
 
 
 def _needs(given: Precondition | None) -> bytes:
     if given is None or (given.update_time is None and given.exists is None):
         return b""
     if given.update_time is not None:
-        return _delimited(b"\x22", _delimited(b"\x12", time(given.update_time)))
+        return _unchanged_since(given.update_time)
     return b"\x22\x02\x08\x01" if given.exists else b"\x22\x02\x08\x00"
 
 
-def write(given: Write, name: bytes, field_paths: Sequence[str] = ()) -> bytes:
-    """The bytes of a Write to the document of that resource name; of an Update, with its mask in Firestore's spelling."""
+@lru_cache(maxsize=1_024)  # what one commit wrote is often written again together
+def _unchanged_since(update_time: Timestamp) -> bytes:
+    return _delimited(b"\x22", _delimited(b"\x12", time(update_time)))
+
+
+def write(given: Write, name: bytes, mask: bytes = b"") -> bytes:
+    """The bytes of a Write to the document of that resource name; of an Update, with the body of its mask (`mask_of`)."""
     needs = _needs(given.precondition)
     if isinstance(given, Delete):
         return _delimited(b"\x12", name) + needs
     if isinstance(given, Set):
         return _delimited(b"\x0a", _document(given.path, name, given.data, given.prepared)) + needs
-    mask = (given.prepared.mask if given.prepared else b"") + mask_of(field_paths)
+    if given.prepared:
+        mask = given.prepared.mask + mask
     data = given.data if given.prepared and given.prepared.entries else limits.masked(given)
     document = _document(given.path, name, data, given.prepared)
-    return _delimited(b"\x0a", document) + _delimited(b"\x1a", mask) + needs
+    return b"\x0a%b%b\x1a%b%b%b" % (_length(len(document)), document, _length(len(mask)), mask, needs)
 
 
 def commit(database: str, writes: Sequence[bytes]) -> bytes:

@@ -4,8 +4,9 @@ before anything is written, so each document is written once."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 from penstock.core.declaration import Dependents, Entity
 from penstock.core.packs import compress, expand
@@ -61,8 +62,7 @@ def places_in(entity: Entity, prefix: str = "") -> tuple[Dependents, ...]:
     return units, *others
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
+class Followed(NamedTuple):
     """What is written of one document because of what it hangs under: `fields`, before and after. One that `after` lacks is
     removed. `kind` is the name of its entity or of its dependents, `update_time` that of the state it was read in. `by`: the key
     of the change that leaves it behind, and `to` the unit that it moves to for that; "" where it follows a move."""
@@ -87,24 +87,22 @@ def followed(place: Dependents, now: Snapshot, path: str, also: Mapping[FieldPat
     data = now.fields
     old = get_in(data, place.path)
     values: dict[FieldPath, Value] = {place.path: path, **(also or {})}
-    if isinstance(old, str):
+    if place.chain and isinstance(old, str):
         chain = [get_in(data, field) for field in place.chain]
         values |= zip(place.chain, chain_after(chain, old, path), strict=True)
-    changed = {field: value for field, value in values.items() if _differs(get_in(data, field), value)}
-    if not changed:
-        return None
+    changed: list[FieldPath] = []
     before: Data = {}
     after: Data = {}
-    for field, value in changed.items():
-        if (held := get_in(data, field, _ABSENT)) is not _ABSENT:
+    for field, value in values.items():
+        held = get_in(data, field, _ABSENT)
+        if held is value or held == value or (held is _ABSENT and value is None):
+            continue
+        changed.append(field)
+        if held is not _ABSENT:
             set_in(before, field, held)
         if value is not None:
             set_in(after, field, value)
-    return Followed(place.name, now.path, now.update_time, tuple(changed), before, after)
-
-
-def _differs(one: Value, other: Value) -> bool:
-    return one is not other and one != other
+    return Followed(place.name, now.path, now.update_time, tuple(changed), before, after) if changed else None
 
 
 def following(moves: Moves, place: Dependents, held: Iterable[Snapshot]) -> list[Followed]:
@@ -118,8 +116,13 @@ def following(moves: Moves, place: Dependents, held: Iterable[Snapshot]) -> list
 
 
 def encode_followed(of: Iterable[Followed]) -> bytes:
-    """A line for each document: what it stored before, exactly, and what was written."""
-    return compress("\n".join(dumps(line_of(f)) for f in of))
+    """What documents stored before, exactly, and what was written. A line for each run of them that have the rest in common;
+    each document is a row of its path, the seconds and nanoseconds of its `update_time`, `before` and `after`."""
+    lines = []
+    for (kind, fields, by, to), run in groupby(of, attrgetter("kind", "fields", "by", "to")):
+        rows = [[f.document, f.update_time.seconds, f.update_time.nanos, f.before, f.after] for f in run]
+        lines.append(dumps({"kind": kind, "fields": [list(field) for field in fields], "by": by, "to": to, "rows": rows}))
+    return compress("\n".join(lines))
 
 
 def line_of(of: Followed) -> Data:
@@ -129,10 +132,23 @@ def line_of(of: Followed) -> Data:
 
 
 def decode_followed(content: bytes) -> list[Followed]:
-    return [of_line(loads(line)) for line in expand(content).split("\n") if line]
+    return [f for line in expand(content).split("\n") if line for f in _of_run(loads(line))]
+
+
+def _of_run(line: Mapping[str, Any]) -> list[Followed]:
+    if "rows" not in line:  # until 2026-11 each document had a line of its own
+        return [of_line(line)]
+    kind, fields, by, to = line["kind"], _fields_of(line), line["by"], line["to"]
+    return [
+        Followed(kind, document, Timestamp(seconds, nanos), fields, before, after, by, to)
+        for document, seconds, nanos, before, after in line["rows"]
+    ]
 
 
 def of_line(line: Mapping[str, Any]) -> Followed:
-    fields = tuple(tuple(field) for field in line["fields"])
     before, after = line["before"], line["after"]
-    return Followed(line["kind"], line["path"], line["update_time"], fields, before, after, line["by"], line["to"])
+    return Followed(line["kind"], line["path"], line["update_time"], _fields_of(line), before, after, line["by"], line["to"])
+
+
+def _fields_of(line: Mapping[str, Any]) -> tuple[FieldPath, ...]:
+    return tuple(tuple(field) for field in line["fields"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from penstock.core.changes import Change
@@ -118,5 +118,5 @@ def leave(
                 path = joined(goer.home.path, tail) if tail else goer.home.path
                 also |= {tree.parent: goer.home.id} if is_unit and DOT not in tail else {}
             if wrote := followed(of, now, path, also):
-                left.followed.append(replace(wrote, by=goer.key, to=goer.home.id if goer.home else ""))
+                left.followed.append(wrote._replace(by=goer.key, to=goer.home.id if goer.home else ""))
     return found

@@ -158,16 +158,22 @@ SIZES = ByClass(
 
 def _check_path(path: str) -> int:
     """The size of a document's name; raises Broken where it cannot be one."""
-    segments = path.split("/")
-    if len(segments) % 2:
+    collection, slash, id = path.rpartition("/")
+    if not slash or collection.count("/") % 2:
         _broken("is no document path.", "A document path is collection/id, perhaps several times over.")
-    size = 16
-    for segment in segments:
-        length = _bytes(segment)
-        if not 0 < length <= MAX_NAME or segment in (".", "..") or _reserved(segment):
-            _broken("has an id that Firestore refuses.", f"An id is 1 to {MAX_NAME} bytes, not `.`, `..` or __id__.")
-        size += length + 1
-    return size
+    return 16 + _check_collection(collection) + _check_id(id)
+
+
+@lru_cache(maxsize=1_024)
+def _check_collection(collection: str) -> int:
+    return sum(map(_check_id, collection.split("/")))
+
+
+def _check_id(id: str) -> int:
+    length = _bytes(id)
+    if not 0 < length <= MAX_NAME or id in (".", "..") or _reserved(id):
+        _broken("has an id that Firestore refuses.", f"An id is 1 to {MAX_NAME} bytes, not `.`, `..` or __id__.")
+    return length + 1
 
 
 def check_field_path(path: FieldPath) -> None:
@@ -235,6 +241,7 @@ def check_writes(writes: Sequence[Write]) -> None:
     if not 0 < len(writes) <= MAX_WRITES:
         refuse("the commit", f"has {len(writes)} writes; a commit takes 1 to {MAX_WRITES:,}.", "Commit fewer at once.")
     seen: set[str] = set()
+    masks: set[tuple[FieldPath, ...]] = set()
     for write in writes:
         if isinstance(write, Delete) or write.prepared is None:  # else it was looked at when the write was prepared
             check_document_path(write.path)
@@ -246,8 +253,9 @@ def check_writes(writes: Sequence[Write]) -> None:
         if write.path in seen:
             refuse(write.path, "is written twice in one commit.", "Merge the two writes.")
         seen.add(write.path)
-        if isinstance(write, Update):
+        if isinstance(write, Update) and write.mask not in masks:  # most of a commit write the same fields
             _check_mask(write)
+            masks.add(write.mask)
 
 
 def check_commit(writes: Sequence[Write]) -> int:
@@ -265,8 +273,9 @@ def check_commit(writes: Sequence[Write]) -> int:
 
 def _check_moment(subject: str, moment: Timestamp) -> None:
     """A moment at which a commit can have been: after 1970 has begun, in whole microseconds."""
-    if not (Timestamp(0) < moment and moment.seconds <= LAST_SECOND and 0 <= moment.nanos < 10**9) or moment.nanos % 1_000:
-        what = f"names a moment, {moment.seconds} s and {moment.nanos} ns since 1970, at which nothing can be committed."
+    seconds, nanos = moment.seconds, moment.nanos
+    if not ((seconds, nanos) > (0, 0) and seconds <= LAST_SECOND and 0 <= nanos < 10**9) or nanos % 1_000:
+        what = f"names a moment, {seconds} s and {nanos} ns since 1970, at which nothing can be committed."
         refuse(subject, what, "Take the time that a commit or a read gave; it is in whole microseconds.")
 
 

@@ -114,7 +114,7 @@ def put_back(
         if isinstance(wrote, str):
             found.kept[line.document] = wrote
         elif wrote is not None:
-            found.followed.append(replace(wrote, by=line.by, to=_was_at(by_kind[line.kind], line)))
+            found.followed.append(wrote._replace(by=line.by, to=_was_at(by_kind[line.kind], line)))
     return found
 
 

@@ -71,7 +71,8 @@ def follow(ctx: Context, batch: Batch, pack: Pack, going: Sequence[Ready]) -> Fo
         rest = [c for c in going if c.key not in out]
         if not out:
             returned = {f.document for f in back.followed}
-            held, left = _below(ctx, entity, placing), leaving(ctx, batch, pack, entity, rest, placing, returned)
+            held = hanging(ctx, entity, placing.moves.tops, (entity.tree.own[0],))
+            left = leaving(ctx, batch, pack, entity, rest, placing, returned)
             also = [*left.followed, *back.followed]
             out = dict(left.fallen) or _outgrown(ctx, rest, placing, held, also) or disturbed(ctx, pack, entity, placing, held)
         if not out:
@@ -103,10 +104,7 @@ def fetch_stragglers(ctx: Context, batch: Batch, packs: Sequence[Pack]) -> None:
         assert entity is not None
         moves = Moves(pack.ledger.moved if pack.ledger else {})
         for _ in range(STRAGGLING):
-            found = {
-                of: [s for top in moves.tops for s in hanging(ctx, entity, of, top)]
-                for of in places_in(entity, ctx.target.prefix)
-            }
+            found = hanging(ctx, entity, moves.tops)
             now = _lie_now(ctx, entity, moves) if any(found.values()) else Moves()
             late = [f for of, held in found.items() for f in following(now, of, held)]
             if not late:
@@ -158,16 +156,6 @@ def renewed(ctx: Context, pack: Pack, changes: Sequence[Ready]) -> tuple[list[Re
 def _same_but(path: FieldPath, one: Mapping[str, object], other: Mapping[str, object]) -> bool:
     name = path[0]
     return dumps({k: v for k, v in one.items() if k != name}) == dumps({k: v for k, v in other.items() if k != name})
-
-
-def _below(ctx: Context, entity: Entity, placing: Placing) -> Held:
-    """What lies below the moved units, and of dependents what belongs to these themselves too."""
-    assert entity.tree is not None
-    units, own = entity.name, (entity.tree.own[0],)
-    return {
-        of: [s for top in placing.moves.tops for s in hanging(ctx, entity, of, top, own if of.name == units else ())]
-        for of in places_in(entity, ctx.target.prefix)
-    }
 
 
 def count_below(ctx: Context, entity: Entity, path: str, at: Timestamp | None = None) -> dict[str, int]:
@@ -253,7 +241,8 @@ def _outgrown(ctx: Context, going: Sequence[Ready], placing: Placing, held: Held
     for of, some in held.items():  # the ids of a chain are those of the path; each field stands in the mask too
         fields = sum(2 * len(dotted(field)) + _AROUND for field in (of.path, *of.chain))
         longest = max((len(path) for path in placing.paths.values()), default=0)
-        size += sum(name + len(s.path) + fields + 2 * (longest + len(str(get_in(s.fields, of.path)))) for s in some)
+        size += len(some) * (name + fields + 2 * longest)
+        size += sum(len(s.path) + 2 * len(str(get_in(s.fields, of.path))) for s in some)
     size += sum(len(dumps(f.after)) + len(f.document) + name + _AROUND for f in left)
     if writes <= MAX_WRITES and size <= MAX_BYTES:
         return {}

@@ -4,7 +4,7 @@ moves, as was chosen, in the same commit. A unit that nothing was chosen for, an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from penstock.core import choices
@@ -17,7 +17,7 @@ from penstock.core.leaving import Goer, Held, Home, Left, is_active, leave, near
 from penstock.core.packs import Ready
 from penstock.core.placing import Placing
 from penstock.core.plan import Batch
-from penstock.core.records import Snapshot
+from penstock.core.records import Query, Snapshot
 from penstock.core.rules import dependents
 from penstock.core.rules.base import Answer, Below, Count, Lookup, View
 from penstock.core.tree import is_below
@@ -159,12 +159,23 @@ def _homes(
     return homes, fallen
 
 
-def hanging(ctx: Context, entity: Entity, of: Dependents, top: str, also: tuple[FieldPath, ...] = ()) -> Iterator[Snapshot]:
-    """What stores a path below `top`, and of dependents what belongs to that unit itself too; with the fields of `also`."""
-    select = (of.path, *of.chain, *also)
-    if of.name != entity.name:
-        yield from ctx.store.scan(replace(Count(of.collection, of.path, top).query, select=select))
-    yield from ctx.store.scan(replace(Below(of.collection, of.path, top).query, select=select))
+def hanging(ctx: Context, entity: Entity, tops: Sequence[str], also: tuple[FieldPath, ...] = ()) -> Held:
+    """What stores a path below one of `tops`, and of dependents what belongs to these units themselves too; of units with the
+    fields of `also`. None of `tops` lies below another."""
+    places = places_in(entity, ctx.target.prefix)
+    asked = [(of, query) for of in places for top in tops for query in _hanging(entity, of, top, also)]
+    read: list[list[Snapshot]] = ctx.ports.each(lambda one: list(ctx.store.scan(one[1])), asked)
+    held: dict[Dependents, list[Snapshot]] = {of: [] for of in places}
+    for (of, _), some in zip(asked, read, strict=True):
+        held[of] += some
+    return held
+
+
+def _hanging(entity: Entity, of: Dependents, top: str, also: tuple[FieldPath, ...]) -> list[Query]:
+    below, select = Below(of.collection, of.path, top).query, (of.path, *of.chain)
+    if of.name == entity.name:
+        return [replace(below, select=(*select, *also))]
+    return [replace(asked, select=select) for asked in (Count(of.collection, of.path, top).query, below)]
 
 
 def _below(ctx: Context, entity: Entity, paths: Sequence[str]) -> Held:
@@ -172,10 +183,7 @@ def _below(ctx: Context, entity: Entity, paths: Sequence[str]) -> Held:
     tree, off = entity.tree, entity.deactivate
     also: tuple[FieldPath, ...] = (tree.parent, tree.own[0], entity.key, (STAMP, "batch"), *([off.field] if off else []))
     tops = [path for path in paths if not any(is_below(path, other) for other in paths)]
-    return {
-        of: [found for top in tops for found in hanging(ctx, entity, of, top, also if of.name == entity.name else ())]
-        for of in places_in(entity, ctx.target.prefix)
-    }
+    return hanging(ctx, entity, tops, also)
 
 
 def _went_before(batch: Batch, entity: Entity, below: Held) -> list[str]:
@@ -215,7 +223,7 @@ def _along(ctx: Context, entity: Entity, below: Held, left: Mapping[str, Left]) 
             also[STAMP, "content"] = content_fingerprint(entity, with_value(now.fields, off.field, off.value))
         found = followed(of, now, path, also)
         assert found is not None
-        wrote[now.path] = replace(found, by=before.by)
+        wrote[now.path] = found._replace(by=before.by)
         if any(f.target == off.field for f in entity.fields):
             key = f"{entity.name}/{get_in(now.fields, entity.key)}"
             declined[key] = {dotted(off.field): value_fingerprint(get_in(now.fields, off.field))}

@@ -94,11 +94,8 @@ def _below(ctx: Context, entity: Entity, returned: Sequence[Followed]) -> list[F
         if f.kind == entity.name and path in f.fields:
             moves.move(str(get_in(f.before, path)), str(get_in(f.after, path)))
     written = {f.document for f in returned}
-    found: list[Followed] = []
-    for of in places_in(entity, ctx.target.prefix):
-        below = (now for top in moves.tops for now in hanging(ctx, entity, of, top))
-        found += following(moves, of, (now for now in below if now.path not in written))
-    return found
+    below = hanging(ctx, entity, moves.tops)
+    return [f for of, some in below.items() for f in following(moves, of, (now for now in some if now.path not in written))]
 
 
 def _put_back(ctx: Context, entity: Entity, lines: Iterable[Followed], moves: Moves) -> Returned:
