@@ -106,6 +106,8 @@ def test_what_moves_and_hangs_below_a_unit_that_goes_is_written_once_with_both()
         ({**E, "active": False}, "is not active"),
         (P, "is of level 1"),
         ({**E, "path": "p.d.e"}, "lies below it"),
+        ({**E, "path": None}, "has no path"),
+        ({**E, "path": ""}, "has no path"),
     ],
 )
 def test_a_home_is_another_active_official_unit_of_the_same_level(data: Data, why: str) -> None:

@@ -42,7 +42,9 @@ def why_no_home(entity: Entity, data: Data, level: int, path: str) -> str:
         return "is not active"
     if own_level != level:
         return f"is of level {own_level}"
-    return "lies below it" if isinstance(there, str) and is_below(there, path) else ""
+    if not isinstance(there, str) or not there:
+        return "has no path"
+    return "lies below it" if is_below(there, path) else ""
 
 
 def nearest(among: Collection[str], path: str, *, at: bool = False) -> str | None:
