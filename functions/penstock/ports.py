@@ -137,7 +137,8 @@ class Pages(Protocol):
 
     def mail(self, kind: str, facts: Mapping[str, Any]) -> tuple[str, str, str]:
         """(subject, plain text, HTML) of a mail. Kinds: `review` (batch, title, link, code, recipient, expires), `locked`
-        (the same, after too many wrong codes on the link before) and `done` (batch, title, reports)."""
+        (the same, after too many wrong codes on the link before), `done` (batch, title, reports) and `held` (title, pipeline,
+        target, findings: what was held back, and nothing else was proposed; new: how many units were not before; read_time)."""
         ...
 
     def report(self, kind: str, title: str, batch: Batch, rows: Iterable[Row]) -> dict[str, bytes]:

@@ -247,7 +247,7 @@ def effects(sim: Simulation, event: object) -> Found:
     else:
         fact = (
             image(sim.database, layout.outbox(event.id))
-            if "-done-" not in event.id
+            if "-done-" not in event.id and "-held-" not in event.id
             else image(  # type: ignore[attr-defined]
                 sim.database,
                 layout.outbox(event.id.rpartition("-")[0]),  # type: ignore[attr-defined]

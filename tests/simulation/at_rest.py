@@ -93,9 +93,9 @@ def one_mail_each(sim: Simulation) -> Found:
     facts = {p.partition("/")[2]: i.fields for p, i in images(sim.database, layout.OUTBOX).items()}
     wanted: set[str] = set()
     for id, fact in facts.items():
-        if fact["state"] != "paid" and not (sim.journal.mail_is_down and fact["kind"] in ("review", "done")):
+        if fact["state"] != "paid" and not (sim.journal.mail_is_down and fact["kind"] in ("review", "done", "held")):
             yield f"{id} is {fact['state']}: {fact['error']}"
-        elif fact["state"] == "paid" and fact["kind"] == "done":
+        elif fact["state"] == "paid" and fact["kind"] in ("done", "held"):
             wanted |= {f"{id}-{n}" for n in range(len(sim.people))}
         elif fact["state"] == "paid" and fact["kind"] == "review":
             late = image(sim.database, layout.batch(fact["batch"])).fields["status"] not in ("UNDER_REVIEW",)

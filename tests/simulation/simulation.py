@@ -351,7 +351,8 @@ class Simulation(World):
         if applying and image(self.database, layout.batch(applying)).fields["status"] != Status.FAILED:
             return False
         for fact in images(self.database, layout.OUTBOX).values():
-            if fact.fields["state"] != "paid" and not (self.journal.mail_is_down and fact.fields["kind"] in ("review", "done")):
+            of_mail = fact.fields["kind"] in ("review", "done", "held")
+            if fact.fields["state"] != "paid" and not (self.journal.mail_is_down and of_mail):
                 return False
         fell_out = any(recheck["keys"] for recheck in state.get("recheck", ()))
         return not fell_out or bool(state["open"] or applying or state["paused"])

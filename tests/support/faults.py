@@ -213,6 +213,8 @@ class PlainPages:
     """Mails and reports with what a test looks for and nothing more: quick."""
 
     def mail(self, kind: str, facts: Mapping[str, Any]) -> tuple[str, str, str]:
+        if kind == "held":
+            return kind, "\n".join([str(facts["read_time"]), *(finding.text for finding in facts["findings"])]), ""
         return kind, f"{facts.get('link', '')}\nCode: {facts.get('code', '')}\n{facts['batch'].id}", ""
 
     def report(self, kind: str, title: str, batch: Batch, rows: Iterable[Row]) -> dict[str, bytes]:

@@ -104,8 +104,9 @@ def _assert_chain(world: World) -> None:
 
 def _assert_mail(world: World) -> None:
     """Every mail that was owed is in the mailbox, once."""
-    owed = {id: fact for id, fact in world.documents(layout.OUTBOX).items() if fact["kind"] in ("review", "done")}
-    each = {"review": 1, "done": len(world.outside.approvers)}
+    owed = {id: fact for id, fact in world.documents(layout.OUTBOX).items() if fact["kind"] in ("review", "done", "held")}
+    approvers = world.outside.approvers
+    each = {"review": 1, "done": len(approvers), "held": len({*approvers, *world.outside.operators})}
     assert len(world.mailer.mailbox) == sum(each[fact["kind"]] for fact in owed.values())
     for id, fact in owed.items():
         assert [m for m in world.mailer.mailbox if m.id == id or m.id.startswith(f"{id}-")], fact

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 import reviews
+from penstock.core.changes import Finding
 from penstock.core.errors import InvalidInput
+from penstock.core.tree_plan import told
 from penstock.web.pages import WebPages
 
 LINK = "https://review.example.com/r/abcdef"
@@ -101,3 +103,36 @@ def test_the_outcome_is_told_with_who_and_where_the_reports_are() -> None:
 def test_an_unknown_kind_is_refused_by_name() -> None:
     with pytest.raises(InvalidInput, match=r"birthday.*review"):
         WebPages().mail("birthday", {})
+
+
+def held_mail(**facts: Any) -> tuple[str, str, str]:
+    text = "Held back, nothing is proposed for them: 2 units that name a record above that nobody has: n under p9 and <m>."
+    findings = [Finding("held_back", "warning", "", "", text, "Correct it in the source.")]
+    given = {"title": "Geography", "pipeline": "tenant_geography", "target": "tenant_geography.nepal", "findings": findings}
+    return WebPages().mail("held", {**given, "new": 1, "read_time": reviews.batch().read_time, **facts})
+
+
+def test_what_is_held_back_alone_says_what_why_and_what_to_do() -> None:
+    subject, text, html = held_mail()
+    assert subject == "Held back: Geography, 1 unit more (tenant_geography.nepal)"
+    for part in (
+        "n under p9",
+        "Correct it in the source.",
+        "Nothing of this waits for a decision",
+        "told again when there are more",
+    ):
+        assert part in text
+        assert part in html
+    assert "penstock run tenant_geography --target tenant_geography.nepal --full" in text
+    assert "and <m>." in text
+    assert "<m>" not in html
+    assert "2 units more" in held_mail(new=2)[0]
+
+
+def test_what_is_held_back_beside_other_changes_stands_in_their_mail() -> None:
+    (finding,) = told("units", {"unknown": ["n under p9"]})
+    worst = [replace(reviews.MASS, key=f"poles/{n}") for n in range(20)]  # what stands out more does not crowd it out
+    _, text, html = review_mail(batch=reviews.batch(batch_findings=(finding,)), worst=worst)
+    for part in ("Held back, nothing is proposed for them", "n under p9", "Correct it in the source"):
+        assert part in text
+        assert part in html

@@ -115,6 +115,21 @@ def mail_done(ctx: Context, fact: str, data: Data) -> None:
         ctx.ports.mailer.send(Message(f"{fact}-{number}", recipient, subject, text, html))
 
 
+def mail_held(ctx: Context, fact: str, data: Data) -> None:
+    """Units have no place, and no review says so: those are told who approve, and those who may mend the source."""
+    facts = {
+        "title": ctx.pipeline.title,
+        "pipeline": ctx.pipeline.name,
+        "target": ctx.id,
+        "findings": decode_findings(data["findings"]),
+        "new": data["new"],
+        "read_time": data["read_time"],
+    }
+    subject, text, html = ctx.ports.pages.mail("held", facts)
+    for number, recipient in enumerate(dict.fromkeys((*ctx.approvers, *ctx.operators))):
+        ctx.ports.mailer.send(Message(f"{fact}-{number}", recipient, subject, text, html))
+
+
 def remember(ctx: Context, _: str, data: Data) -> None:
     """A batch was refused as a whole: keep what it proposed, so that it is not proposed again while its source stays as it is."""
     batch: Batch = load_batch(ctx, data["batch"]).batch
@@ -154,6 +169,7 @@ EFFECTS: Mapping[str, Effect] = {
     "promote": promote,
     "report": report,
     "done": mail_done,
+    "held": mail_held,
     "archive": archive,
     "remember": remember,
     "recheck": recheck,

@@ -16,10 +16,11 @@ from penstock.core.codec import Mode
 from penstock.core.cost import Cost, total
 from penstock.core.errors import Conflict, OutcomeUnknown, Unavailable
 from penstock.core.findings import listed
-from penstock.core.manifest import Fed, Manifest
+from penstock.core.manifest import HELD, Fed, Manifest
+from penstock.core.packs import encode_findings
 from penstock.core.plan import Batch, Tally
 from penstock.core.records import Query, Set
-from penstock.core.tree_plan import Why
+from penstock.core.tree_plan import RULE, Why
 from penstock.core.tree_plan import told as told_of_held
 from penstock.core.values import Data, Timestamp, dotted
 from penstock.use_cases import outbox, staging
@@ -201,7 +202,8 @@ def propose(ctx: Context, target: HeldTarget, run: Found) -> Outcome:
     before = find_replaceable(ctx, state)
     if before is not None and _same_as(ctx, before.batch, run):
         step = Move(run.batch, Status.SUPERSEDED, run.started_by, {"superseded_by": before.batch.id})
-        return _conclude(ctx, target, run, [step], "", open=before.batch.id)
+        held_back = _held_back(ctx, run, manifest_of(ctx, target, run))
+        return _conclude(ctx, target, run, [step], "", open=before.batch.id, owed=held_back)
     counts: Counter[str] = Counter()
     for _, of_pack in run.staged:
         counts.update(of_pack)
@@ -231,7 +233,7 @@ def propose(ctx: Context, target: HeldTarget, run: Found) -> Outcome:
     if before is not None:
         steps.append(Move(before, Status.SUPERSEDED, run.started_by, {"superseded_by": run.batch.batch.id}))
     owed = outbox.owe(ctx, run.batch.batch.id, "check", packs=len(run.staged))
-    return _conclude(ctx, target, run, steps, run.batch.batch.id, owed=owed, open=run.batch.batch.id)
+    return _conclude(ctx, target, run, steps, run.batch.batch.id, owed=(owed,), open=run.batch.batch.id)
 
 
 def _demand_all_packs(ctx: Context, target: HeldTarget, run: Found, batch: str) -> None:
@@ -263,12 +265,25 @@ def _end(ctx: Context, target: HeldTarget, run: Found) -> Outcome:
     asked = state.open and (run.planned or state.hold) and not run.owes_full
     before = find_batch(ctx, state.open) if asked else None
     if before is not None and before.batch.status in OPEN:
-        return _conclude(ctx, target, run, [Move(before, Status.SUPERSEDED, run.started_by)], "", open="")
-    return _conclude(ctx, target, run, [], "", open=state.open)
+        known = Manifest() if before.batch.opened_at is None else manifest_of(ctx, target, run)  # nobody was told by that batch
+        steps = [Move(before, Status.SUPERSEDED, run.started_by)]
+        return _conclude(ctx, target, run, steps, "", open="", owed=_held_back(ctx, run, known))
+    held_back = _held_back(ctx, run, manifest_of(ctx, target, run)) if run.planned else ()
+    return _conclude(ctx, target, run, [], "", open=state.open, owed=held_back)
+
+
+def _held_back(ctx: Context, run: Found, known: Manifest) -> tuple[Set, ...]:
+    """What tells people of units that this run holds back and the run before did not, where no review does."""
+    new = [key for key, print in run.keys.items() if print == HELD and known.print_of(key) != HELD]
+    if not new or run.owes_full:  # what was not read whole is read again
+        return ()
+    findings = [finding for finding in run.kept() if finding.rule == RULE]
+    of_run = layout.batch_id(ctx.id, run.at, "sync")
+    return (outbox.owe(ctx, of_run, "held", findings=encode_findings(findings), new=len(new), read_time=run.at),)
 
 
 def _conclude(
-    ctx: Context, target: HeldTarget, run: Found, steps: Sequence[Move], batch: str, *, open: str, owed: Set | None = None
+    ctx: Context, target: HeldTarget, run: Found, steps: Sequence[Move], batch: str, *, open: str, owed: tuple[Set, ...]
 ) -> Outcome:
     """One commit: the batches move, and the target knows how far it is."""
     fields = {
@@ -286,17 +301,15 @@ def _conclude(
     forgotten = _forgotten(ctx, run)
     try:
         if steps:
-            advance(ctx, *steps, writes=[*filter(None, [owed]), *forgotten], target=target, target_fields=fields)
+            advance(ctx, *steps, writes=[*owed, *forgotten], target=target, target_fields=fields)
         else:
-            write_target(ctx, target, fields, forgotten)
+            write_target(ctx, target, fields, [*owed, *forgotten])
     except (LostRace, Conflict) as lost:
         raise Unavailable(
             "changed while it was being run", subject=ctx.id, remedy="Nothing was proposed. Run it again."
         ) from lost
     superseded = steps[1].held.batch.id if len(steps) > 1 else ""
-    return Outcome(
-        ctx.id, run.mode, batch, run.at, run.tallies(), run.notes(), superseded, (owed,) if owed else (), cost=run.spent
-    )
+    return Outcome(ctx.id, run.mode, batch, run.at, run.tallies(), run.notes(), superseded, owed, cost=run.spent)
 
 
 def _forgotten(ctx: Context, run: Found) -> list[Set]:

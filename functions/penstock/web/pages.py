@@ -14,7 +14,7 @@ from penstock.web import summary
 from penstock.web.environment import render, render_text
 from penstock.web.quarantine import quarantine_files
 from penstock.web.report import report_files
-from penstock.web.text import moment, visible, worst_first
+from penstock.web.text import moment, plural, visible, worst_first
 from penstock.web.views import index_page, outcome
 
 WORST_IN_A_MAIL = 8
@@ -29,7 +29,9 @@ class WebPages:
             return _review_mail(kind, facts)
         if kind == "done":
             return _done_mail(facts)
-        raise InvalidInput("is no kind of mail", subject=kind, remedy="Kinds: review, locked, done.")
+        if kind == "held":
+            return _held_mail(facts)
+        raise InvalidInput("is no kind of mail", subject=kind, remedy="Kinds: review, locked, done, held.")
 
     def report(self, kind: str, title: str, batch: Batch, rows: Iterable[Row]) -> dict[str, bytes]:
         return report_files(kind, title, batch, rows)
@@ -45,6 +47,7 @@ def _review_mail(kind: str, facts: Mapping[str, Any]) -> tuple[str, str, str]:
     batch: Batch = facts["batch"]
     expires = facts["expires"]
     worst = worst_first([*batch.batch_findings, *facts.get("worst", ())])[:WORST_IN_A_MAIL]
+    worst += [f for f in worst_first(batch.batch_findings) if not f.key and f not in worst][:WORST_IN_A_MAIL]
     lead = "New link" if kind == "locked" else "To decide"
     given = {
         "subject": _subject(f"{lead}: {facts['title']}, {summary.sentence(batch)} ({batch.target})"),
@@ -76,6 +79,16 @@ def _done_mail(facts: Mapping[str, Any]) -> tuple[str, str, str]:
         "reports": facts["reports"],
     }
     return given["subject"], _tidy(render_text("mail_done.txt", **given)), render("mail_done.html", **given)
+
+
+def _held_mail(facts: Mapping[str, Any]) -> tuple[str, str, str]:
+    many = plural(facts["new"], "unit more", "units more")
+    given = {
+        **facts,
+        "subject": _subject(f"Held back: {facts['title']}, {many} ({facts['target']})"),
+        "many": many,
+    }
+    return given["subject"], _tidy(render_text("mail_held.txt", **given)), render("mail_held.html", **given)
 
 
 def _subject(text: str) -> str:
