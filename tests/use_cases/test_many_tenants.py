@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from penstock.adapters.memory import MemoryStores
 from penstock.core import layout
-from penstock.core.codec import TargetState, to_data
+from penstock.core.codec import Hold, Lease, Recheck, TargetState, to_data
 from penstock.core.errors import Unavailable
 from penstock.core.records import Set
+from penstock.core.values import Timestamp
 from penstock.entrypoints import privileges
 from penstock.use_cases import effects, fan_out, releases
 from penstock.use_cases.capture import capture
@@ -85,6 +87,31 @@ def test_an_idle_run_over_a_thousand_tenants_costs_two_operations_for_each_and_a
     world.clock.forward(10)
     _, asked = world.run_all()
     assert asked == [name for n, name in enumerate(names) if n % 3]  # those that list the country that changed
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"recheck": (Recheck("a-batch"),)},
+        {"owes_full": True},
+        {"hold": Hold("a-batch", "The source shrank.", {})},
+        {"lease": Lease("a run that died", Timestamp(1), "changes", "schedule")},
+    ],
+    ids=lambda left: next(iter(left)),
+)
+def test_a_tenant_that_has_something_left_to_do_is_run_although_its_country_is_as_it_was(
+    world: Landlord, left: dict[str, Any]
+) -> None:
+    world.declare("alpha", partitions=["XA"])
+    assert world.run_all()[1] == ["alpha"]
+    (release,) = (state.current for state in releases.standing(world.ports, world.pipeline))
+    assert release is not None
+    at_rest = TargetState(f"{NAME}.alpha", manifest="some", dealt={"XA": release.name})
+    tenants = world.ports.stores.open("demo-tenants", "(default)")
+    tenants.commit([Set(layout.target(at_rest.id), to_data(at_rest))])
+    assert world.run_all()[1] == []
+    tenants.commit([Set(layout.target(at_rest.id), to_data(replace(at_rest, **left)))])
+    assert world.run_all()[1] == ["alpha"]
 
 
 def test_a_tenant_that_was_brought_up_to_date_is_at_rest_until_its_country_changes(world: Landlord) -> None:
