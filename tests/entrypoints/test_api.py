@@ -303,6 +303,14 @@ def test_a_stranger_does_not_learn_which_tenants_there_are(caller: Caller) -> No
     assert told(APPROVER, "nepal", "other") == first
 
 
+def test_a_batch_of_another_tenant_in_the_same_database_is_as_one_that_never_was(caller: Caller) -> None:
+    of_nepal = caller.get("pending").json["batch"]["batch"]
+    bhutan = "/tenants/bhutan/geography-sync"
+    for path in (f"batch/{of_nepal}", f"rollback-preview/{of_nepal}"):
+        assert caller.as_(ELSEWHERE).get(path, root=bhutan).status_code == 404
+    assert caller.as_(ELSEWHERE).post(f"apply-batch/{of_nepal}", {}, root=bhutan).status_code == 404
+
+
 def test_a_batch_of_another_tenant_is_none(caller: Caller, world: World) -> None:
     batch = caller.get("pending").json["batch"]["batch"].replace("nepal", "bhutan")
     for path in (f"batch/{batch}", f"rollback-preview/{batch}", "batch/nonsense", f"batch/{batch[:-1]}"):
