@@ -10,7 +10,7 @@ def test_two_faults_break_no_law() -> None:
     proof = pairs.prove(300)
     assert proof.violations == []
     assert proof.unreached == []
-    assert proof.counted["runs that two faults struck"] > 200
+    assert proof.counted["lives that two faults struck"] > 200
 
 
 def test_it_turns_red_when_a_guard_is_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:

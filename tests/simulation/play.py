@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeAlias
 
 from penstock.core.errors import InvalidInput, NotFound, PenstockError, Refused
 from penstock.core.values import Data, dumps
@@ -38,12 +39,16 @@ def perform(sim: Simulation, acts: Sequence[Act], notes: Sequence[Note], *, told
             sim.settle()
 
 
-def play(scenario: Scenario, *faults: Fault) -> Simulation:
-    """The scenario from its beginning to rest, judged. Raises `Broken`."""
+Began: TypeAlias = Callable[[Simulation], None]
+
+
+def play(scenario: Scenario, *faults: Fault, began: Began = lambda _: None) -> Simulation:
+    """The scenario from its beginning to rest, judged. `began` is told when the faults are armed. Raises `Broken`."""
     with small_packs(scenario.changes, scenario.inline):
         sim = scenario.world(scenario.people, scenario.approvals, scenario.targets)
         perform(sim, scenario.given, [{} for _ in scenario.given])
         sim.faults.plan(*faults)
+        began(sim)
         perform(sim, scenario.acts, [{} for _ in scenario.acts])
         sim.faults.armed = False
         sim.judge_rest()
@@ -90,14 +95,14 @@ def boundaries(name: str) -> Iterator[tuple[Fault, str]]:
                 yield Fault(channel, at, mode), what
 
 
-def strike(name: str, *faults: Fault) -> tuple[list[tuple[str, Mode]], str]:
+def strike(name: str, *faults: Fault, began: Began = lambda _: None) -> tuple[list[tuple[str, Mode]], str]:
     """Play a scenario with faults. Gives what was struck, and what was broken, "" where nothing was."""
     struck: list[tuple[str, Mode]] = []
     try:
-        sim = play(SCENARIOS[name], *faults)
+        sim = play(SCENARIOS[name], *faults, began=began)
         struck = sim.faults.struck
         differs(
-            end_of(sim), calm(name)[0], late=any(f.mode in (*ZOMBIES, "cut") for f in faults), one_end=SCENARIOS[name].one_end
+            end_of(sim), calm(name)[0], late=any(mode in (*ZOMBIES, "cut") for _, mode in struck), one_end=SCENARIOS[name].one_end
         )
     except Broken as broken:
         return struck, str(broken)

@@ -53,6 +53,7 @@ class Faults:
         self.struck: list[tuple[str, Mode]] = []
         self._planned: dict[tuple[Channel, int], Mode] = {}
         self._random, self._share, self._left = random.Random(0), 0.0, 0
+        self.chosen: Callable[[Channel, int], Mode | None] = self._next  # what happens to a call, by its number
         self.plan()
         self.armed = False
 
@@ -93,7 +94,7 @@ class Faults:
         if not self.armed:
             return do()
         self.seen[channel].append(what)
-        mode = self._drawn(channel) if self._left else self._planned.pop((channel, len(self.seen[channel])), None)
+        mode = self._drawn(channel) if self._left else self.chosen(channel, len(self.seen[channel]))
         if mode is None:
             return do()
         self.struck.append((what, mode))
@@ -117,6 +118,9 @@ class Faults:
                 seen = do() if channel == "read" else None
                 self.stalled(mode == "late zombie")
                 return do() if seen is None else seen
+
+    def _next(self, channel: Channel, number: int) -> Mode | None:
+        return self._planned.pop((channel, number), None)
 
     def _drawn(self, channel: Channel) -> Mode | None:
         if self._random.random() >= self._share:
