@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from penstock.core import layout
 from penstock.core.batch import Status
 from penstock.core.changes import Action, Change, FieldDiff
-from penstock.core.packs import Draft, Packer
+from penstock.core.packs import Draft, Ledger, Packer
 from penstock.core.plan import Batch
-from penstock.core.records import Snapshot
+from penstock.core.records import Snapshot, Update
+from penstock.core.reversal import Choice
 from penstock.core.tree import Place, Step, joined, step_of
 from penstock.core.values import Data
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, Move, advance, load_target
+from penstock.use_cases.rollback import plan_rollback
 
 from support import oracle
 from support.world import APPROVER, World
@@ -87,6 +89,46 @@ def fed(world: World, **above: str) -> None:
 
 def units(world: World) -> dict[str, Data]:
     return world.documents(UNITS)
+
+
+def edit(world: World, path: str, /, **fields: Any) -> None:
+    """Somebody writes these fields of a document in production."""
+    world.production.commit([Update(path, fields, tuple((name,) for name in fields))])
+
+
+def before_commit_of(world: World, path: str, do: Callable[[Any], object], times: int = 1) -> None:
+    """Somebody else is quicker: this happens right before a commit that writes that document; `do` gets what commits for them."""
+    real, left = world.production.commit, [times]
+
+    def commit(writes: Any) -> Any:
+        if left[0] and any(w.path == path for w in writes):
+            left[0] -= 1
+            do(real)
+        return real(writes)
+
+    world.production.commit = commit  # type: ignore[method-assign]
+
+
+def ledger(world: World, batch: Batch, number: int = 0) -> Ledger:
+    """Of a pack that was promoted."""
+    found = staging.load_pack(world.outside, batch.id, number).ledger
+    assert found is not None
+    return found
+
+
+def way_back(world: World, batch: str, choice: Choice = Choice()) -> Batch:  # noqa: B008 - frozen
+    """A rollback that is proposed, checked and mailed."""
+    rollback, owed = plan_rollback(world.ctx, batch, "operator@example.org", choice)
+    world.pay(owed)
+    world.pump()
+    return world.batch(rollback.id)
+
+
+def taken_back(world: World, batch: str, choice: Choice = Choice(), blockers: str = "reject") -> Batch:  # noqa: B008 - frozen
+    """A rollback that is proposed and decided."""
+    rollback = way_back(world, batch, choice)
+    world.approve(blockers)
+    return world.batch(rollback.id)
 
 
 def faults(world: World) -> list[str]:

@@ -13,30 +13,21 @@ from penstock.core.codec import to_data
 from penstock.core.diff import changed_by_hand
 from penstock.core.errors import InvalidInput
 from penstock.core.followers import decode_followed
-from penstock.core.packs import Ledger, digest_of
+from penstock.core.packs import digest_of
 from penstock.core.plan import DEPENDENTS, Batch
 from penstock.core.records import Delete, Set, Update
 from penstock.core.values import Data, dumps
 from penstock.use_cases import following, staging
 from penstock.use_cases.decide import Said
 from penstock.use_cases.finish import read_back
-from support.forest import Plan, custom, faults, grown, member, unit, units
+from penstock.use_cases.reviewing import find_row
+from support.forest import Plan, before_commit_of, custom, edit, faults, grown, ledger, member, unit, units
 from support.world import World
-
-
-def ledger(world: World, batch: Batch, number: int = 0) -> Ledger:
-    found = staging.load_pack(world.outside, batch.id, number).ledger
-    assert found is not None
-    return found
 
 
 def choose(world: World, *, keep: tuple[str, ...] = (), **choices: str) -> Batch:
     said = {f"units/{id}": choice for id, choice in choices.items()}
     return world.decide(Said("approve", {}, {f"units/{id}": "reject" for id in keep}, "", said))
-
-
-def edit(world: World, path: str, /, **fields: Any) -> None:
-    world.production.commit([Update(path, fields, tuple((name,) for name in fields))])
 
 
 def going(*ids: str, per_pack: int = 350, **given: Any) -> tuple[World, Batch]:
@@ -248,6 +239,32 @@ def test_what_was_decided_with_a_unit_below_stays_so_when_what_is_above_moves_it
     assert batch.packs == 3
 
 
+def test_a_unit_falls_out_where_another_change_of_its_pack_writes_what_would_go_along() -> None:
+    world = grown()
+    batch = Plan(world).update("d1", active=False).update("w1", names={"en": "One"}).stage()
+    choose(world, d1=CASCADE)
+    why = "geography/w1, below it, is written by another change of the same pack"
+    assert find_row(world.outside, world.batch(batch.id), "units/d1").note == f"It fell out when it was promoted: {why}."
+    assert (units(world)["d1"]["active"], units(world)["w1"]["active"], units(world)["w1"]["names"]) == (
+        True,
+        True,
+        {"en": "One"},
+    )
+
+
+@pytest.mark.parametrize("per_pack", [1, 350])
+@pytest.mark.parametrize("renamed", [False, True])
+def test_what_an_earlier_batch_left_at_a_unit_that_went_moves_with_what_is_above_that(renamed: bool, per_pack: int) -> None:
+    world = grown(units=[unit("d9", "p2", path="np.p2.d9", active=False)], members=[member("m9", "np.p2.d9")])
+    plan = Plan(world).update("p2", active=False)
+    if renamed:
+        plan.update("d9", names={"en": "Nine"})
+    plan.stage(per_pack=per_pack)
+    choose(world, p2=reassign("p1"))
+    assert units(world)["p2"]["active"] is False
+    assert world.documents("members")["m9"] == member("m9", "np.p1")[1]
+
+
 def test_one_word_for_each_takes_all_along() -> None:
     world, _ = going("w1", "p2")
     done = world.decide(Said("approve", choices={EACH: CASCADE}))
@@ -290,19 +307,6 @@ def _hold_effects(world: World) -> None:
 
     world.pay = lambda facts, grant=None: owed.append((tuple(facts), grant))  # type: ignore[method-assign]
     world.release = release  # type: ignore[attr-defined]
-
-
-def before_commit_of(world: World, path: str, do: Any) -> None:
-    """Somebody else is quicker: this happens right before the first commit that writes that document."""
-    real, left = world.production.commit, [1]
-
-    def commit(writes: Any) -> Any:
-        if left[0] and any(w.path == path for w in writes):
-            left[0] -= 1
-            do(real)
-        return real(writes)
-
-    world.production.commit = commit  # type: ignore[method-assign]
 
 
 def test_an_edit_right_before_the_commit_is_kept_and_the_document_moves_all_the_same() -> None:

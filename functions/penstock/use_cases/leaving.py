@@ -187,12 +187,14 @@ def _below(ctx: Context, entity: Entity, paths: Sequence[str]) -> Held:
 
 
 def _went_before(batch: Batch, entity: Entity, below: Held) -> list[str]:
-    """The paths of units that an earlier pack of this batch took away: what is left below them was decided with them."""
+    """The paths of units that an earlier pack of this batch took away with a choice: what is left below them was decided with
+    them. Not of units that were gone before, and that the batch wrote to."""
     assert entity.tree is not None
-    off, path = entity.deactivate, entity.tree.path
+    off, path, chosen = entity.deactivate, entity.tree.path, choices.chosen(batch.decisions)
     units = next((some for of, some in below.items() if of.name == entity.name), ())
     mine = (u.fields for u in units if get_in(u.fields, (STAMP, "batch")) == batch.id)
-    return [str(get_in(data, path)) for data in mine if off and get_in(data, off.field) == off.value]
+    said = (data for data in mine if f"{entity.name}/{get_in(data, entity.key)}" in chosen)
+    return [str(get_in(data, path)) for data in said if off and get_in(data, off.field) == off.value]
 
 
 def _why_not(unit: _Unit, left: Left, written: set[str]) -> str:
