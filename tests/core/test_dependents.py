@@ -11,6 +11,7 @@ from penstock.core.changes import Change
 from penstock.core.choices import ACTIVE, OWN
 from penstock.core.rules import dependents, impact
 from penstock.core.values import Data
+from support.drawn_forests import forests
 from support.geography import PIPELINE, asked_of, custom, deactivated, judged, member, stored, unit, updated, with_rules
 
 ALONE = with_rules(dependents=dependents.Settings())
@@ -95,17 +96,6 @@ def test_beside_the_rule_for_impact_it_asks_but_for_what_is_active() -> None:
 
 def _is_below(path: str, other: str) -> bool:
     return path.startswith(other + ".")
-
-
-@st.composite
-def forests(draw: st.DrawFn) -> list[Data]:
-    found: list[Data] = []
-    for n in range(draw(st.integers(2, 14))):
-        above = draw(st.sampled_from([None, *(u for u in found if u["level"] < 7)]))
-        path = f"{above['path']}.u{n}" if above else f"u{n}"
-        own = bool(above) and (not above.get("official") or draw(st.integers(0, 3)) == 0)
-        found.append(custom(path) if own else unit(path, active=draw(st.integers(0, 4)) > 0))
-    return found
 
 
 @given(forests(), st.data())

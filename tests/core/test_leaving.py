@@ -14,6 +14,7 @@ from penstock.core.followers import places_in
 from penstock.core.leaving import Goer, Home, Left, leave, takes_away, why_no_home
 from penstock.core.records import Snapshot
 from penstock.core.values import Data
+from support.drawn_forests import forests, goers
 from support.geography import PIPELINE, SEEN, custom, deactivated, member, stored, unit, updated
 
 ENTITY = PIPELINE.entity("units")
@@ -121,32 +122,13 @@ def test_a_change_takes_a_unit_away_by_what_it_writes() -> None:
     assert not takes_away(ENTITY, updated(D, names={"en": "Another"}))
 
 
-@st.composite
-def forests(draw: st.DrawFn) -> list[Data]:
-    found: list[Data] = []
-    for n in range(draw(st.integers(2, 14))):
-        above = draw(st.sampled_from([None, *(u for u in found if u["level"] < 7)]))
-        path = f"{above['path']}.u{n}" if above else f"u{n}"
-        own = bool(above) and (not above.get("official") or draw(st.integers(0, 2)) == 0)
-        found.append(custom(path) if own else unit(path, active=draw(st.integers(0, 3)) > 0))
-    return found
-
-
 @given(forests(), st.data())
 @settings(max_examples=150, deadline=None)
 def test_after_any_choices_paths_are_those_of_the_parents_and_nothing_else_was_written(forest: list[Data], data: Any) -> None:
     at = data.draw(st.lists(st.sampled_from([u["path"] for u in forest]), max_size=9))
     documents = stored(*forest, members=map(member, at))
-    official = [u for u in forest if u.get("official")]
-    gone = data.draw(st.lists(st.sampled_from(official), unique_by=lambda u: u["path"], max_size=4))
-    goers = []
-    for u in gone:
-        homes = [o for o in official if o not in gone and not o["path"].startswith(u["path"] + ".")]
-        home = data.draw(st.sampled_from([None, *homes]))
-        id = u["path"].split(".")[-1]
-        where = Home(home["path"].split(".")[-1], home["path"]) if home else None
-        goers.append(Goer(f"units/{id}", u["path"], reassign(where.id) if where else CASCADE, where))
-    found = left(documents, *goers)
+    gone = data.draw(goers(forest))
+    found = left(documents, *gone)
     now = after(documents, found)
     wrote = [f.document for some in found.values() for f in some.followed]
     assert len(wrote) == len(set(wrote))
@@ -155,7 +137,7 @@ def test_after_any_choices_paths_are_those_of_the_parents_and_nothing_else_was_w
         above = now[f"geography/{id}"].get("parentId")
         return f"{walk(above)}.{id}" if above else str(id)
 
-    by_path = {goer.path: goer for goer in goers}
+    by_path = {goer.path: goer for goer in gone}
     for path, stands in now.items():
         kind, _, id = path.partition("/")
         before = documents[path]

@@ -17,6 +17,7 @@ from penstock.core.leaving import Goer, Home, leave
 from penstock.core.records import Snapshot
 from penstock.core.returning import Returned, absorbed, left_for_good, needed, put_back
 from penstock.core.values import Data
+from support.drawn_forests import forests, goers
 from support.geography import PIPELINE, SEEN, custom, member, stored, unit, updated
 
 ENTITY = PIPELINE.entity("units")
@@ -192,26 +193,12 @@ def test_what_returns_and_is_removed_by_another_is_left_to_promotion() -> None:
     assert absorbed(changes) == changes
 
 
-@given(st.data())
+@given(forests(), st.data())
 @settings(max_examples=100, deadline=None)
-def test_any_choices_can_be_taken_back(data: Any) -> None:
-    forest: list[Data] = []
-    for n in range(data.draw(st.integers(2, 12))):
-        above = data.draw(st.sampled_from([None, *(u for u in forest if u["level"] < 7)]))
-        path = f"{above['path']}.u{n}" if above else f"u{n}"
-        own = bool(above) and (not above.get("official") or data.draw(st.booleans()))
-        forest.append(custom(path) if own else unit(path, active=data.draw(st.booleans())))
+def test_any_choices_can_be_taken_back(forest: list[Data], data: st.DataObject) -> None:
     at = data.draw(st.lists(st.sampled_from([u["path"] for u in forest]), max_size=7))
     documents = stored(*forest, members=map(member, at))
-    official = [u for u in forest if u.get("official")]
-    gone = data.draw(st.lists(st.sampled_from(official), unique_by=lambda u: u["path"], max_size=3))
-    goers = []
-    for u in gone:
-        homes = [o for o in official if o not in gone and not o["path"].startswith(u["path"] + ".")]
-        home = data.draw(st.sampled_from([None, *homes]))
-        where = Home(home["path"].split(".")[-1], home["path"]) if home else None
-        goers.append(Goer(u["path"], u["path"], reassign(where.id) if where else CASCADE, where))
-    lines = left(documents, *goers)
+    lines = left(documents, *data.draw(goers(forest)))
     there = written(documents, lines)
     found = back(there, lines)
     assert (found.kept, written(there, found.followed)) == ({}, documents)

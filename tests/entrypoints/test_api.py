@@ -70,10 +70,7 @@ def test_what_waits_is_shown_by_level_and_then_by_id_with_its_digest(caller: Cal
     ]
     assert shown["digest"] == world.batch(shown["batch"]["batch"]).digest
     assert (shown["page"], shown["pages"], shown["batch"]["status"]) == (1, 1, "UNDER_REVIEW")
-    renamed = shown["changes"][0]["fields"]
-    assert {"field": "names", "before": {"en": "Unit p1"}, "after": {"en": "Koshi"}} in renamed or renamed[0][
-        "field"
-    ] == "names.en"
+    assert shown["changes"][0]["fields"] == [{"field": "names", "before": {"en": "Unit p1"}, "after": {"en": "Koshi"}}]
 
 
 def test_a_unit_is_shown_as_proposed_as_it_stands_and_with_what_it_touches(caller: Caller, world: World) -> None:
@@ -100,7 +97,9 @@ def test_fields_of_the_tenants_own_are_not_shown(caller: Caller, world: World) -
     id = next(id for id, u in world.documents(UNITS).items() if u["landlordId"] == "d1")
     world.production.commit([Update(f"{UNITS}/{id}", {"budget": "a secret"}, (("budget",),))])
     for path in (*GETS, "batch/" + caller.get("pending").json["batch"]["batch"]):
-        assert "a secret" not in caller.get(path).text
+        answer = caller.get(path)
+        assert answer.status_code == 200
+        assert "a secret" not in answer.text
 
 
 def test_looking_changes_nothing(caller: Caller, world: World) -> None:
@@ -407,7 +406,7 @@ def test_an_id_leads_to_its_unit_or_nowhere(caller: Caller, id: str) -> None:
         answer = caller.client.get(
             f"{ROOT}/{view}/{id}", headers={"Authorization": f"Bearer {caller.issuer.mint(AUDIENCE, APPROVER)}"}
         )
-        assert answer.status_code in (401, 404), answer.text
+        assert answer.status_code == 404, answer.text
         assert answer.content_type == "application/problem+json"
 
 

@@ -11,12 +11,10 @@ from penstock.core import layout
 from penstock.core.changes import Action
 from penstock.core.codec import TargetState, from_data
 from penstock.core.layout import STAMP
-from penstock.core.packs import decode_changes, expand
-from penstock.core.plan import Batch
 from penstock.core.values import dumps, loads
 
 from simulation.journal import Landed, image
-from simulation.model import DEAD_ENDS, leaves, promotion
+from simulation.model import DEAD_ENDS, leaves, promotion, proposed
 
 if TYPE_CHECKING:
     from simulation.simulation import Simulation
@@ -150,17 +148,9 @@ def watermark(sim: Simulation, event: object) -> Found:
 
 def absence(sim: Simulation, event: object) -> Found:
     """A delete is proposed only of what is gone from its source at the moment that was read."""
-    if not isinstance(event, Landed):
-        return
-    for path, was, now in event.of(layout.STAGING):
-        if was.data is not None or not any(name.endswith(" DELETE") for name in now.fields["counts"]):
-            continue
-        batch = from_data(image(sim.database, layout.batch(now.fields["batch"])).fields, Batch)
-        if batch.kind == "rollback":
-            continue
-        for change in decode_changes(expand(now.fields["payload"])):
-            if change.action is Action.DELETE and sim.fed(change.key, batch.read_time):
-                yield f"{path} proposes to delete {change.key}, which its source holds"
+    for path, change, batch in proposed(sim, event):
+        if change.action is Action.DELETE and sim.fed(change.key, batch.read_time):
+            yield f"{path} proposes to delete {change.key}, which its source holds"
 
 
 def one_decision(sim: Simulation, event: object) -> Found:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from penstock.core import layout
-from penstock.core.codec import Mode, TargetState, from_data
+from penstock.core.codec import Mode, TargetState
 from penstock.core.declaration import Target
 from penstock.core.errors import PenstockError
-from penstock.core.packs import decode_changes, expand
-from penstock.core.plan import Batch
 from penstock.core.records import Set
 from penstock.core.values import Data
 from penstock.entrypoints import privileges
@@ -19,7 +17,7 @@ from penstock.use_cases import releases
 from support import oracle
 
 from simulation.acts import Act, Note, once, run
-from simulation.journal import Landed, image
+from simulation.model import proposed
 from simulation.parishes import Parishes
 
 COUNTRY = "XA"
@@ -29,33 +27,30 @@ SAID = {"landlordId": "id", "level": "level", "landlordParent": "parent", "code"
 
 def quarantine(sim: Dioceses, event: object) -> Iterator[str]:
     """What is proposed was said by the landlord while all that it said was sound."""
-    if not isinstance(event, Landed):
-        return
-    for path, was, now in event.of(layout.STAGING):
-        if was.data is not None:
-            continue
-        batch = from_data(image(sim.database, layout.batch(now.fields["batch"])).fields, Batch)
-        for change in decode_changes(expand(now.fields["payload"])) if batch.kind != "rollback" else ():
-            id = change.key.partition("/")[2]
-            if not any(_was_said(change.after or {}, state.get(id)) for state in sim.sound):
-                yield f"{path} proposes {change.after} of {id}, which no sound release said"
+    for path, change, _ in proposed(sim, event):
+        id = change.key.partition("/")[2]
+        if not _was_said(change.after or {}, [state.get(id) for state in sim.sound]):
+            yield f"{path} proposes {change.after} of {id}, which no sound release said"
 
 
-def _was_said(after: Data, record: Data | None) -> bool:
-    if record is None:
-        return after.get("active") is False
-    return all(after[mine] == record.get(theirs) for mine, theirs in SAID.items() if mine in after)
+def _was_said(after: Data, said: Sequence[Data | None]) -> bool:
+    """`said` of a unit, release by release; one that had it and has it no more says that it is not active."""
+    dropped = any(was is not None and now is None for was, now in pairwise(said))
+    if dropped and after.get("active") is False:
+        return True
+    return any(all(after[mine] == of.get(theirs) for mine, theirs in SAID.items() if mine in after) for of in said if of)
 
 
 def is_sound(records: Mapping[str, Data]) -> bool:
-    """Whether a landlord's units make a tree: each by its own id, below one of the level above, and active only below such."""
+    """Whether a landlord's units make a tree: each by its own id, below one of the level above, and active only below such. There
+    are some."""
     units = {id: {**data, "parentId": data.get("parent")} for id, data in records.items()}
     for id, unit in units.items():
         way, above = oracle.walked(units, id), units.get(unit["parentId"] or "")
         if way is None or unit["id"] != id or unit["level"] != len(way) or (above and unit["active"] > above["active"]):
             return False
     codes = [(unit["parentId"], unit["level"], unit.get("code")) for unit in units.values() if unit.get("code")]
-    return len(set(codes)) == len(codes)
+    return bool(units) and len(set(codes)) == len(codes)
 
 
 class Dioceses(Parishes):
@@ -64,7 +59,7 @@ class Dioceses(Parishes):
     ALWAYS = {**Parishes.ALWAYS, "quarantine": quarantine}  # noqa: RUF012 - as that
 
     def __init__(self, people: int = 1, approvals: int = 1, targets: tuple[Target, ...] = (NORTH, SOUTH)) -> None:
-        self.sound: list[dict[str, Data]] = [{}]
+        self.sound: list[dict[str, Data]] = []
         super().__init__(people, approvals, targets or (NORTH, SOUTH))
 
     def tell(self, id: str, **fields: Any) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from penstock.core import layout
 from penstock.core.changes import Action, Change
 from penstock.core.codec import TargetState, from_data
+from penstock.core.packs import decode_changes, expand
 from penstock.core.plan import Batch
 from penstock.core.values import Data, FieldPath, Timestamp, Value, dumps, get_in, loads
 
@@ -72,6 +73,20 @@ def batch_at(sim: Simulation, landed: Landed, id: str) -> Batch:
     """A batch as it stood when a commit was applied."""
     path = layout.batch(id)
     return from_data((landed.before.get(path) or image(sim.database, path)).fields, Batch)
+
+
+def proposed(sim: Simulation, event: object) -> Iterator[tuple[str, Change, Batch]]:
+    """The changes that a commit stages, but for reversals: (path of the pack, change, batch)."""
+    for path, was, now in event.of(layout.STAGING) if isinstance(event, Landed) else ():
+        if was.data is None:
+            batch = from_data(image(sim.database, layout.batch(now.fields["batch"])).fields, Batch)
+            yield from ((path, c, batch) for c in _staged(event, path, now) if batch.kind != "rollback")
+
+
+def _staged(landed: Landed, path: str, now: Image) -> list[Change]:
+    if path not in landed.judged:  # several judges ask
+        landed.judged[path] = list(decode_changes(expand(now.fields["payload"])))
+    return landed.judged[path]
 
 
 def promotion(sim: Simulation, landed: Landed) -> tuple[Batch, Shown, dict[str, Change]] | None:

@@ -34,10 +34,12 @@ from penstock.use_cases import (
 from support.faults import Fault, Mode
 
 from simulation.acts import approve, once
+from simulation.dioceses import Dioceses, run_all
 from simulation.journal import images
 from simulation.play import boundaries, calm, play
 from simulation.scenarios import REVIEWED, SCENARIOS, Scenario
 from simulation.simulation import Broken, Simulation
+from simulation.woods import BOTH, tell
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ _resolve, _write_of, _promote, _commit, _back_up = (
 _following, _place, _write_along = following.following, following.place, followers.Followed.write
 _reverse, _stage, _advance = rollback.reverse, staging.stage, proposing.advance
 _compose, _mail_review = context._compose, effects.mail_review
+_WRONGLY_GONE = Scenario((*BOTH, tell("d1", active=False)), (run_all(),), world=Dioceses)
 _ALTERED = Scenario((*REVIEWED, once(_altered)), (approve(),))
 
 
@@ -233,6 +236,9 @@ BUGS: Mapping[str, Bug] = {
     ),
     "a wrong release is dealt": Bug(
         "quarantine", "a wrong release, and it is mended", ((releases._Refresh, "_faults", lambda *_: ()),)
+    ),
+    "a wrong release is dealt, and what it says of a unit is that it goes": Bug(
+        "quarantine", _WRONGLY_GONE, ((releases._Refresh, "_faults", lambda *_: ()),)
     ),
     "nobody pays what is owed": Bug("rest", "first sync", ((sweep, "_pay_due", no_lines),), "killed before", "publish"),
     "nobody resumes a run that died": Bug(

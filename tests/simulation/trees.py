@@ -7,17 +7,14 @@ import gzip
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from penstock.core import layout
-from penstock.core.codec import from_data
 from penstock.core.layout import STAMP
-from penstock.core.packs import decode_changes, expand
 from penstock.core.plan import Batch
 from penstock.core.records import Update
 from penstock.core.values import Data, dumps, loads
 from support import oracle
 
-from simulation.journal import Landed, image, versions
-from simulation.model import promotion
+from simulation.journal import Landed, versions
+from simulation.model import promotion, proposed
 
 if TYPE_CHECKING:
     from simulation.parishes import Parishes
@@ -218,16 +215,10 @@ def choice(sim: Parishes, event: object) -> Found:
 
 def absence(sim: Parishes, event: object) -> Found:
     """A unit is proposed to go only if the landlord had dropped it, or no longer said that it is active, when that was read."""
-    if not isinstance(event, Landed):
-        return
-    for path, was, now in event.of(layout.STAGING):
-        if was.data is not None:
-            continue
-        batch = from_data(image(sim.database, layout.batch(now.fields["batch"])).fields, Batch)
-        for change in decode_changes(expand(now.fields["payload"])) if batch.kind != "rollback" else ():
-            goes = (change.before or {}).get("active") and (change.after or {}).get("active") is False
-            if goes and sim.fed(change.key, batch.read_time):
-                yield f"{path} proposes to take {change.key} away, which its source holds"
+    for path, change, batch in proposed(sim, event):
+        goes = (change.before or {}).get("active") and (change.after or {}).get("active") is False
+        if goes and sim.fed(change.key, batch.read_time):
+            yield f"{path} proposes to take {change.key} away, which its source holds"
 
 
 ALWAYS: Mapping[str, Callable[[Any, object], Found]] = {

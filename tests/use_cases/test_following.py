@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from penstock.core import layout
 from penstock.core.batch import Status
+from penstock.core.errors import OutcomeUnknown
 from penstock.core.followers import decode_followed
-from penstock.core.packs import Ledger
-from penstock.core.plan import Batch
 from penstock.core.records import Delete, Set, Update
 from penstock.core.values import Data
 from penstock.entrypoints import privileges
@@ -25,18 +24,12 @@ from penstock.use_cases.leaving import hanging
 from penstock.use_cases.promote import promote_pack, start
 from penstock.use_cases.reviewing import find_row
 from penstock.wiring import Threads
-from support.forest import Plan, custom, faults, grown, member, unit, units
+from support.forest import Plan, before_commit_of, custom, edit, faults, grown, ledger, member, unit, units
 from support.world import APPROVER, World
 
 
 def paths(world: World) -> dict[str, Any]:
     return {id: data["path"] for id, data in units(world).items()}
-
-
-def ledger(world: World, batch: Batch, number: int = 0) -> Ledger:
-    found = staging.load_pack(world.outside, batch.id, number).ledger
-    assert found is not None
-    return found
 
 
 def commits(world: World) -> list[list[str]]:
@@ -51,23 +44,6 @@ def commits(world: World) -> list[list[str]]:
 
     world.production.commit = commit  # type: ignore[method-assign]
     return seen
-
-
-def before_commit_of(world: World, path: str, do: Any, times: int = 1) -> None:
-    """Somebody else is quicker: this happens right before a commit that writes that document."""
-    real, left = world.production.commit, [times]
-
-    def commit(writes: Any) -> Any:
-        if left[0] and any(w.path == path for w in writes):
-            left[0] -= 1
-            do(real)
-        return real(writes)
-
-    world.production.commit = commit  # type: ignore[method-assign]
-
-
-def edit(world: World, path: str, /, **fields: Any) -> None:
-    world.production.commit([Update(path, fields, tuple((name,) for name in fields))])
 
 
 def test_a_moved_unit_takes_its_subtree_and_its_members_along_in_one_commit() -> None:
@@ -496,6 +472,26 @@ def test_who_comes_below_right_before_the_commit_follows_though_the_promotion_is
     world.sweep()
     assert paths(world)["late"] == "np.p2.d1.w1.late"
     assert faults(world) == []
+
+
+def _edited(real: Any) -> None:
+    real([Update("geography/late", {"wish": "more"}, (("wish",),))])
+
+
+def _lost(_: Any) -> None:
+    raise OutcomeUnknown("gave no answer", subject="geography/late", remedy="Look what became of it.")
+
+
+@pytest.mark.parametrize(("strikes", "wish"), [(_edited, "more"), (_lost, None)], ids=["edited", "no answer"])
+def test_who_came_late_and_could_not_be_fetched_is_looked_for_once_more(strikes: Any, wish: str | None) -> None:
+    world = grown()
+    batch = Plan(world).move("d1", "p2").stage()
+    late = custom("late", "w1", "np.p1.d1.w1.late")
+    before_commit_of(world, "geography/d1", lambda real: real([Set("geography/late", late[1])]))
+    before_commit_of(world, "geography/late", strikes)
+    world.approve("approve")
+    assert world.batch(batch.id).status is Status.APPLIED
+    assert (paths(world)["late"], units(world)["late"].get("wish")) == ("np.p2.d1.w1.late", wish)
 
 
 def test_what_somebody_moved_back_before_the_end_of_the_batch_stays_where_they_put_it(monkeypatch: pytest.MonkeyPatch) -> None:

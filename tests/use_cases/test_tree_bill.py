@@ -6,9 +6,8 @@ import pytest
 from penstock.core.cost import Cost
 from penstock.core.records import Delete, Update
 from penstock.use_cases import effects, foreseeing, staging
-from penstock.use_cases.rollback import plan_rollback
 from support.faults import PlainPages
-from support.forest import custom, fed, grown, member, unit, units
+from support.forest import custom, fed, grown, member, unit, units, way_back
 from support.world import World
 
 
@@ -34,9 +33,7 @@ def test_a_mirror_and_its_way_back(inline: int, per_pack: int, monkeypatch: pyte
     assert set(world.batch(batch).counts) == {"units CREATE"}
     foreseen, metered = promoted(world, batch)
     assert foreseen == metered
-    rollback, owed = plan_rollback(world.ctx, batch, "operator@example.org")
-    world.pay(owed)
-    world.pump()
+    rollback = way_back(world, batch)
     foreseen, metered = promoted(world, rollback.id)
     assert foreseen == metered
     planned = world.batch(rollback.id)
@@ -55,9 +52,7 @@ def test_a_move_and_its_way_back(inline: int, monkeypatch: pytest.MonkeyPatch) -
     assert [c.facts["below"] for c in staging.changes_of(world.outside, batch)] == [{"units": 23, "members": 22}]
     foreseen, metered = promoted(world, batch)
     assert foreseen == metered
-    rollback, owed = plan_rollback(world.ctx, batch, "operator@example.org")
-    world.pay(owed)
-    world.pump()
+    rollback = way_back(world, batch)
     foreseen, metered = promoted(world, rollback.id)
     assert foreseen == metered
 

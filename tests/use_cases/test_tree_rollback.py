@@ -10,14 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from penstock.core import packs
 from penstock.core.batch import Status
-from penstock.core.plan import Batch
 from penstock.core.records import Delete, Update
 from penstock.core.reversal import Choice
 from penstock.core.tree import Place
 from penstock.core.values import Data, dumps
 from penstock.use_cases import staging
 from penstock.use_cases.rollback import plan_rollback, preview
-from support.forest import FILE, UNITS, Plan, custom, faults, fed, grown, member, unit, units
+from support.forest import FILE, UNITS, Plan, custom, faults, fed, grown, member, taken_back, unit, units
 from support.world import World
 
 Standing = dict[str, dict[str, str]]
@@ -26,14 +25,6 @@ Standing = dict[str, dict[str, str]]
 def standing(world: World) -> Standing:
     """Production, byte for byte."""
     return {name: {id: dumps(data) for id, data in world.documents(name).items()} for name in (UNITS, "members")}
-
-
-def taken_back(world: World, batch: str, choice: Choice = Choice(), blockers: str = "reject") -> Batch:  # noqa: B008 - frozen
-    rollback, owed = plan_rollback(world.ctx, batch, "operator@example.org", choice)
-    world.pay(owed)
-    world.pump()
-    world.approve(blockers)
-    return world.batch(rollback.id)
 
 
 def steps(world: World, batch: str) -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +21,7 @@ from penstock.use_cases.reviewing import find_row
 from penstock.use_cases.rollback import plan_rollback, preview
 from penstock.use_cases.staging import Tampered
 from support.faults import PlainPages
-from support.forest import FILE, UNITS, Plan, custom, faults, grown, member, unit, units
+from support.forest import FILE, UNITS, Plan, before_commit_of, custom, faults, grown, member, taken_back, unit, units, way_back
 from support.world import APPROVER, World
 
 
@@ -38,25 +37,8 @@ def promoted(world: World, plan: Plan, per_pack: int = 350, **chosen: str) -> Ba
     return world.batch(batch.id)
 
 
-def proposed(world: World, batch: str, choice: Choice = Choice()) -> Batch:  # noqa: B008 - frozen
-    rollback, owed = plan_rollback(world.ctx, batch, "operator@example.org", choice)
-    world.pay(owed)
-    world.pump()
-    return world.batch(rollback.id)
-
-
-def taken_back(world: World, batch: str, choice: Choice = Choice(), blockers: str = "reject") -> Batch:  # noqa: B008 - frozen
-    rollback = proposed(world, batch, choice)
-    world.approve(blockers)
-    return world.batch(rollback.id)
-
-
 def told(world: World, batch: Batch) -> dict[str, str]:
     return {f.rule: f.text for pack in staging.packs_of(world.outside, batch.id) for f in pack.findings}
-
-
-def edit(world: World, path: str, /, **fields: Any) -> None:
-    world.production.commit([Update(path, fields, tuple((name,) for name in fields))])
 
 
 @pytest.mark.parametrize("per_pack", [1, 350])
@@ -103,7 +85,7 @@ def test_who_joined_the_new_unit_of_a_merger_keeps_it_from_being_removed() -> No
     world = grown()
     done = promoted(world, Plan(world).create("w3", "d1").update("w1", active=False), w1=reassign("w3"))
     world.put(world.production, "members", [member("new", "np.p1.d1.w3")])
-    rollback = proposed(world, done.id)
+    rollback = way_back(world, done.id)
     assert rollback.findings["removal"] == {"blocker": 1}
     world.approve("reject")
     assert "w3" in units(world)
@@ -121,7 +103,7 @@ def test_what_was_changed_since_stays_and_is_named_when_it_is_planned() -> None:
     assert found.change.facts["stays"] == {
         "members/m5": "belongs elsewhere by now", "members/m2": "was removed since",
     }  # fmt: skip
-    back = proposed(world, done.id)
+    back = way_back(world, done.id)
     assert "2 stay as they are by now: members/m2 was removed since and members/m5 belongs" in told(world, back)["edit_kept"]
     world.approve("reject")
     assert world.documents("members")["m5"] == data
@@ -132,7 +114,7 @@ def test_what_was_changed_since_stays_and_is_named_when_it_is_planned() -> None:
 def test_what_is_changed_after_the_rollback_was_shown_stays_and_the_ledger_names_it() -> None:
     world = grown()
     done = promoted(world, Plan(world).update("w1", active=False), w1=reassign("w2"))
-    back = proposed(world, done.id)
+    back = way_back(world, done.id)
     data = member("m1", "np.p2")[1] | {"unit3": None, "unit4": None}
     world.production.commit([Set("members/m1", data)])
     world.approve("reject")
@@ -221,16 +203,8 @@ def test_one_unit_taken_back_by_its_key_brings_back_its_own_alone() -> None:
 def test_an_edit_right_before_the_commit_is_kept_and_the_document_returns_all_the_same() -> None:
     world = grown()
     done = promoted(world, Plan(world).update("w1", active=False), w1=reassign("w2"))
-    proposed(world, done.id)
-    real, left = world.production.commit, [1]
-
-    def commit(writes: Any) -> Any:
-        if left[0] and any(w.path == "geography/c1" for w in writes):
-            left[0] -= 1
-            real([Update("geography/c1", {"wish": "more"}, (("wish",),))])
-        return real(writes)
-
-    world.production.commit = commit  # type: ignore[method-assign]
+    way_back(world, done.id)
+    before_commit_of(world, "geography/c1", lambda real: real([Update("geography/c1", {"wish": "more"}, (("wish",),))]))
     world.approve("reject")
     expected: Data = custom("c1", "w1", "np.p1.d1.w1.c1", wish="more")[1]
     assert units(world)["c1"] == expected
