@@ -33,7 +33,7 @@ from proofs.proof import Proof
 
 DEFAULT = 4
 SIZES = (12, 150, 400)  # poles, each with some drops
-NEAR, FEW = 0.02, 8  # a share; and operations, of a bill so small that a share of it is less than one
+NEAR = 0.02
 LOOKS = 4  # reads of the proof itself for each batch: two looks at a link's batch, two at the batch
 Bills = list[tuple[str, dict[str, Cost]]]
 
@@ -107,8 +107,7 @@ class Life(Whole):
         if self.times == 1:
             self._demand(what, metered.operations == spent - LOOKS, f"metered {metered}, billed {spent - LOOKS}")
         off = abs(foreseen.operations - metered.operations)
-        near = off <= max(FEW, NEAR * metered.operations)
-        self._demand(what, near, f"foreseen {foreseen}, metered {metered}: {off / metered.operations:.1%} off")
+        self._demand(what, off <= NEAR * metered.operations, f"foreseen {foreseen}, metered {metered}: {off / metered.operations:.1%} off")
         self.bills.append((what, dict(batch.costs)))
         return id
 
