@@ -107,7 +107,8 @@ class Life(Whole):
         if self.times == 1:
             self._demand(what, metered.operations == spent - LOOKS, f"metered {metered}, billed {spent - LOOKS}")
         off = abs(foreseen.operations - metered.operations)
-        self._demand(what, off <= NEAR * metered.operations, f"foreseen {foreseen}, metered {metered}: {off / metered.operations:.1%} off")
+        near = off <= NEAR * metered.operations
+        self._demand(what, near, f"foreseen {foreseen}, metered {metered}: {off / metered.operations:.1%} off")
         self.bills.append((what, dict(batch.costs)))
         return id
 
