@@ -158,7 +158,7 @@ class Parishes(Simulation):
     def may_fall(self, event: Landed, change: Change, _: Collection[str], __: Iterable[Change]) -> bool:
         """Where somebody wrote to the tree since it was planned: it may have no place any more, or touch more than it did. And
         nothing is removed that others hang under."""
-        if change.action is Action.DELETE and self._has_below(change.path.rpartition("/")[2]):
+        if change.action is Action.DELETE and self.hangs_below(change.path.rpartition("/")[2]):
             return True
         batch = promotion(self, event)[0]  # type: ignore[index]
         since = (
@@ -169,7 +169,7 @@ class Parishes(Simulation):
         )
         return any(time is not None and time > batch.read_time and time not in self.ours for time in since)
 
-    def _has_below(self, id: str) -> bool:
+    def hangs_below(self, id: str) -> bool:
         above = [way[:-1] for unit in self.documents(UNITS) if (way := oracle.walked(self.documents(UNITS), unit))]
         return any(id in way for way in [*above, *(str(m.get("unitPath")).split(".") for m in self.documents(MEMBERS).values())])
 

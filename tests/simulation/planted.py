@@ -23,6 +23,7 @@ from penstock.use_cases import (
     outbox,
     promote,
     proposing,
+    putting_back,
     reading,
     releases,
     returning,
@@ -167,6 +168,10 @@ def no_lines(*_: Any) -> list[str]:
     return []
 
 
+def _as_if_joined(_: Any, __: Any, ___: Any, removed: Any) -> Any:
+    return {document: {"units": 1} for document in removed}
+
+
 BUGS: Mapping[str, Bug] = {
     "a refused change is promoted": Bug("approval", "partial approval", ((promote, "resolve", _everything_approved),)),
     "a pack is not verified": Bug("approval", _ALTERED, ((promote, "verify", nothing),)),
@@ -224,6 +229,12 @@ BUGS: Mapping[str, Bug] = {
     "what was chosen is not done": Bug("choice", "gone, all along", ((leaving, "leave", _nothing_left),)),
     "what was left behind does not return": Bug(
         "rollback", "rollback of what moved to another", ((returning, "_left_by", no_lines),)
+    ),
+    "nobody puts back what somebody came to": Bug(
+        "hierarchy", "rollback of a new unit, joined as it was removed", ((finish, "put_back", nothing),)
+    ),
+    "a unit is put back that nobody came to": Bug(
+        "approval", "rollback of the first mirror", ((putting_back, "_joined", _as_if_joined),)
     ),
     "a unit is removed whatever hangs under it": Bug(
         "hierarchy", "rollback of what was created and moved on, joined since", ((following, "attached", lambda *_: {}),)

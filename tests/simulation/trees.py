@@ -7,9 +7,9 @@ import gzip
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.layout import STAMP
+from penstock.core.layout import STAGING, STAMP
 from penstock.core.plan import Batch
-from penstock.core.records import Update
+from penstock.core.records import ABSENT, Set, Update
 from penstock.core.values import Data, dumps, loads
 from support import oracle
 
@@ -68,21 +68,53 @@ def kept_beside(blob: bytes) -> Iterator[tuple[str, list[tuple[str, ...]], Data]
 
 
 def fetched(sim: Parishes, event: Landed) -> Found:
-    """A commit that promotes nothing puts what came late where it hangs, exactly, and that is all that it does."""
+    """A commit that promotes nothing puts what came late where it hangs, or what it came to back, exactly, and that is all that
+    it does."""
     writes, kept = {write.path: write for write in event.writes}, {}
+    again = _came_back(sim, event)
     for name, blob in sim.blobs.objects.items():
         if ".followers.late-" in name and name.startswith(f"backups/{sim.ctx.id}/"):
             kept |= {path: (fields, before) for path, fields, before in kept_beside(blob)}
+    for path in set(event.production) & again.keys():
+        stood, now, write = again[path].before[path], event.after[path], writes[path]
+        if event.before[path].data is not None or dumps(sim.bare(now.data)) != dumps(sim.bare(stood.data)):
+            yield f"{path} was {stood.data}, was removed, and came back as {now.data}"
+        elif not isinstance(write, Set) or write.precondition != ABSENT:
+            yield f"{path} came back, and was written without a look at it"
+        elif not sim.hangs_below(path.rpartition("/")[2]):
+            yield f"{path} was removed as people said, and came back although nothing hangs below it"
     for path in event.production:
         was, now, write = event.before[path].fields, event.after[path].fields, writes[path]
+        if path in again:
+            continue
         if path not in sim.late:
             yield f"{path} was written outside of any batch that was shown"
-        elif dumps(now) != dumps(_due(sim, event, path, was)):
+        elif dumps(now) not in {dumps(_due(sim, event, path, was)), dumps(_beside(sim, was))}:
             yield f"{path} came late, was {was}, and was put to {now}"
         elif not (isinstance(write, Update) and write.precondition and write.precondition.update_time == event.before[path].time):
             yield f"{path} came late, and was written without a look at it"
         elif path not in kept or any(kept[path][1].get(of[0]) != was.get(of[0]) for of in kept[path][0]):
             yield f"{path} came late, and what it stored lies nowhere"
+
+
+def _beside(sim: Parishes, was: Data) -> Data:
+    """What a member becomes that came to a unit as that was removed: it belongs where that would hang, until that comes back."""
+    removed = {at: landed.before[at].fields for (_, at), landed in sim.promoted.items() if landed.after[at].data is None}
+    units = {**{at.rpartition("/")[2]: data for at, data in removed.items()}, **sim.documents(UNITS)}
+    return _member_of(was, str(was.get("unitPath", "")).rpartition(".")[2], units)
+
+
+def _came_back(sim: Parishes, event: Landed) -> dict[str, Landed]:
+    """The removals that a commit takes out of ledgers, with the commits that made them: they count as not made any more."""
+    found = {}
+    for pack, was, now in event.of(STAGING):
+        had, has = ((i.fields.get("ledger") or {}).get("drifted", ()) for i in (was, now))
+        shown = sim.journal.shown.get(now.fields["batch"], {}).get(pack)
+        for key in set(has) - set(had) if shown and was.fields.get("ledger") else ():
+            path = shown.changes[key].path
+            if (landed := sim.promoted.pop((now.fields["batch"], path), None)) is not None:
+                found[path] = landed
+    return found
 
 
 def _unprinted(data: Data) -> Data:
@@ -97,7 +129,7 @@ def _due(sim: Parishes, event: Landed, path: str, was: Data) -> Data:
     if path.partition("/")[0] == MEMBERS:
         unit = str(was.get("unitPath", "")).rpartition(".")[2]
         home = next((home for id, (_, home) in leaves.items() if home and _is_left(sim, event, unit, id)), "")
-        return _member_of(sim, was, home or unit)
+        return _member_of(was, home or unit, sim.documents(UNITS))
     data = dict(was)
     id = path.rpartition("/")[2]
     for goer, (choice, home) in leaves.items():
@@ -113,8 +145,8 @@ def _in_place(sim: Parishes, id: str, data: Data) -> Data:
     return {**data, "path": ".".join(way or ["nowhere"])}
 
 
-def _member_of(sim: Parishes, was: Data, unit: str) -> Data:
-    way = oracle.walked(sim.documents(UNITS), unit) or ["nowhere"]
+def _member_of(was: Data, unit: str, units: oracle.Documents) -> Data:
+    way = oracle.walked(units, unit) or ["nowhere"]
     rest = {name: value for name, value in was.items() if name not in CHAIN}
     return {**rest, "unitPath": ".".join(way), **dict(zip(CHAIN, way, strict=False))}
 
@@ -154,7 +186,7 @@ def _given_back(sim: Parishes, batch: Batch, path: str, was: Data) -> Iterator[D
     changed = {n for n in {*left, *stood} - worked_out if dumps(left.get(n)) != dumps(stood.get(n))}
     data = {n: v for n, v in was.items() if n not in changed} | {n: stood[n] for n in changed if n in stood}
     if path.partition("/")[0] == MEMBERS:
-        yield _member_of(sim, data, str(stood["unitPath"]).rpartition(".")[2])
+        yield _member_of(data, str(stood["unitPath"]).rpartition(".")[2], sim.documents(UNITS))
     else:
         yield _in_place(sim, path.rpartition("/")[2], data)
 

@@ -151,6 +151,17 @@ WOODS: Mapping[str, Scenario] = {
         inline=0,
         changes=1,
     ),
+    "rollback of a new unit, joined as it was removed": Wood(
+        (*SETTLED, tell("w9", parent="d1", level=4), run(), approve(), roll_back()), (meanwhile(join("m9", "w9")), approve())
+    ),
+    "rollback of new units, settled as they were removed": Wood(
+        (*SETTLED, *GROWN, run(), approve(), roll_back()), (meanwhile(settle_in("c9", "d3")), approve()), changes=4
+    ),
+    "rollback of what was created and moved on, joined as it was removed": Wood(
+        (*SETTLED, tell("w9", parent="d1", level=4), MOVE, run(), approve(), roll_back()),
+        (meanwhile(join("m9", "w9")), approve()),
+        changes=4,
+    ),
     "gone as another comes under it": Wood(
         (*SETTLED, tell("w9", parent="d2", level=4), tell("d2", active=False), run()),
         (approve(choices={"units/d2": CASCADE}), run("full")),

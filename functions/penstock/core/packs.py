@@ -242,8 +242,8 @@ class Ledger:
 
     In a tree: where its units were `moved`, from path to path; how many documents `followed` these moves, by entity or
     dependents; where units were `placed` that got another path than was planned; `why` a change fell out that nobody edited;
-    which documents that were to return with a unit are `kept`, and why; and the digest of the list of what was written `beside`
-    the changes, "" where nothing was."""
+    which documents that were to return with a unit are `kept`, and why; the digest of the list of what was written `beside`
+    the changes, "" where nothing was; and where the units lay that were `removed`, by key."""
 
     at: Timestamp
     attempt: str
@@ -256,3 +256,4 @@ class Ledger:
     kept: Mapping[str, str] = field(default_factory=dict)
     beside: str = ""
     moved: Mapping[str, str] = field(default_factory=dict)
+    removed: Mapping[str, str] = field(default_factory=dict)

@@ -54,8 +54,8 @@ def _followed(entity: Entity, tree: Tree, changes: Sequence[Change]) -> Cost:
 
 
 def _gone(tree: Tree, changes: Sequence[Change]) -> int:
-    """Whether anything else hangs under what is removed: counted."""
-    return -(-len(_of(changes, "remove")) // MAX_DISJUNCTIONS) * (1 + len(tree.dependents))
+    """Whether anything else hangs under what is removed: counted before, and at the end."""
+    return 2 * -(-len(_of(changes, "remove")) // MAX_DISJUNCTIONS) * (1 + len(tree.dependents))
 
 
 def _leaving(pipeline: Pipeline, prefix: str, changes: Sequence[Change]) -> int:

@@ -22,9 +22,10 @@ from penstock.core.records import Set, Update, unchanged_since
 from penstock.core.values import Data, Timestamp, dumps, get_in
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, LostRace, Move, advance, find_batch, load_batch, load_target
-from penstock.use_cases.following import fetch_stragglers, led_astray
+from penstock.use_cases.following import STRAGGLING, fetch_stragglers, led_astray
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.promote import resolve
+from penstock.use_cases.putting_back import put_back
 from penstock.use_cases.staging import Pack
 from penstock.use_cases.topics import PROMOTE, send_packs
 
@@ -53,14 +54,20 @@ def finish(ctx: Context, batch: str, number: int | None = None) -> tuple[Set, ..
     if ctx.store.count(staging.in_state(batch, "CHECKED")):
         return ()
     metering = Metering()
-    held = load_batch(ctx, batch)
-    if held.batch.status is not Status.APPLYING:
-        return ()
-    packs = list(staging.packs_of(ctx, batch, payload=False))
-    ledgers = [pack.ledger for pack in packs]
-    if len(packs) != held.batch.packs or not all(ledgers) or not (number is None or staging.moved_last(packs, number)):
-        return ()
-    fetch_stragglers(ctx, held.batch, packs)
+    for look in range(STRAGGLING):
+        held = load_batch(ctx, batch)
+        if held.batch.status is not Status.APPLYING:
+            return ()
+        packs = list(staging.packs_of(ctx, batch, payload=False))
+        ledgers = [pack.ledger for pack in packs]
+        ours = number is None or look > 0 or staging.moved_last(packs, number)
+        if len(packs) != held.batch.packs or not all(ledgers) or not ours:
+            return ()
+        fetch_stragglers(ctx, held.batch, packs)
+        if not put_back(ctx, held, packs):
+            break
+    else:
+        return ()  # the sweep looks again
     drifted = tuple(key for ledger in ledgers if ledger for key in ledger.drifted)
     applied = sum(ledger.applied for ledger in ledgers if ledger)
     to = Status.PARTIALLY_APPLIED if drifted else Status.APPLIED

@@ -156,6 +156,7 @@ def _commit(
         placed.kept,
         keep(ctx, batch, pack, attempt, [*stood, *placed.followed]),
         placed.moved,
+        {c.key: c.place.path for c in going if c.place and c.place.step == "remove"},
     )
     stamp = stamp_of(batch, now)
     writes: list[Write] = [write_of(change, stamp) for change in going]
