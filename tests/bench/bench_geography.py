@@ -23,6 +23,7 @@ from penstock.adapters.folder import FolderBlobs
 from penstock.core.declaration import Levels, Pipeline
 from penstock.core.values import Data
 from penstock.local.emulators import FIRESTORE, clear_firestore, started_or_reused
+from penstock.settings import Settings
 from penstock.use_cases import effects
 from penstock.use_cases.capture import capture
 from penstock.use_cases.context import Context, load_batch
@@ -71,8 +72,15 @@ class Place:
     """A landlord and tenants on the emulator. Names of tenants are equally long, so that what was sent for one can be sent
     for another."""
 
-    def __init__(self, address: str, blobs: Path, units: Mapping[str, Data], projects: Mapping[str, str] | None = None) -> None:
-        self.address, self.blobs, self.units = address, FolderBlobs(blobs), units
+    def __init__(
+        self,
+        address: str,
+        blobs: Path,
+        units: Mapping[str, Data],
+        projects: Mapping[str, str] | None = None,
+        threads: int = 1,
+    ) -> None:
+        self.address, self.blobs, self.units, self.threads = address, FolderBlobs(blobs), units, threads
         self.stores, self.rpcs = FirestoreStores(address), Rpcs(address)
         self.projects = projects or {"landlord": new_project(), "tenants": new_project()}
         self.names = (f"t{n:03d}" for n in range(1_000))
@@ -92,7 +100,7 @@ class Place:
             world.ports,
             now=wiring.clock,
             new_id=wiring.new_id,
-            each=wiring.Threads(1),
+            each=wiring.Threads(self.threads),
             project_ids=self.projects,
             blobs=self.blobs,
         )
@@ -191,7 +199,7 @@ def moves(address: str, folder: Path) -> list[tuple[float, float]]:
     """A province goes from one root to the other and back. Seconds of promoting that for one tenant, and of its commit alone,
     sent for another that stands as the first did; round by round, without those that warm up."""
     units = rooted()
-    place = Place(address, folder, units)
+    place = Place(address, folder, units, threads=Settings.model_fields["threads"].default)
     name, other = next(place.names), next(place.names)
     worlds = {of: place.world(of) for of in (name, other)}
     for world in worlds.values():
