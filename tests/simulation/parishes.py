@@ -157,10 +157,16 @@ class Parishes(Simulation):
 
     def may_fall(self, event: Landed, change: Change, _: Collection[str], __: Iterable[Change]) -> bool:
         """Where somebody wrote to the tree since it was planned: it may have no place any more, or touch more than it did. And
-        nothing is removed that others hang under."""
-        if change.action is Action.DELETE and self.hangs_below(change.path.rpartition("/")[2]):
+        nothing is removed that others hang under, nor goes where its own batch brings others below it."""
+        id = change.path.rpartition("/")[2]
+        if change.action is Action.DELETE and self.hangs_below(id):
             return True
         batch = promotion(self, event)[0]  # type: ignore[index]
+        mine = [path.rpartition("/")[2] for of, path in self.promoted if of == batch.id] + [
+            p.rpartition("/")[2] for p in self.own(event)
+        ]
+        if (change.after or {}).get("active") is False and any(id in self._above_of(one) for one in mine):
+            return True
         since = (
             v.time
             for name in self.COLLECTIONS
@@ -168,6 +174,9 @@ class Parishes(Simulation):
             for v in versions(self.database, path)
         )
         return any(time is not None and time > batch.read_time and time not in self.ours for time in since)
+
+    def _above_of(self, id: str) -> list[str]:
+        return (oracle.walked(self.documents(UNITS), id) or [])[:-1]
 
     def hangs_below(self, id: str) -> bool:
         above = [way[:-1] for unit in self.documents(UNITS) if (way := oracle.walked(self.documents(UNITS), unit))]

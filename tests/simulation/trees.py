@@ -198,8 +198,8 @@ def given_back(sim: Parishes) -> Found:
         if batch.kind != "rollback" or batch.status not in ("APPLIED", "ROLLED_BACK") or batch.part or not commits:
             continue
         for (of, path), event in sim.along_with.items():
-            if of != batch.rolls_back:
-                continue
+            if of != batch.rolls_back or (id, path) in sim.promoted:
+                continue  # what has a change of its own is judged by that
             left, stood = event.after[path].data, event.before[path].data
             versions_of = versions(sim.database, path)
             then = [v.data for v in versions_of if v.time < min(commits)]  # type: ignore[operator]

@@ -119,7 +119,7 @@ STEPS: Mapping[str, tuple[int, Callable[[random.Random], tuple[Any, ...]], Calla
     "join": (2, lambda draw: (draw.choice(MANY), draw.choice([*DOCUMENTS, *OWN])), _join),
     "leave": (1, lambda draw: (draw.choice(MANY),), _gone_by_hand),
     "replant": (1, _drawn_place, _replant),
-    "join meanwhile": (1, lambda draw: (f"m{draw.randint(7, 9)}", draw.choice(["w1", "c1", "c2"])), _join_meanwhile),
+    "join meanwhile": (1, lambda draw: (f"m{draw.randint(7, 9)}", draw.choice(["w1", "w3", "d1", "c1", "c2"])), _join_meanwhile),
     "by hand": (2, _edited, _by_hand),
     "by hand meanwhile": (1, _edited, _meanwhile),
     "decide": (12, _drawn_words, _approve),

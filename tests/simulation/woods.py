@@ -151,6 +151,14 @@ WOODS: Mapping[str, Scenario] = {
         inline=0,
         changes=1,
     ),
+    "rollback of what was renamed, and moved along": Wood(
+        (*SETTLED, tell("w1", name="renamed"), tell("w2", name="renamed"), MOVE, run(), approve()), BACK
+    ),
+    "gone as another moves under it": Wood(
+        (*SETTLED, tell("w1", parent="d2"), tell("d2", active=False), run()),
+        (approve(choices={"units/d2": CASCADE}), run("full")),
+        changes=1,
+    ),
     "rollback of a new unit, joined as it was removed": Wood(
         (*SETTLED, tell("w9", parent="d1", level=4), run(), approve(), roll_back()), (meanwhile(join("m9", "w9")), approve())
     ),
