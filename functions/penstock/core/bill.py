@@ -10,8 +10,9 @@ time-to-live policy removes later is billed as a delete each, and is part of no 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from penstock.core.changes import Action, Change
 from penstock.core.cost import Cost
@@ -144,9 +145,18 @@ def _promote(packs: Sequence[Staged], of: Circumstances, *, inline: bool) -> Cos
     return cost + Cost(reads=2 + query_of(many) + of.rollback, writes=6 + 2 * of.rollback)
 
 
-def reads_of_check(pipeline: Pipeline, prefix: str, changes: Sequence[Change], held: Mapping[str, int]) -> int:
+Known: TypeAlias = Callable[[Count | Find], int | None]  # how many documents production has of what is asked; None: not known
+
+
+def _unknown(_: Count | Find) -> None:
+    return None
+
+
+def reads_of_check(
+    pipeline: Pipeline, prefix: str, changes: Sequence[Change], held: Mapping[str, int], known: Known = _unknown
+) -> int:
     """The reads with which the rules will judge a pack: what they ask first, and what they ask then where the answers are those
-    that the size of each collection (`held`) makes likely."""
+    that are known, or else those that the size of each collection (`held`) makes likely."""
     found: dict[Lookup, Answer] = {}
     reads = 0
     while asked := lookups(pipeline, prefix, changes, found):
@@ -154,9 +164,11 @@ def reads_of_check(pipeline: Pipeline, prefix: str, changes: Sequence[Change], h
             if isinstance(a, Get):
                 found[a], cost = Snapshot(a.path, None, None), 1
             elif isinstance(a, Find):
-                found[a], cost = (), query_of(_likely_found(pipeline, prefix, a, held))
+                there = known(a)
+                found[a], cost = (), query_of(_likely_found(pipeline, prefix, a, held) if there is None else min(there, a.most))
             else:
-                found[a] = many = _likely(pipeline, prefix, a, held)
+                there = known(a) if isinstance(a, Count) else None
+                found[a] = many = _likely(pipeline, prefix, a, held) if there is None else there
                 cost = count_of(many)
             reads += cost
     return reads

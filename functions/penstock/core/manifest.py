@@ -1,5 +1,6 @@
 """What a target has dealt with: for each source record its group, change stamp and raw fingerprint, and for each projected key
-the fingerprint of its normalised values and the groups that feed it. One immutable object in Storage per run; the target's
+the fingerprint of its normalised values and the groups that feed it, and under which id production has it where that is not the
+key. One immutable object in Storage per run; the target's
 document points at the last."""
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ class Entry:
 class Manifest:
     records: dict[str, dict[str, Entry]] = field(default_factory=dict)  # source → document id → entry
     keys: dict[str, Fed] = field(default_factory=dict)  # of `drops/DR1234567`
+    ids: dict[str, str] = field(
+        default_factory=dict
+    )  # of keys alike: where production was found to have them under ids of its own
 
     def of(self, source: str) -> dict[str, Entry]:
         return self.records.setdefault(source, {})
@@ -51,6 +55,13 @@ class Manifest:
     def print_of(self, key: str) -> str:
         """The fingerprint of a key's values as dealt with, LOST, GONE, or "" for a key that is not known."""
         return self.keys.get(key, ("",))[0]
+
+    def name(self, key: str, id: str) -> None:
+        """Take note of the document id under which production has a key."""
+        if key.partition("/")[2] == id:
+            self.ids.pop(key, None)
+        else:
+            self.ids[key] = id
 
     def feed(self, fed: Mapping[str, Sequence[str]], prints: Mapping[str, str], touched: frozenset[str]) -> None:
         """Take over what a run saw: the groups that feed each key now, and the fingerprints of what it dealt with. Of the groups
@@ -69,11 +80,12 @@ def encode(manifest: Manifest) -> bytes:
         for source, entries in manifest.records.items()
     }
     keys = {key: list(fed) for key, fed in manifest.keys.items()}
-    return gzip.compress(dumps({"version": 1, "records": records, "keys": keys}).encode(), 1, mtime=0)
+    ids = {"ids": dict(manifest.ids)} if manifest.ids else {}
+    return gzip.compress(dumps({"version": 1, "records": records, "keys": keys, **ids}).encode(), 1, mtime=0)
 
 
 def decode(content: bytes) -> Manifest:
     text = gzip.decompress(content).decode()
     data = loads(text) if '"$' in text else json.loads(text)
     records = {source: {id: Entry(*parts) for id, parts in entries.items()} for source, entries in data["records"].items()}
-    return Manifest(records, {key: tuple(fed) for key, fed in data["keys"].items()})
+    return Manifest(records, {key: tuple(fed) for key, fed in data["keys"].items()}, dict(data.get("ids", {})))

@@ -128,19 +128,37 @@ def _pass(run: Found, measured: Mapping[str, Measured], approved: Hold | None) -
 def too_costly(ctx: Context, target: HeldTarget, run: Found, cost: Cost, *, stopped: bool = False) -> Outcome | None:
     """None where a run may cost so much. Otherwise nothing more is spent on it, and people are asked. One that was `stopped` on
     the way keeps what it staged, and its moment: with an approval in time it goes on there."""
-    over, standing = too_dear(ctx.pipeline.brakes, ctx.pipeline.prices, cost), target.state.hold
-    asked_before = standing if standing is not None and standing.cost.operations else None  # and not of the source alone
-    if not over or (asked_before is not None and asked_before.verdict == "approve"):
+    over, asked_before = _beyond(ctx, target, cost), _of_cost(target)
+    if not over:
         return None
     if not stopped and asked_before is not None and _asked(target, asked_before):
         return _stay(ctx, target, run, asked_before)
     seen = {look.plan.source.name: look.seen for look in run.looks if look.seen}
     if stopped:
-        fact = finding([f"The run was stopped on the way, because it had cost {over}."], DEAR)
+        by_now = "it had cost" if cost.operations <= run.spent.operations else "by what it found it would cost"
+        fact = finding([f"The run was stopped on the way, because {by_now} {over}."], DEAR)
     else:
         fact = finding([f"Reading what changed is foreseen to cost {over}."], DEAR)
     dear = Hold("", fact.text, seen, cost=cost, stopped=stopped, mode=run.mode)
     return _ask(ctx, target, run, fact, dear)
+
+
+def may_not_cost(ctx: Context, target: HeldTarget, cost: Cost) -> bool:
+    """Whether a run that costs so much is to be held."""
+    return bool(_beyond(ctx, target, cost))
+
+
+def _beyond(ctx: Context, target: HeldTarget, cost: Cost) -> str:
+    """How much more than a run may cost, in words; "" where it is not, or where people let it pass."""
+    before = _of_cost(target)
+    approved = before is not None and before.verdict == "approve"
+    return "" if approved else too_dear(ctx.pipeline.brakes, ctx.pipeline.prices, cost)
+
+
+def _of_cost(target: HeldTarget) -> Hold | None:
+    """The hold that there is of what a run costs, and not of the source alone."""
+    standing = target.state.hold
+    return standing if standing is not None and standing.cost.operations else None
 
 
 def still_stopped(ctx: Context, target: HeldTarget) -> Hold | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
 
 from penstock.core import layout
 from penstock.core.batch import Status
@@ -32,10 +34,11 @@ from penstock.use_cases.foreseeing import staged
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.outlook import Reads, rest_of_capture, rest_of_comparing
 from penstock.use_cases.production import Asked, Production, cheaper
-from penstock.use_cases.proposing import Count, Found, Outcome, held_of, manifest_of, propose
+from penstock.use_cases.proposing import Count, Found, Outcome, TooDear, held_of, manifest_of, propose
 from penstock.use_cases.reading import Look, Plan, Reading, changes, everything, look_at, plans, scanned
 from penstock.use_cases.reconcile import recount
 
+Chunks: TypeAlias = Iterable[list[list[Projected]]]
 CHUNK = 400  # projected records that are looked up and compared together
 
 
@@ -101,11 +104,13 @@ class Run:
         assert target.state.lease is not None
         self.ctx, self.target, self.lease, self.at = ctx, target, target.state.lease, lease.moment(target)
         counts = {entity.name: Count() for entity in ctx.pipeline.entities}
-        self.found = Found(self.lease.mode, self.lease.started_by, self.at, counts, metering=metering)
+        dear = partial(braking.may_not_cost, ctx, target)
+        self.found = Found(self.lease.mode, self.lease.started_by, self.at, counts, metering=metering, too_dear=dear)
         self.again: dict[str, set[Value]] = {}  # source → groups to be planned again
         self.voices: staging.Voices = {}
         self.packer = Packer()
         self.comparing = Comparing(ctx, target, self.found)
+        self.production: Production | None = None  # as it is searched for what is compared now
 
     @property
     def mode(self) -> Mode:
@@ -141,8 +146,22 @@ class Run:
             self.found.foreseen = self.found.spent + rest
             if (held := braking.too_costly(self.ctx, self.target, self.found, self.found.foreseen)) is not None:
                 return held
+        try:
+            held = self._compare(compared, declined)
+        except TooDear:
+            stopped = self.found.batch is not None
+            held = braking.too_costly(self.ctx, self.target, self.found, self.found.foreseen, stopped=stopped)
+            assert held is not None  # what was not compared must not look like unchanged
+        if held is not None:
+            return held
+        for draft in self.packer.rest():
+            self._stage(draft)
+        return propose(self.ctx, self.target, self.found)
+
+    def _compare(self, compared: Sequence[tuple[Look, list[Entity], Chunks]], declined: staging.DeclinedMap) -> Outcome | None:
+        """The hold of a run that would cost too much by what it found. None: all was compared, and packed."""
         for look, entities, chunks in compared:
-            production = self._production(entities, look)
+            production = self.production = self._production(entities, look)
             for chunk in chunks:
                 for group in self.comparing.take(chunk, entities, production, declined):
                     self._pack(group)
@@ -155,9 +174,7 @@ class Run:
             for entity in entities if look.reading.blank else ():
                 self.found.counts[entity.name].skipped[f"no {dotted(entity.group_by or ())}"] += look.reading.blank
                 self.found.counts[entity.name].read += look.reading.blank
-        for draft in self.packer.rest():
-            self._stage(draft)
-        return propose(self.ctx, self.target, self.found)
+        return None
 
     def _outlook(self, reads: Reads) -> Cost:
         known = manifest_of(self.ctx, self.target, self.found)
@@ -213,11 +230,12 @@ class Run:
                 self.again.setdefault(tree.source, set()).update(groups)
 
     def _production(self, entities: Sequence[Entity], look: Look) -> Production:
+        ids = manifest_of(self.ctx, self.target, self.found).ids
         if self.mode != "full":
-            return Asked(self.ctx, self.at)
-        return cheaper(self.ctx, entities, look.count(self.at), held_of(self.ctx, self.found), self.at)
+            return Asked(self.ctx, self.at, ids)
+        return cheaper(self.ctx, entities, look.count(self.at), held_of(self.ctx, self.found), self.at, ids)
 
-    def _chunks(self, look: Look) -> Iterable[list[list[Projected]]]:
+    def _chunks(self, look: Look) -> Chunks:
         """What is to be compared. Of an incremental run all of it, held in memory: its changed groups."""
         return self._projected(look) if self.mode == "full" else list(self._projected(look))
 
@@ -271,7 +289,9 @@ class Run:
             self.found.batch = self._begin()
         staging.stage(self.ctx, self.found.batch.batch.id, draft, self.voices)
         self.found.staged.append((draft.digest, draft.counts))
-        self.found.packs.append(staged(self.ctx, draft, held_of(self.ctx, self.found)))
+        held, before = held_of(self.ctx, self.found), self.found.spent.reads
+        self.found.packs.append(staged(self.ctx, draft, held, self.production.number if self.production else None))
+        self.found.foreseen += Cost(reads=self.found.spent.reads - before)  # what was counted to foresee the rest
 
     def _begin(self) -> Held:
         state = self.target.state

@@ -123,8 +123,11 @@ class Comparing:
     ) -> Change | None:
         """Counts what became of a record; the change, if there is one."""
         entity, count = self._ctx.pipeline.entity(p.entity), self._found.counts[p.entity]
+        key, known = f"{p.entity}/{p.key}", manifest_of(self._ctx, self._target, self._found)
+        if match.snapshot.id != p.key or key in known.ids:
+            self._found.ids[key] = match.snapshot.id
         if not older:  # what was not brought over whole is compared again when it comes again
-            self._found.keys[f"{p.entity}/{p.key}"] = p.fingerprint
+            self._found.keys[key] = p.fingerprint
         if said and not isinstance(planned, Older) and (gone := lapsed(entity, p, match.snapshot, said)):
             self._found.lapsed[of_claim] = dict.fromkeys(gone, "")
         if isinstance(planned, Change):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from penstock.core import layout
-from penstock.core.bill import Circumstances, Staged, foresee, reads_of_check
+from penstock.core.bill import Circumstances, Known, Staged, foresee, reads_of_check
 from penstock.core.cost import Cost
 from penstock.core.packs import Draft
 from penstock.core.records import NAME, Query, Where
@@ -14,9 +14,9 @@ from penstock.use_cases.context import Context
 from penstock.use_cases.effects import INLINE
 
 
-def staged(ctx: Context, draft: Draft, held: Mapping[str, int]) -> Staged:
-    """`held`: how many documents each collection of production holds."""
-    reads = reads_of_check(ctx.pipeline, ctx.target.prefix, draft.changes, held)
+def staged(ctx: Context, draft: Draft, held: Mapping[str, int], known: Known | None = None) -> Staged:
+    """`held`: how many documents each collection of production holds; `known` as for `bill.reads_of_check`."""
+    reads = reads_of_check(ctx.pipeline, ctx.target.prefix, draft.changes, held, *([known] if known else []))
     return Staged(draft.counts, reads, beside(ctx.pipeline, ctx.target.prefix, draft.changes))
 
 

@@ -86,7 +86,7 @@ class _Ground:
             self.news[p.key] = News(p, self.matches[p.key].snapshot, change, run.mode == "full", claims[p.key] > 1)
         new, moved = (self._named(exists=exists) - self.news.keys() for exists in (False, True))
         if run.mode != "full":
-            run.foreseen += Cost(reads=len(moved - new))  # that these would be looked at was not known before
+            run.foresee(Cost(reads=len(moved - new)))  # that these would be looked at was not known before
         found = production.match(entity, sorted(new | moved)) if new or moved else {}
         self.above = {key: match.snapshot for key, match in found.items()}
         of_tree = {key.partition("/")[2]: words for key, words in declined.items() if key.partition("/")[0] == entity.name}
@@ -121,7 +121,7 @@ def _count_below(ctx: Context, run: Found, entity: Entity, paths: Mapping[str, s
     assert tree is not None
     if not paths:
         return {}
-    run.foreseen += Cost(reads=len(paths) * (1 + 2 * len(tree.dependents)))
+    run.foresee(Cost(reads=len(paths) * (1 + 2 * len(tree.dependents))))
     counted = ctx.ports.each(lambda path: count_below(ctx, entity, path, run.at), paths.values())
     return dict(zip(paths, counted, strict=True))
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, Protocol, TypeVar
 
 from penstock.core.declaration import Entity
-from penstock.core.records import Query, Snapshot, Where
+from penstock.core.records import NAME, Query, Snapshot, Where
+from penstock.core.rules import Count, Find
 from penstock.core.spelling import folded, variants
-from penstock.core.values import Timestamp, get_in
+from penstock.core.values import FieldPath, Timestamp, Value, get_in
 from penstock.use_cases.context import Context
 
 HELD_AT_MOST = 50_000  # documents; above it production is asked key by key, so that memory does not grow with it
@@ -32,6 +34,10 @@ class Match:
 class Production(Protocol):
     def match(self, entity: Entity, keys: Sequence[str]) -> dict[str, Match]: ...
 
+    def number(self, asked: Count | Find) -> int | None:
+        """How many documents there are of what a rule will ask; None where that is not known, and is not worth a count."""
+        ...
+
 
 def other_spellings(entity: Entity, key: str) -> list[str]:
     return [] if entity.spellings is None else variants(key, entity.spellings)
@@ -51,6 +57,8 @@ class HeldWhole:
         self._by_id: dict[str, Snapshot] = {}
         self._by_key: dict[tuple[str, str], Snapshot] = {}
         self._alike: dict[tuple[str, str], list[Snapshot]] = {}
+        self._collections = {ctx.collection(entity) for entity in entities}
+        self._by_value: dict[tuple[str, FieldPath], dict[Value, list[Snapshot]]] = {}
         for entity in entities:
             for found in ctx.store.scan(Query(ctx.collection(entity)), at):
                 self._by_id[found.path] = found
@@ -74,18 +82,59 @@ class HeldWhole:
         other = [s for v in (key, *other_spellings(entity, key)) for s in self._alike.get((entity.name, folded(v)), ())]
         return Match(Snapshot(path, None, None), "", other[0].path if other else "")
 
+    def number(self, asked: Count | Find) -> int | None:
+        """Told from what was read."""
+        if asked.collection not in self._collections:
+            return None
+        equal = asked.equal if isinstance(asked, Find) else ((asked.field, asked.value),)
+        wanted = [(field, value if isinstance(value, tuple) else (value,)) for field, value in equal if field != NAME]
+        if len(wanted) < len(equal):
+            return None
+        some = min((self._with(asked.collection, field, values) for field, values in wanted), key=len)
+        return sum(all(get_in(s.fields, field) in values for field, values in wanted) for s in some)
+
+    def _with(self, collection: str, field: FieldPath, values: Sequence[Value]) -> list[Snapshot]:
+        """The documents that hold one of the values in a field."""
+        if (collection, field) not in self._by_value:
+            of = self._by_value[collection, field] = defaultdict(list)
+            for path, document in self._by_id.items():
+                value = get_in(document.fields, field)
+                if path.rpartition("/")[0] == collection and isinstance(value, str | int | float):
+                    of[value].append(document)
+        return [document for value in values for document in self._by_value[collection, field].get(value, ())]
+
 
 class Asked:
-    """Production is asked for just these keys: by document id, and where there is none by business key and its spellings."""
+    """Production is asked for just these keys: by document id, and where there is none by business key and its spellings. A key
+    that it had under an id of its own (`ids`, by entity and key) is asked for by that id first, and stays with that document as
+    long as it has the key."""
 
-    def __init__(self, ctx: Context, at: Timestamp) -> None:
-        self._ctx, self._at = ctx, at
+    def __init__(self, ctx: Context, at: Timestamp, ids: Mapping[str, str] | None = None) -> None:
+        self._ctx, self._at, self._ids = ctx, at, ids or {}
 
     def match(self, entity: Entity, keys: Sequence[str]) -> dict[str, Match]:
-        store, collection = self._ctx.store, self._ctx.collection(entity)
-        paths = [f"{collection}/{key}" for key in keys]
-        answers = self._ctx.ports.each(lambda some: store.get(some, self._at), chunks(paths, GET))
-        found = {s.id: s for snapshots in answers for s in snapshots}
+        apart = {key: id for key in keys if (id := self._ids.get(f"{entity.name}/{key}", key)) != key}
+        there = self._documents(entity, list(apart.values()))
+        known = {key: Match(there[id], "key") for key, id in apart.items() if get_in(there[id].fields, entity.key) == key}
+        return known | self._asked(entity, [key for key in keys if key not in known])
+
+    def number(self, asked: Count | Find) -> int | None:
+        """What rules will read of a tree may be anything, as far as is known here: it is counted, a thirtieth of a read for each
+        code, a tenth for each parent."""
+        tree = self._ctx.pipeline.tree
+        if tree is None or asked.collection != self._ctx.collection(tree) or not isinstance(asked, Find):
+            return None
+        if any(field == NAME for field, _ in asked.equal):
+            return None
+        return self._ctx.store.count(asked.query, self._at)
+
+    def _documents(self, entity: Entity, ids: Sequence[str]) -> dict[str, Snapshot]:
+        paths = [f"{self._ctx.collection(entity)}/{id}" for id in ids]
+        answers = self._ctx.ports.each(lambda some: self._ctx.store.get(some, self._at), chunks(paths, GET))
+        return {s.id: s for snapshots in answers for s in snapshots}
+
+    def _asked(self, entity: Entity, keys: Sequence[str]) -> dict[str, Match]:
+        found = self._documents(entity, keys)
         matches = {key: Match(found[key], "id") for key in keys if get_in(found[key].fields, entity.key) == key}
         unknown = [key for key in keys if key not in matches]
         by_key = self._named(entity, [v for key in unknown for v in (key, *other_spellings(entity, key))])
@@ -112,10 +161,12 @@ class Asked:
         return found
 
 
-def cheaper(ctx: Context, entities: Sequence[Entity], expected: int, held: Mapping[str, int], at: Timestamp) -> Production:
+def cheaper(
+    ctx: Context, entities: Sequence[Entity], expected: int, held: Mapping[str, int], at: Timestamp, ids: Mapping[str, str]
+) -> Production:
     """Reading all of production costs its size, asking costs a read for each key expected: whichever predicts the lower bill.
-    `held`: how many documents each collection holds."""
-    return HeldWhole(ctx, entities, at) if is_held_whole(ctx, entities, expected, held) else Asked(ctx, at)
+    `held`: how many documents each collection holds; `ids` as for `Asked`."""
+    return HeldWhole(ctx, entities, at) if is_held_whole(ctx, entities, expected, held) else Asked(ctx, at, ids)
 
 
 def is_held_whole(ctx: Context, entities: Sequence[Entity], expected: int, held: Mapping[str, int]) -> bool:

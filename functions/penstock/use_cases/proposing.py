@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from penstock.core import layout, manifest
@@ -69,6 +69,10 @@ class Count:
         )  # fmt: skip
 
 
+class TooDear(Exception):
+    """A run may not cost what by now it is foreseen to cost."""
+
+
 @dataclass
 class Found:
     """What a run gathers on the way. `planned`: whether anything was planned at all; an idle run only looks."""
@@ -82,6 +86,7 @@ class Found:
     known: Manifest | None = None  # the manifest there is, once it was asked for
     keys: dict[str, str] = field(default_factory=dict)  # what this run deals with: projected key → fingerprint
     fed: dict[str, dict[str, list[str]]] = field(default_factory=dict)  # source → projected key → groups that feed it, as read
+    ids: dict[str, str] = field(default_factory=dict)  # of keys: the id that production has them under, where another than known
     deleted: set[str] = field(default_factory=set)  # keys that the source says are deleted
     ended: dict[str, Fed | None] = field(default_factory=dict)  # keys that less or nothing feeds now; None: to be forgotten
     flagged: list[str] = field(default_factory=list)  # keys that are gone from the source, and that production keeps
@@ -90,10 +95,17 @@ class Found:
     batch: Held | None = None
     metering: Metering | None = None
     foreseen: Cost = field(default_factory=Cost)  # what capturing would cost, once the sources had been looked at
+    too_dear: Callable[[Cost], bool] = lambda _: False  # whether it may not cost so much
     packs: list[Staged] = field(default_factory=list)
     open_packs: int = 0  # of the batch that is open, once they were read
     held: dict[str, int] = field(default_factory=dict)  # collection → documents of production, once they were counted
     remarks: list[str] = field(default_factory=list)  # what brakes saw and let pass
+
+    def foresee(self, more: Cost) -> None:
+        """What shows only now that it must be read, before it is. `TooDear` where that is more than the run may cost."""
+        self.foreseen += more
+        if self.too_dear(self.foreseen):
+            raise TooDear
 
     def tallies(self) -> dict[str, Tally]:
         return {name: count.tally() for name, count in self.counts.items()}
@@ -342,9 +354,12 @@ def _write_manifest(ctx: Context, target: HeldTarget, run: Found) -> str:
         for id in look.reading.gone:
             of_source.pop(id, None)
         after.feed(run.fed.get(look.plan.source.name, {}), run.keys, look.reading.touched or frozenset())
+    for key, id in run.ids.items():
+        after.name(key, id)
     for key, fed in run.ended.items():
         if fed is None:
             after.keys.pop(key, None)
+            after.ids.pop(key, None)
         else:
             after.keys[key] = fed
     assert target.state.lease is not None
