@@ -157,15 +157,14 @@ class Parishes(Simulation):
 
     def may_fall(self, event: Landed, change: Change, _: Collection[str], __: Iterable[Change]) -> bool:
         """Where somebody wrote to the tree since it was planned: it may have no place any more, or touch more than it did. And
-        nothing is removed that others hang under, nor goes where its own batch brings others below it."""
+        nothing is removed that others hang under, nor goes where its own batch brings others below, or was to take them away."""
         id = change.path.rpartition("/")[2]
         if change.action is Action.DELETE and self.hangs_below(id):
             return True
         batch = promotion(self, event)[0]  # type: ignore[index]
-        mine = [path.rpartition("/")[2] for of, path in self.promoted if of == batch.id] + [
-            p.rpartition("/")[2] for p in self.own(event)
-        ]
-        if (change.after or {}).get("active") is False and any(id in self._above_of(one) for one in mine):
+        shown = self.journal.shown[batch.id].values()
+        others = {other.path.rpartition("/")[2] for pack in shown for other in pack.changes.values()}
+        if (change.after or {}).get("active") is False and any(id in self._above_of(other) for other in others):
             return True
         since = (
             v.time

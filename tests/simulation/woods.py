@@ -154,6 +154,9 @@ WOODS: Mapping[str, Scenario] = {
     "rollback of what was renamed, and moved along": Wood(
         (*SETTLED, tell("w1", name="renamed"), tell("w2", name="renamed"), MOVE, run(), approve()), BACK
     ),
+    "gone, and what was to move away is refused": Wood(
+        (*SETTLED, tell("w1", parent="d2"), tell("d1", active=False), run()), (approve(changes={W1: "reject"}),), changes=1
+    ),
     "gone as another moves under it": Wood(
         (*SETTLED, tell("w1", parent="d2"), tell("d2", active=False), run()),
         (approve(choices={"units/d2": CASCADE}), run("full")),
