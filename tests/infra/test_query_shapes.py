@@ -160,7 +160,7 @@ def tenants() -> Store:
     """The hub of targets that operators declare."""
     world = Tenants()
     world.declare("alpha")
-    world.declare("beta")
+    world.declare("beta", database="own")
     found = world.contexts.spread("library_loans", Wanted())
     run = ask(world.ports, world.pipeline, found, "changes", "ops@example.org")
     note(found.todo[0], run.id, Unavailable("the database is away"))

@@ -131,6 +131,49 @@ def test_no_two_targets_write_to_the_same_place(world: Tenants) -> None:
     assert "library_loans.beta: writes to the same place as library_loans.alpha" in bad[0]
 
 
+@pytest.mark.parametrize("place", [{}, {"database": "own"}, {"prefix": "x/y/"}, {"database": "own", "prefix": "x/y/"}])
+@pytest.mark.parametrize("spelled", [{}, {"database": "(default)", "prefix": ""}])
+def test_of_two_targets_at_one_place_the_second_is_broken_also_where_it_is_asked_for_alone(
+    world: Tenants, place: dict[str, str], spelled: dict[str, str]
+) -> None:
+    world.break_("alpha", **place)  # all by hand
+    world.break_("beta", **{**spelled, **place})
+    world.break_("delta", **{**place, "database": "another"})
+    world.break_("gamma", **{**place, "prefix": "z/z/"})
+    assert [ctx.target.name for ctx in world.contexts.survey()[0]] == ["alpha", "delta", "gamma"]
+    for name in ("alpha", "delta", "gamma"):
+        assert world.contexts.target(f"library_loans.{name}").target.name == name
+    for ask in (world.contexts.target, world.contexts.called, world.contexts.confined(privileges.CHECK).target):
+        with pytest.raises(InvalidInput, match=r"beta: writes to the same place as library_loans\.alpha"):
+            ask("library_loans.beta")
+
+
+def test_one_of_another_pipeline_takes_no_place(world: Tenants) -> None:
+    world.break_("beta")
+    data = {**world.hub.get([layout.registered("library_loans.beta")])[0].fields, "pipeline": "library", "target": "a"}
+    world.hub.commit([Set(layout.registered("library.a"), data)])
+    assert world.contexts.target("library_loans.beta").target.name == "beta"
+
+
+def test_one_that_is_broken_itself_takes_no_place(world: Tenants) -> None:
+    world.break_("alpha", stage=7)
+    world.break_("beta")
+    assert [ctx.target.name for ctx in world.contexts.all()] == ["beta"]
+    assert world.contexts.target("library_loans.beta").target.name == "beta"
+
+
+def test_the_second_at_a_place_can_be_removed_and_not_while_something_of_it_is_on_the_way(world: Tenants) -> None:
+    world.declare("alpha", prefix="")
+    world.declare("beta")
+    ctx = world.contexts.target("library_loans.beta")
+    ctx.store.commit([load_target(ctx).write(open="library_loans.beta.20260101t000000-000000")])
+    world.break_("beta")
+    with pytest.raises(Refused, match="has something on the way"):
+        registry.remove(world.ports, world.pipeline, ctx.id, OPERATOR)
+    registry.remove(world.ports, world.pipeline, ctx.id, OPERATOR, at_once=True)
+    assert [ctx.id for ctx in world.contexts.all()] == [ALPHA]
+
+
 def test_a_broken_document_is_one_line_and_stops_no_other(world: Tenants) -> None:
     world.declare("alpha")
     world.break_("broken", prefix=3, stage=["x"])
@@ -262,6 +305,35 @@ def test_an_edit_is_made_once_whatever_becomes_of_its_answer(
     world.declare("alpha")
     assert losing.lost
     assert [e["what"] for e in entries(world)] == ["added"]
+
+
+class Overtaken(Losing):
+    """A hub whose commit is applied, its answer lost, and another operator's edit written before anybody looks."""
+
+    def __init__(self, store: Store, world: Tenants) -> None:
+        super().__init__(store, OutcomeUnknown("lost"), applied=True)
+        self._world = world
+
+    def commit(self, writes: list[Write]) -> Timestamp:
+        try:
+            return super().commit(writes)
+        except OutcomeUnknown:
+            registry.set_stages(self._world.ports, self._world.pipeline, ("pilot",), (), "other@example.org")
+            raise
+
+
+def test_an_edit_whose_answer_was_lost_is_made_once_though_another_follows_before_it_is_looked_for(
+    world: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overtaken, opened = Overtaken(world.hub, world), world.ports.stores.open
+    monkeypatch.setattr(
+        world.ports.stores, "open", lambda project, db: overtaken if project == "demo-hub" else opened(project, db)
+    )
+    world.declare("alpha")
+    assert [(e["what"], e["who"]) for e in entries(world)] == [("added", OPERATOR), ("rollout", "other@example.org")]
+    overtaken.lost = False
+    registry.remove(world.ports, world.pipeline, ALPHA, OPERATOR)
+    assert world.contexts.all() == []
 
 
 def test_two_operators_at_once_both_have_their_say(world: Tenants, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,8 @@ in the document who made it and when, and leaves an entry in the hub's audit cha
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 
 from penstock.core import audit, layout
 from penstock.core.audit import Head
@@ -14,9 +14,12 @@ from penstock.core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknow
 from penstock.core.records import ABSENT, NAME, Delete, Query, Set, Snapshot, Update, Where, Write, as_seen, unchanged_since
 from penstock.core.values import Data, Timestamp
 from penstock.pipelines.registered import target_of
-from penstock.ports import Ports
+from penstock.ports import Ports, Store
 from penstock.use_cases import archiving
 from penstock.use_cases.context import TRIES, Context, hub_store, load_target
+
+PLACE = ("project", "database", "prefix")  # where a target writes
+MAY_BE_LEFT_OUT = ("(default)", "")  # values of these in a document
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,6 @@ class Rollout:
 
     stages: tuple[str, ...] = ()
     audit: Head = field(default_factory=Head)
-    attempt: str = ""  # of the commit that wrote it last
     changed_by: str = ""
     changed_at: Timestamp | None = None
     anchored: int = 0  # the entry of that chain which the sweep anchored last
@@ -49,24 +51,41 @@ def every(ports: Ports, pipeline: Pipeline) -> list[Registered]:
     """All documents of the pipeline, in the order of their ids. Of several that write to the same place the first stands."""
     after, before = layout.registered(f"{pipeline.name}."), layout.registered(f"{pipeline.name}.~")
     query = Query(layout.REGISTRY, (Where(NAME, ">", after), Where(NAME, "<", before)))
-    found, places = [], dict[tuple[str, str, str], str]()
+    found, places = [], dict[tuple[str, ...], str]()
     for document in hub_store(ports, pipeline).scan(query):
         one = _registered(pipeline, document)
-        if one.target is not None:
-            place = (one.target.project, one.target.database, one.target.prefix)
-            if (first := places.setdefault(place, one.id)) != one.id:
-                one = Registered(one.id, None, _same_place(one.id, first), one.data, one.update_time)
+        if one.target is not None and (first := places.setdefault(_place(one.target), one.id)) != one.id:
+            one = replace(one, target=None, wrong=_same_place(one.id, first))
         found.append(one)
     return found
 
 
 def one(ports: Ports, pipeline: Pipeline, id: str) -> Registered:
-    """The document of one target; raises `NotFound`."""
+    """The document of one target, told as `every` tells it; raises `NotFound`. Two reads, where nothing else is at its place."""
+    found = _by_itself(ports, pipeline, id)
+    if found.target is None:
+        return found
+    said = zip(PLACE, _place(found.target), strict=True)
+    same = tuple(Where((name,), "==", value) for name, value in said if value not in MAY_BE_LEFT_OUT)
+    for document in hub_store(ports, pipeline).scan(Query(layout.REGISTRY, same)):  # in the order of their ids
+        if not (f"{pipeline.name}." < document.id < id):  # of another pipeline, or behind this one
+            continue
+        other = _registered(pipeline, document)
+        if other.target is not None and _place(other.target) == _place(found.target):
+            return replace(found, target=None, wrong=_same_place(id, other.id))
+    return found
+
+
+def _by_itself(ports: Ports, pipeline: Pipeline, id: str) -> Registered:
     found = hub_store(ports, pipeline).get([layout.registered(id)])[0]
     if not found.exists:
         what = "is no target that the hub declares"
         raise NotFound(what, subject=id[:80], remedy=f"`penstock targets list {pipeline.name}` names them.")
     return _registered(pipeline, found)
+
+
+def _place(target: Target) -> tuple[str, ...]:
+    return target.project, target.database, target.prefix
 
 
 def _registered(pipeline: Pipeline, found: Snapshot) -> Registered:
@@ -104,12 +123,11 @@ def add(ports: Ports, pipeline: Pipeline, name: str, given: Data, by: str) -> Re
     def compose(_: Rollout, at: Timestamp) -> Edit:
         data = {**given, "pipeline": pipeline.name, "target": name, "changed_by": by, "changed_at": at}
         target = _right(ports, pipeline, id, data)
-        place = (target.project, target.database, target.prefix)
         for other in every(ports, pipeline):
             if other.id == id:
                 remedy = f"Nothing was written. Change it with `penstock targets set {id}`."
                 raise Refused("is declared already", subject=id, remedy=remedy)
-            if other.target and place == (other.target.project, other.target.database, other.target.prefix):
+            if other.target and _place(other.target) == _place(target):
                 raise _same_place(id, other.id)
         load_target(Context(ports, pipeline.on(target), target))
         detail: Data = {"target": id, "before": None, "after": data}
@@ -124,7 +142,7 @@ def change(ports: Ports, pipeline: Pipeline, id: str, given: Data, by: str) -> R
     would be looked for elsewhere."""
 
     def compose(_: Rollout, at: Timestamp) -> Edit:
-        found = one(ports, pipeline, id)
+        found = _by_itself(ports, pipeline, id)
         merged = {**found.data, **given, "changed_by": by, "changed_at": at}
         data = {name: value for name, value in merged.items() if value is not None}
         _right(ports, pipeline, id, data)
@@ -140,7 +158,7 @@ def remove(ports: Ports, pipeline: Pipeline, id: str, by: str, *, at_once: bool 
     unless `at_once`: then its database is not asked, for it may be gone."""
 
     def compose(_: Rollout, __: Timestamp) -> Edit:
-        found = one(ports, pipeline, id)
+        found = _by_itself(ports, pipeline, id)
         if found.target is not None and not at_once:
             state = load_target(Context(ports, pipeline.on(found.target), found.target)).state
             if on_the_way := state.open or state.applying or (state.lease and "a run"):
@@ -191,21 +209,20 @@ class Edit:
 
 
 def _edit(ports: Ports, pipeline: Pipeline, by: str, compose: Callable[[Rollout, Timestamp], Edit]) -> None:
-    """One edit with its audit entry. Decided anew whenever another operator was faster; the attempt tells a commit of ours whose
-    answer was lost."""
-    store, attempt = hub_store(ports, pipeline), ports.new_id()
+    """One edit with its audit entry. Decided anew whenever another operator was faster. A commit of ours whose answer was lost is
+    told by its entry, which stays in the chain whatever others add."""
+    store, tried = hub_store(ports, pipeline), set[Head]()
     for _ in range(TRIES):
         found = store.get([layout.rollout(pipeline.name)])[0]
-        before = _rollout(found)
-        if before.attempt == attempt:
+        before, at = _rollout(found), ports.now()
+        if tried and _is_any_in_chain(store, pipeline, tried):
             return
-        at = ports.now()
         edit = compose(before, at)
         named: Data = {"anchored": before.anchored} if before.anchored else {}  # the chain says which anchors there must be
         detail = {**edit.detail, **named}
         entry = audit.entry(before.audit, target=pipeline.name, batch="", what=edit.what, who=by, at=at, detail=detail)
         head = audit.head_of(entry)
-        after = Rollout(before.stages if edit.stages is None else edit.stages, head, attempt, by, at, before.anchored)
+        after = Rollout(before.stages if edit.stages is None else edit.stages, head, by, at, before.anchored)
         chained = [
             Set(layout.rollout(pipeline.name), to_data(after), as_seen(found)),
             Set(layout.audit(pipeline.name, head.sequence), entry, ABSENT),
@@ -213,9 +230,15 @@ def _edit(ports: Ports, pipeline: Pipeline, by: str, compose: Callable[[Rollout,
         try:
             store.commit([*chained, *edit.writes])
         except (Conflict, OutcomeUnknown):
+            tried.add(head)
             continue
         return
     raise Unavailable("could not be changed: others write it all the time", subject=pipeline.name, remedy="Try again.")
+
+
+def _is_any_in_chain(store: Store, pipeline: Pipeline, heads: Collection[Head]) -> bool:
+    found = store.get([layout.audit(pipeline.name, sequence) for sequence in {head.sequence for head in heads}])
+    return any(entry.exists and audit.head_of(entry.fields) in heads for entry in found)
 
 
 def anchor(ports: Ports, pipeline: Pipeline) -> int:
