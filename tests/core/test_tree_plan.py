@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from penstock.core.changes import Change
+from penstock.core.declaration import Entity, Levels
 from penstock.core.deletes import plan_gone
 from penstock.core.diff import plan
 from penstock.core.projection import Projector
@@ -25,6 +26,12 @@ PIPELINE = load(Path(__file__).parents[1] / "support" / "forest.yaml")
 ENTITY = PIPELINE.entities[0]
 PROJECTOR = Projector(PIPELINE, "landlord")
 AT = Timestamp(1_790_000_000)
+
+
+def with_levels(official: int, **of: Levels) -> Entity:
+    assert ENTITY.tree is not None
+    return replace(ENTITY, tree=replace(ENTITY.tree, levels=Levels(official, official), levels_of=of))
+
 
 Source = dict[str, dict[str, Any]]  # by key
 Documents = dict[str, dict[str, Any]]  # by document id
@@ -74,7 +81,7 @@ class Planned:
         return found
 
 
-def planned(source: Source, documents: Documents, only: set[str] | None = None, **more: Any) -> Planned:
+def planned(source: Source, documents: Documents, only: set[str] | None = None, entity: Entity = ENTITY, **more: Any) -> Planned:
     by_key = {d["landlordId"]: id for id, d in documents.items() if "landlordId" in d}
 
     def document(key: str) -> Snapshot:
@@ -85,17 +92,17 @@ def planned(source: Source, documents: Documents, only: set[str] | None = None, 
     news = {}
     for key in source if only is None else sorted(only & source.keys()):
         (p,) = PROJECTOR.project([Snapshot(f"units/{key}", {"id": key, **source[key]}, AT)]).projected
-        outcome = plan(ENTITY, p, document(key), declined=said)
+        outcome = plan(entity, p, document(key), declined=said)
         news[key] = News(p, document(key), outcome if isinstance(outcome, Change) else None, only is None)
-    named = {above for n in news.values() if (above := named_above(ENTITY, n))} - news.keys()
-    planting = Planting(ENTITY, list(news.values()), {key: document(key) for key in named}, **more).settle()
+    named = {above for n in news.values() if (above := named_above(entity, n))} - news.keys()
+    planting = Planting(entity, list(news.values()), {key: document(key) for key in named}, **more).settle()
     changes = []
     for key, n in news.items():
         if key not in planting.held:
             worked = planting.worked_out(key)
-            if is_declined(ENTITY, n.outcome, worked, said):
+            if is_declined(entity, n.outcome, worked, said):
                 worked = []
-            outcome = plan(ENTITY, n.projected, n.document, declined=without_place(ENTITY, said), also=worked)
+            outcome = plan(entity, n.projected, n.document, declined=without_place(entity, said), also=worked)
             if isinstance(outcome, Change):
                 changes.append(planting.placed(key, outcome))
     changes.sort(key=lambda c: (Place(*c.facts["place"]).order, c.key))
@@ -135,6 +142,7 @@ def promote(of: Planned, documents: Documents) -> Documents:
 
 
 KEYS = [f"{'k' * (n % 2 + 1)}{n}" for n in range(14)]
+DEEP = with_levels(len(KEYS))
 
 
 @st.composite
@@ -167,7 +175,7 @@ def changed(source: Source, documents: Documents) -> set[str]:
 @given(worlds(), st.booleans())
 def test_the_paths_of_a_plan_are_those_that_the_parents_say(world: tuple[Source, Documents], whole: bool) -> None:
     source, documents = world
-    of = planned(source, documents, None if whole else changed(source, documents))
+    of = planned(source, documents, None if whole else changed(source, documents), DEEP)
     after = promote(of, documents)
     assert (of.held, of.drifted) == ({}, [])
     assert {d["landlordId"]: id for id, d in after.items()}.keys() == source.keys()
@@ -179,7 +187,7 @@ def test_the_paths_of_a_plan_are_those_that_the_parents_say(world: tuple[Source,
     for change in of.changes:  # as planned, so it was; others may have followed a move since
         place = Place(*change.facts["place"])
         assert place.path == after[change.path.rpartition("/")[2]]["path"] or place.step != "move"
-    assert planned(source, after).changes == []
+    assert planned(source, after, entity=DEEP).changes == []
 
 
 @given(worlds(), st.data(), st.booleans())
@@ -190,7 +198,7 @@ def test_whatever_a_source_says_no_unit_becomes_a_root_or_stands_in_a_circle(
     for key in data.draw(st.lists(st.sampled_from(sorted(source)), unique=True)):
         within = data.draw(st.sampled_from(["", "nobody", *source]))
         source[key] = unit(data.draw(st.integers(1, 4)), within)
-    of = planned(source, documents, None if whole else changed(source, documents))
+    of = planned(source, documents, None if whole else changed(source, documents), DEEP)
     after = promote(of, documents)
     by_key = {d["landlordId"]: id for id, d in after.items()}
     for id, document in after.items():
@@ -240,7 +248,10 @@ def test_parent_and_child_may_change_places() -> None:
         ({"n": unit(2)}, {"n": Kept("no root")}),
         ({"n": unit(2, "p1")}, {"n": Kept("levels", "p1")}),
         ({"n": unit(1, "c")}, {"n": Kept("levels", "c")}),
-        ({"n": unit(0)}, {"n": Kept("levels")}),
+        ({"n": unit(0)}, {"n": Kept("no level")}),
+        ({"n": unit(-1, "c")}, {"n": Kept("no level")}),
+        ({"n": unit(5, "w")}, {"n": Kept("no level")}),
+        ({"w": unit(5, "d")}, {"w": Kept("no level")}),
         ({"a": unit(2, "b"), "b": unit(2, "a")}, {"a": Kept("cycle"), "b": Kept("cycle")}),
         ({"a": unit(2, "a")}, {"a": Kept("cycle")}),
         ({"n": unit(2, "nobody"), "m": unit(3, "n")}, {"n": Kept("unknown", "nobody"), "m": Kept("held above", "n")}),
@@ -355,6 +366,18 @@ MANY = 2_000  # more than Python calls into each other
 def test_a_ring_of_any_length_is_held_back_whole() -> None:
     of = planned({f"r{n}": unit(2, f"r{(n - 1) % MANY}") for n in reversed(range(MANY))}, {})
     assert of.held == {f"r{n}": Kept("cycle") for n in range(MANY)}
+
+
+def test_of_a_row_of_any_length_what_lies_deeper_than_the_tree_is_held_back() -> None:
+    row = {f"r{n}": unit(n + 1, f"r{n - 1}" if n else "") for n in range(MANY)}
+    of = planned(row, {})
+    assert of.held == {f"r{n}": Kept("no level") for n in range(4, MANY)}
+    assert [c.key for c in of.changes] == [f"units/r{n}" for n in range(4)]
+
+
+def test_the_deepest_level_is_that_of_the_partition_that_has_most() -> None:
+    of = planned({"n": unit(5, "w"), "m": unit(6, "n")}, production(COUNTRY), {"n", "m"}, with_levels(2, XA=Levels(5, 8)))
+    assert of.held == {"m": Kept("no level")}
 
 
 def test_a_row_of_any_length_that_does_not_go_down_a_level_each_is_held_back_from_where_it_does_not() -> None:

@@ -20,8 +20,8 @@ from penstock.core.tree import DOT, Place, joined, owns, step_of
 from penstock.core.values import Value, dotted, get_in
 
 Why: TypeAlias = Literal[
-    "unknown", "gone", "declined", "target's own above", "pathless above", "held above", "levels", "no root", "cycle", "rivals",
-    "target's own", "another's document", "dot", "too large",
+    "unknown", "gone", "declined", "target's own above", "pathless above", "held above", "no level", "levels", "no root", "cycle",
+    "rivals", "target's own", "another's document", "dot", "too large",
 ]  # fmt: skip
 RULE = "held_back"
 
@@ -33,6 +33,7 @@ _TOLD: dict[Why, tuple[str, str]] = {
     "target's own above": ("would hang under one of the target's own", "Give the target's own another key or document id."),
     "pathless above": ("hang under one whose path is not known", "A full run mends it: `penstock run PIPELINE --full`."),
     "held above": ("hang under one that is held back itself", "Look why that one is."),
+    "no level": ("have no level, or one that their tree does not have", _SOURCE),
     "levels": ("do not lie a level below what they hang under", _SOURCE),
     "no root": ("name nothing above them, and only level 1 stands by itself", _SOURCE),
     "cycle": ("would stand below themselves", _SOURCE),
@@ -112,6 +113,7 @@ class Planting:
         assert entity.tree is not None
         assert entity.parent is not None
         self._entity, self._tree, self._link = entity, entity.tree, entity.parent.field
+        self._deepest = max(levels.official for levels in (entity.tree.levels, *entity.tree.levels_of.values()))
         self._news = {n.key: n for n in news}
         self._above, self._declined, self._gone, self._too_large = above, declined, gone, too_large
         paths = {n.key: path_of(entity, n.document) for n in news}
@@ -186,8 +188,10 @@ class Planting:
         if named is None or (news.outcome is None and not news.document.exists):
             return None
         level = self._level(news)
+        if not 1 <= level <= self._deepest:
+            return Kept("no level")
         if not named:
-            return None if level == 1 else Kept("no root" if level else "levels")
+            return None if level == 1 else Kept("no root")
         above = self._stands(named)
         if isinstance(above, Kept):
             return above
