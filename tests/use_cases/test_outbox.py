@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from penstock.core.batch import Status
 from penstock.core.errors import Unavailable
+from penstock.core.records import Delete, Set
 from penstock.use_cases import effects, outbox
 from penstock.use_cases.decide import Said, decide
 from penstock.use_cases.outbox import BACKOFF_SECONDS
@@ -43,6 +44,22 @@ def test_a_dead_mail_server_is_noted_and_blocks_no_work() -> None:
     assert (fact["state"], fact["attempts"]) == ("owed", 1)
     assert "refuses connections" in fact["error"]
     assert world.mailer.sent == []
+
+
+def test_an_approved_brake_that_is_owed_from_before_it_said_how_to_run_is_a_full_run() -> None:
+    world = World(pages=PlainPages())
+    net.feed(world, net.network(range(1, 4)))
+    world.run()
+    world.approve("approve")
+    world.source.commit([Delete(f"{net.SOURCE}/{id}") for id, _ in net.network(range(1, 4))])
+    hold = world.batch(world.run("full").batch)
+    _, (owed,) = decide(world.ctx, hold.id, hold.digest, APPROVER, Said("approve", {"rule:brake": "approve"}))
+    older = {name: value for name, value in owed.data.items() if name != "mode"}
+    world.production.commit([Set(owed.path, older)])
+    world.clock.forward(1_000)
+    assert world.sweep() == []
+    assert (facts(world)[owed.path.rpartition("/")[2]]["state"], world.batch(hold.id).status) == ("paid", Status.APPLIED)
+    assert world.publisher.messages[-1] == ("penstock-capture", {"target": world.ctx.id, "mode": "full"})
 
 
 def test_it_is_tried_again_with_growing_waits_and_goes_out_once_when_the_server_is_back() -> None:

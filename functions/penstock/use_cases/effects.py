@@ -160,7 +160,8 @@ def proceed(ctx: Context, _: str, data: Data) -> None:
     if held.batch.status is Status.APPROVED:
         with suppress(LostRace):  # another payer did it
             advance(ctx, Move(held, Status.APPLIED, "engine"))
-    ctx.ports.publisher.publish(CAPTURE, [{"target": ctx.id, "mode": data["mode"]}])
+    mode = data.get("mode", "full")  # what an earlier version owes says none, and meant that
+    ctx.ports.publisher.publish(CAPTURE, [{"target": ctx.id, "mode": mode}])
 
 
 EFFECTS: Mapping[str, Effect] = {
