@@ -309,6 +309,24 @@ def test_whoever_lets_a_source_pass_is_asked_for_the_cost_of_reading_it_too() ->
     assert_sound(world)
 
 
+def test_a_batch_that_two_approvals_let_through_names_both_brakes() -> None:
+    world = world_of(60)
+    world.run()
+    world.approve("approve")
+    world.source.commit([Delete(f"{net.SOURCE}/{id}") for id, _ in net.network(range(1, 41), drops=2)])
+    net.feed(world, net.network([50], drops=2, status=net.INSTALLED, day="2026-06-05"))
+    capped(world, max_operations=50)
+    source = world.run("full").batch
+    world.approve("approve")
+    cost = load_target(world.ctx).state.open
+    world.approve("approve")
+    batch = world.batch(load_target(world.ctx).state.open)
+    of_source, of_cost = (world.batch(id).batch_findings[0].text for id in (source, cost))
+    assert ("% fewer" in of_source, "foreseen to cost" in of_cost) == (True, True)
+    told = [note for note in batch.notes if note.startswith("A brake was approved")]
+    assert told == [f"A brake was approved ({source}): {of_source}", f"A brake was approved ({cost}): {of_cost}"]
+
+
 def test_a_run_is_let_pass_by_a_higher_band_without_a_word() -> None:
     world = world_of(60, max_usd=0.000_01)
     assert "USD" in world.run().held

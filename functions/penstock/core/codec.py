@@ -101,6 +101,7 @@ class Hold:
     cost: Cost = Cost()  # noqa: RUF009 - a constant
     stopped: bool = False
     mode: Mode = "full"  # what a brake on a source let pass is compared with all of production
+    passed: dict[str, str] = field(default_factory=dict)  # what had been approved when this one came: batch → text
 
 
 @dataclass(frozen=True, slots=True)

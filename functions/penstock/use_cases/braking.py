@@ -113,7 +113,7 @@ def _outside(ctx: Context, look: Look, of: Measured, before: Seen | None, at: Ti
 def _pass(run: Found, measured: Mapping[str, Measured], approved: Hold | None) -> None:
     """What was measured is what the next run is compared with, once this one has read the source whole."""
     if approved is not None:
-        run.remarks.append(f"A brake was approved ({approved.batch}): {approved.text}")
+        run.remarks += [f"A brake was approved ({batch}): {text}" for batch, text in _all_approved(approved).items()]
     for look in run.looks:
         of, before = measured[look.plan.source.name], look.reading.state.seen
         if look.documents is None:
@@ -123,6 +123,13 @@ def _pass(run: Found, measured: Mapping[str, Measured], approved: Hold | None) -
             run.remarks.append(
                 f"{of.source} has {fields(came, 'new ')} that the pipeline does not name; nothing of them was read."
             )
+
+
+def _all_approved(standing: Hold | None) -> dict[str, str]:
+    """What people let pass up to here: batch → text."""
+    if standing is None:
+        return {}
+    return standing.passed | ({standing.batch: standing.text} if standing.verdict == "approve" else {})
 
 
 def too_costly(ctx: Context, target: HeldTarget, run: Found, cost: Cost, *, stopped: bool = False) -> Outcome | None:
@@ -139,7 +146,7 @@ def too_costly(ctx: Context, target: HeldTarget, run: Found, cost: Cost, *, stop
         fact = finding([f"The run was stopped on the way, because {by_now} {over}."], DEAR)
     else:
         fact = finding([f"Reading what changed is foreseen to cost {over}."], DEAR)
-    dear = Hold("", fact.text, seen, cost=cost, stopped=stopped, mode=run.mode)
+    dear = Hold("", fact.text, seen, cost=cost, stopped=stopped, mode=run.mode, passed=_all_approved(target.state.hold))
     return _ask(ctx, target, run, fact, dear)
 
 
