@@ -142,6 +142,35 @@ def test_a_faulty_release_is_quarantined_whole_and_explained(world: Landlord) ->
     assert "belongs to XB and not to XA" in told["faults"][1]["text"]
 
 
+def test_while_a_faulty_release_stays_as_it_is_nothing_is_stored(world: Landlord, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.refresh()
+    faulty(world)
+    first = world.refresh()
+    stored: list[str] = []
+    write = world.blobs.write
+    monkeypatch.setattr(world.blobs, "write", lambda name, *a, **more: (stored.append(name), write(name, *a, **more))[1])
+    world.clock.forward(2 * OVERLAP)
+    for full in (False, True):
+        again = world.refresh(full=full)
+        assert (again.read, again.quarantine, stored) == (first.read, first.quarantine, [])
+
+
+@pytest.mark.parametrize("content", [None, b"x"], ids=["gone", "broken"])
+def test_the_object_of_a_faulty_release_is_stored_again_where_it_was_lost(world: Landlord, content: bytes | None) -> None:
+    world.refresh()
+    faulty(world)
+    state = world.refresh()
+    assert state.read is not None
+    name = layout.release_blob(state.id, state.read.name)
+    before = world.blobs.read(name)
+    if content is None:
+        del world.blobs.objects[name]
+    else:
+        world.blobs.write(name, content, "application/gzip", replace=True)
+    assert world.refresh().read == state.read
+    assert world.blobs.read(name) == before
+
+
 def test_a_quarantine_lasts_until_the_source_is_mended_and_says_since_when(world: Landlord) -> None:
     world.refresh()
     faulty(world)

@@ -145,6 +145,7 @@ class _Refresh:
         before, _ = self._load()
         known = self._known(before)
         at = self._ask()
+        intact = before.read if known is not None else None
         if full or known is None or before.fields != self.fields or self.source.cursor is None:
             read = self._everything(known or {}, at)
         else:
@@ -156,7 +157,7 @@ class _Refresh:
         if not read.complete:
             assert read.certificate is not None
             return self._conclude(at, incomplete=read.certificate.told())
-        return self._conclude(at, **self._judged(before, read, at))
+        return self._conclude(at, **self._judged(before, intact, read, at))
 
     def _load(self) -> tuple[ReleaseState, Timestamp | None]:
         found = self.hub.get([layout.release(self.id)])[0]
@@ -209,9 +210,10 @@ class _Refresh:
     def _manifest(self, known: Mapping[str, Document]) -> Manifest:
         return Manifest({self.source.name: {id: document.entry for id, document in known.items()}})
 
-    def _judged(self, before: ReleaseState, read: _Read, at: Timestamp) -> dict[str, Any]:
-        """What the state is to say once this was read: sound or not, it is durable first, and its report with it."""
-        release = self._store(before, read, at)
+    def _judged(self, before: ReleaseState, intact: Release | None, read: _Read, at: Timestamp) -> dict[str, Any]:
+        """What the state is to say once this was read: sound or not, it is durable first, and its report with it. `intact`: the
+        release whose object is known to be there."""
+        release = self._store(before, intact, read, at)
         after = {"read": release, "state": read.state, "fields": self.fields, "incomplete": ""}
         faults = self._faults(read.documents, at)
         if not faults:
@@ -228,13 +230,14 @@ class _Refresh:
             reports[extension] = self.ports.blobs.url(name)
         return after | {"quarantine": replace(held, reports=reports)}
 
-    def _store(self, before: ReleaseState, read: _Read, at: Timestamp) -> Release:
+    def _store(self, before: ReleaseState, intact: Release | None, read: _Read, at: Timestamp) -> Release:
         """The release of this content, durable; of the same name as the one there is where nothing differs."""
         content = releases.encode(read.documents)
         digest = releases.digest(content)
         same = next((known for known in (before.read, before.current) if known and known.digest == digest), None)
         release = same or Release(f"{at}-{self.ports.new_id()[:8]}", at, len(read.documents), digest)
-        self.ports.blobs.write(layout.release_blob(self.id, release.name), content, "application/gzip", replace=True)
+        if release != intact:
+            self.ports.blobs.write(layout.release_blob(self.id, release.name), content, "application/gzip", replace=True)
         return release
 
     def _faults(self, documents: Mapping[str, Document], at: Timestamp) -> tuple[Fault, ...]:
