@@ -33,7 +33,7 @@ def test_a_choice_is_decided_shown_and_taken_back_with_a_preview(type_: Terminal
     assert "What hung below it went along." in type_("show", batch, "--change", "units/w1").out
     (w1, _) = type_.json("rollback", "--preview", batch).answer["records"]
     assert (w1["key"], w1["returns"], w1["stays"]) == ("units/w1", {"units": 1}, {})
-    assert "1 units return with it" in type_("rollback", "--preview", batch).out
+    assert "  units: 1 returns with it" in type_("rollback", "--preview", batch).out
 
 
 def test_one_choice_may_speak_for_each(type_: Terminal, world: World, batch: str) -> None:

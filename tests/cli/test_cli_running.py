@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from penstock.core.errors import Unavailable
 from penstock.use_cases import pausing, registry
+from penstock.use_cases.context import load_target
 from support.landlord import country, unit
 from support.tenants import OPERATOR, LandlordTenants, Tenants
 from support.world import World
@@ -96,6 +97,12 @@ def test_one_that_is_broken_or_fails_stops_no_other_and_sets_the_exit_code(
 
 def away(*_: object, **__: object) -> None:
     raise Unavailable("the database is away")
+
+
+def test_a_run_of_everything_and_one_that_counts_cannot_be_meant_at_once(on_hub: Terminal, tenants: Tenants) -> None:
+    told = on_hub(*RUN, "--full", "--reconcile")
+    assert (told.code, "--full finds what is gone too" in told.err) == (2, True)
+    assert all(load_target(ctx).update_time is None for ctx in tenants.contexts.all())
 
 
 def test_one_target_and_many_cannot_be_meant_at_once(on_hub: Terminal) -> None:

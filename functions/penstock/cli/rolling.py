@@ -74,7 +74,7 @@ def _say(r: answers.PreviewRecord) -> None:
         else:
             output.say(f"  {f.field}: {now} is kept (promoted was {promoted}, before {before})")
     for kind, many in r.returns.items():
-        output.say(f"  {many:,} {kind} return with it")
+        output.say(f"  {kind}: {many:,} {'returns' if many == 1 else 'return'} with it")
     for document, why in r.stays.items():
         output.say(f"  {document} {why}, and stays")
     for name in r.others:

@@ -50,6 +50,9 @@ def run(
     """Run PIPELINE now: read its sources, stage the difference, have it checked, mail the approvers."""
     if target and (all_ or active or stage):
         raise InvalidInput("is one target, and --all, --active and --stage are many", subject=target, remedy="Say one of them.")
+    if full and reconcile:
+        what = "says how a source is read, and so does --full"
+        raise InvalidInput(what, subject="--reconcile", remedy="Nothing was run. Say one of them; --full finds what is gone too.")
     mode: Mode = "full" if full else "reconcile" if reconcile else "changes"
     chosen = _choose(app, pipeline, target, Wanted(active, stage, mode))
     runs = _run_all(app, chosen.todo, mode, by, wait=wait)
