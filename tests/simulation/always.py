@@ -112,7 +112,9 @@ def rollback(sim: Simulation, event: object) -> Found:
             if dumps(sim.bare(now.data)) != dumps(sim.bare(first.before[path].data)):
                 yield f"{path} was {first.before[path].data} before, and its rollback made it {now.data}"
             continue
-        stood, left, stands = (leaves(sim.bare(i.data) or {}) for i in (was, first.after[path], now))
+        stood, left, stands = (
+            leaves(sim.bare(i.data) or {}) for i in (was, sim.left_by(batch.rolls_back, path, first).after[path], now)
+        )
         theirs = {at for at, text in stood.items() if left.get(at) != text}
         lost = {at for at in theirs if stands.get(at) != stood[at]}
         change = allowed.get(path)

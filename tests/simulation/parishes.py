@@ -141,6 +141,10 @@ class Parishes(Simulation):
         fell_out = set(event.after[event.ledger].fields["ledger"]["drifted"])
         return {path: change for path, change in promoted[2].items() if change.key not in fell_out}
 
+    def left_by(self, batch: str, path: str, first: Landed) -> Landed:
+        """What a batch changed may go along with another of its changes afterwards."""
+        return max(first, self.along_with.get((batch, path), first), key=lambda landed: landed.at)
+
     def unshown(self, event: Landed) -> Iterator[str]:
         """Before a batch is at its end, what came late is put where it hangs."""
         yield from trees.fetched(self, event)

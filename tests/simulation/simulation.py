@@ -195,6 +195,10 @@ class Simulation(World):
         """Whether a document may be written that nobody said yes to, because of what was written beside it."""
         return False
 
+    def left_by(self, batch: str, path: str, first: Landed) -> Landed:
+        """The last commit of a batch that wrote a document; `first`: that of its own change."""
+        return first
+
     def unshown(self, event: Landed) -> Iterator[str]:
         """What is wrong with a commit that writes production and promotes no pack that was shown."""
         yield f"{event.production} were written outside of any batch that was shown"

@@ -151,6 +151,11 @@ WOODS: Mapping[str, Scenario] = {
         inline=0,
         changes=1,
     ),
+    "rollback of what moved, and went along": Wood(
+        (*SETTLED, tell("p1", active=False), tell("w2", parent="d1"), run(), approve(choices={"units/p1": CASCADE})),
+        BACK,
+        changes=1,
+    ),
     "rollback of what was renamed, and moved along": Wood(
         (*SETTLED, tell("w1", name="renamed"), tell("w2", name="renamed"), MOVE, run(), approve()), BACK
     ),
