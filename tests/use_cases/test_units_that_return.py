@@ -7,6 +7,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from penstock.core import packs
 from penstock.core.batch import Status
 from penstock.core.choices import CASCADE, active_below, reassign
 from penstock.core.errors import Refused
@@ -57,6 +58,34 @@ def test_what_went_along_or_moved_returns_byte_for_byte_and_goes_again_with_the_
     assert again.status is Status.APPLIED
     assert {path: data for path, data in standing(world).items() if "penstock" not in data} == there
     assert faults(world) == []
+
+
+@pytest.mark.parametrize("per_pack", [1, 350])
+def test_what_was_decided_with_a_unit_below_is_so_again_with_the_rollback_of_the_rollback(
+    per_pack: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packs, "MAX_CHANGES", per_pack)
+    world = grown(members=[member("m5", "np.p1.d1")])
+    before = standing(world)
+    plan = Plan(world).update("w1", active=False).update("w2", active=False).update("d1", active=False)
+    done = promoted(world, plan, per_pack, w1=CASCADE, d1=reassign("d2"))
+    there = {path: data for path, data in standing(world).items() if "penstock" not in data}
+    back = taken_back(world, done.id)
+    assert standing(world) == before
+    again = taken_back(world, back.id)
+    assert (again.packs, again.status) == (3 if per_pack == 1 else 1, Status.APPLIED)
+    assert {path: data for path, data in standing(world).items() if "penstock" not in data} == there
+
+
+def test_a_unit_that_goes_again_alone_leaves_what_was_decided_with_one_below_it() -> None:
+    world = grown(members=[member("m5", "np.p1.d1")])
+    plan = Plan(world).update("w1", active=False).update("w2", active=False).update("d1", active=False)
+    done = promoted(world, plan, w1=CASCADE, d1=reassign("d2"))
+    there = standing(world)
+    back = taken_back(world, done.id, Choice(keys=frozenset({"units/d1"})))
+    assert world.documents("members")["m5"] == member("m5", "np.p1.d1")[1]
+    assert taken_back(world, back.id).status is Status.APPLIED
+    assert {k: v for k, v in standing(world).items() if "/d1" not in k} == {k: v for k, v in there.items() if "/d1" not in k}
 
 
 def test_all_that_went_along_with_a_district_returns_with_it_and_nothing_is_declined_any_more() -> None:

@@ -22,7 +22,7 @@ from penstock.core.rules import dependents
 from penstock.core.rules.base import Answer, Below, Count, Lookup, View
 from penstock.core.tree import is_below
 from penstock.core.values import Data, FieldPath, Value, dotted, get_in
-from penstock.use_cases.context import Context
+from penstock.use_cases.context import Context, find_batch
 from penstock.use_cases.staging import Pack
 
 
@@ -70,7 +70,7 @@ def leaving(
     read = _below(ctx, entity, [u.path for u in looked])
     below = {of: [s for s in some if s.path not in but] for of, some in read.items()}
     goers = [Goer(u.ready.key, placing.moves.after(u.path), u.choice, homes.get(u.ready.key)) for u in units]
-    decided = {placing.moves.after(path) for path in _went_before(batch, entity, below)}
+    decided = {placing.moves.after(path) for path in _went_before(ctx, batch, entity, below)}
     left = leave(entity, goers, decided, below, placing.moves.after)
     written = {c.path for c in going}
     fallen |= {u.ready.key: why for u in units if u.ready.key not in fallen and (why := _why_not(u, left[u.ready.key], written))}
@@ -186,15 +186,27 @@ def _below(ctx: Context, entity: Entity, paths: Sequence[str]) -> Held:
     return hanging(ctx, entity, tops, also)
 
 
-def _went_before(batch: Batch, entity: Entity, below: Held) -> list[str]:
+def _went_before(ctx: Context, batch: Batch, entity: Entity, below: Held) -> list[str]:
     """The paths of units that an earlier pack of this batch took away with a choice: what is left below them was decided with
-    them. Not of units that were gone before, and that the batch wrote to."""
+    them. Not of units that were gone before, and that the batch wrote to. Rollbacks put earlier stamps back, so theirs tell
+    nothing: of what one takes away again, what was chosen at first holds."""
     assert entity.tree is not None
-    off, path, chosen = entity.deactivate, entity.tree.path, choices.chosen(batch.decisions)
+    off, path = entity.deactivate, entity.tree.path
     units = next((some for of, some in below.items() if of.name == entity.name), ())
-    mine = (u.fields for u in units if get_in(u.fields, (STAMP, "batch")) == batch.id)
-    said = (data for data in mine if f"{entity.name}/{get_in(data, entity.key)}" in chosen)
-    return [str(get_in(data, path)) for data in said if off and get_in(data, off.field) == off.value]
+    gone = [u.fields for u in units if off and get_in(u.fields, off.field) == off.value]
+    if batch.kind != "rollback":
+        gone = [data for data in gone if get_in(data, (STAMP, "batch")) == batch.id]
+    chosen = _chosen(ctx, batch) if gone else ()
+    return [str(get_in(data, path)) for data in gone if f"{entity.name}/{get_in(data, entity.key)}" in chosen]
+
+
+def _chosen(ctx: Context, batch: Batch) -> set[str]:
+    """The keys that something was chosen for, in this batch or in one that it takes back, and so on down."""
+    found = set(choices.chosen(batch.decisions))
+    while batch.kind == "rollback" and (held := find_batch(ctx, batch.rolls_back)) is not None:
+        batch = held.batch
+        found |= choices.chosen(batch.decisions).keys()
+    return found
 
 
 def _why_not(unit: _Unit, left: Left, written: set[str]) -> str:
