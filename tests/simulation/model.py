@@ -109,7 +109,8 @@ def _promotion(sim: Simulation, landed: Landed) -> tuple[Batch, Shown, dict[str,
 
 def overlooked(sim: Simulation, state: TargetState, *, rest: bool = False) -> Iterator[str]:
     """Source records behind the watermark, seen by the last run that looked, that nobody dealt with. While the overlap window
-    holds another number of them than the target knows (a run was cut there), the next run looks again; at `rest` none comes."""
+    holds another number of them than the target knows, or there are newer ones that the last run did not pass (it was cut), the
+    next run looks there again; at `rest` none comes."""
     passed = state.sources.get("registry")
     if state.last_run and state.last_run["mode"] != "recheck":
         sim.looked_at = state.last_run["at"]
@@ -122,7 +123,8 @@ def overlooked(sim: Simulation, state: TargetState, *, rest: bool = False) -> It
     declined = sim.declined()
     seen = [i.fields for i in images(sim.registry, sim.SOURCE).values() if i.time <= sim.looked_at]  # type: ignore[operator]
     window = [r for r in seen if passed.watermark.plus(-OVERLAP) <= r["changed"] <= passed.watermark]
-    due = len(window) != passed.window and not rest
+    newer = any(r["changed"] > passed.watermark for r in seen)
+    due = (len(window) != passed.window or newer) and not rest
     for record in seen:
         if due and record in window:
             continue

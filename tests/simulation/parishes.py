@@ -209,7 +209,8 @@ class Parishes(Simulation):
             return
         seen = {i.fields["id"]: i.fields for i in images(self.registry, self.SOURCE).values() if i.time <= self.looked_at}  # type: ignore[operator]
         window = [r for r in seen.values() if passed.watermark.plus(-OVERLAP) <= r["changed"] <= passed.watermark]
-        if len(window) != passed.window and not rest:
+        newer = any(r["changed"] > passed.watermark for r in seen.values())
+        if (len(window) != passed.window or newer) and not rest:
             return  # the next run looks again
         yield from self.undealt(state, seen, passed.watermark)
 

@@ -10,7 +10,7 @@ from penstock.core.choices import CASCADE, reassign
 from penstock.core.plan import DEPENDENTS
 
 from simulation.acts import Act, Note, approve, once
-from simulation.trees import MEMBERS, UNITS
+from simulation.trees import CHAIN, MEMBERS, UNITS
 from simulation.woods import STOCK, settle_all, withdraw
 
 LEVELS = {"p1": 2, "p2": 2, "p3": 2, "d1": 3, "d2": 3, "w1": 4, "w2": 4, "w3": 4}
@@ -49,7 +49,14 @@ def _under(do: Callable[[Any], None], unit: str) -> Act:
 
 
 def _settle_in(id: str, under: str) -> Act:
-    return _under(lambda sim: sim.settle_in(id, under) if id not in sim.documents(UNITS) else None, under)
+    """Not deeper than members tell."""
+
+    def do(sim: Any) -> None:
+        units = sim.documents(UNITS)
+        if id not in units and units[under]["path"].count(".") + 1 < len(CHAIN):
+            sim.settle_in(id, under)
+
+    return _under(do, under)
 
 
 def _join(id: str, unit: str) -> Act:
