@@ -6,9 +6,11 @@ with a count as large as the printed number of boundaries, all. A violation name
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import NamedTuple
 
-from simulation.play import boundaries, strike
+from simulation.forks import Life, strike_each
+from simulation.play import boundaries
 from simulation.scenarios import SCENARIOS
 from support.faults import Fault, Mode
 from support.spread import evenly, spread
@@ -16,6 +18,7 @@ from support.spread import evenly, spread
 from proofs.proof import Proof
 
 DEFAULT = 1_500
+TOGETHER = 100
 
 
 class Job(NamedTuple):
@@ -38,8 +41,17 @@ def chosen(jobs: list[Job], count: int) -> list[Job]:
     return [*first, *left]
 
 
-def struck(job: Job) -> tuple[Job, list[tuple[str, Mode]], str]:
-    return job, *strike(job.scenario, job.fault)
+def together(jobs: list[Job]) -> list[list[Job]]:
+    """Jobs of one scenario, as many as are lived together."""
+    by_scenario: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        by_scenario[job.scenario].append(job)
+    return [of[n : n + TOGETHER] for of in by_scenario.values() for n in range(0, len(of), TOGETHER)]
+
+
+def struck(jobs: list[Job]) -> tuple[list[Job], dict[Fault, Life]]:
+    lives = strike_each(jobs[0].scenario, (), [job.fault for job in jobs])
+    return jobs, {life.last: life for life in lives}
 
 
 def prove(count: int = DEFAULT) -> Proof:
@@ -48,13 +60,15 @@ def prove(count: int = DEFAULT) -> Proof:
     reached: set[tuple[str, Mode]] = set()
     violations: list[str] = []
     runs = 0
-    for job, there, broken in spread(struck, chosen(jobs, count)):
-        runs += 1
-        reached.update(there)
-        if broken:
-            fault = job.fault
-            violations.append(f"`{job.scenario}` {fault.channel} {fault.at} `{fault.mode}` ({job.what}): {broken}")
-        elif there != [(job.what, job.fault.mode)]:
-            violations.append(f"`{job.scenario}` {job.fault}: was to strike {job.what} and struck {there}")
+    for some, lives in spread(struck, together(chosen(jobs, count))):
+        for job in some:
+            runs += 1
+            there, broken = lives[job.fault][1:] if job.fault in lives else ([], "")
+            reached.update(there)
+            if broken:
+                fault = job.fault
+                violations.append(f"`{job.scenario}` {fault.channel} {fault.at} `{fault.mode}` ({job.what}): {broken}")
+            elif there != [(job.what, job.fault.mode)]:
+                violations.append(f"`{job.scenario}` {job.fault}: was to strike {job.what} and struck {there}")
     counted = {"scenarios": len(SCENARIOS), "boundaries": len(jobs), "kinds of call and mode": len(wanted), "runs": runs}
     return Proof(counted, violations, sorted(f"{what}, {mode}" for what, mode in wanted - reached))
