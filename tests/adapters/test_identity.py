@@ -131,6 +131,12 @@ def test_another_header_is_no_token(header: str | None) -> None:
         verify(header, AUDIENCE, ACCOUNTS, CERTS)
 
 
+@pytest.mark.parametrize("aud", [AUDIENCE, ""])
+def test_where_no_audience_is_set_up_no_token_gives_an_address(aud: str) -> None:
+    with pytest.raises(Refused, match="no audience is set up"):
+        identity.address_of(f"Bearer {GOOGLE.token(aud=aud)}", "", CERTS)
+
+
 @pytest.mark.parametrize(("audience", "accounts"), [("", ACCOUNTS), (AUDIENCE, frozenset())])
 def test_an_endpoint_that_is_not_set_up_lets_nobody_in(audience: str, accounts: frozenset[str]) -> None:
     with pytest.raises(Refused, match="set up"):

@@ -399,7 +399,22 @@ def test_a_query_that_is_not_as_described_is_refused(caller: Caller, query: str)
 
 
 @pytest.mark.parametrize(
-    "id", ["nobody", "p1%232", "units/p1", "..", "a%2Fb", "%00", "%20", "x" * 301, "p1%0a", "%F0%9F%92%A9", "d1/x"]
+    "id",
+    [
+        "nobody",
+        "p1%232",
+        "units/p1",
+        "..",
+        "a%2Fb",
+        "%00",
+        "%20",
+        "x" * 301,
+        "p1%0a",
+        "%F0%9F%92%A9",
+        "d1/x",
+        "x" * 1_600,
+        "__id__",
+    ],
 )
 def test_an_id_leads_to_its_unit_or_nowhere(caller: Caller, id: str) -> None:
     for view in ("change", "impact"):

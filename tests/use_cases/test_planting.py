@@ -287,10 +287,22 @@ def test_what_the_source_marks_inactive_is_taken_out_as_well_and_comes_back_from
     settled(world)
     off = {"active": False}
     say(world, p1=(2, "c", off), d=(3, "p1", off), w=(4, "d", off))
-    assert steps(world, world.run()) == [("w", "deactivate"), ("d", "deactivate"), ("p1", "deactivate")]
+    outcome = world.run()
+    assert steps(world, outcome) == [("w", "deactivate"), ("d", "deactivate"), ("p1", "deactivate")]
+    assert taken_out(world, outcome) == ["3 of 5 units"]
     world.approve()
     say(world, p1=(2, "c"), d=(3, "p1"), w=(4, "d"))
-    assert steps(world, world.run()) == [("p1", "restore"), ("d", "restore"), ("w", "restore")]
+    outcome = world.run()
+    assert steps(world, outcome) == [("p1", "restore"), ("d", "restore"), ("w", "restore")]
+    assert taken_out(world, outcome) == []
+
+
+def taken_out(world: World, outcome: Outcome) -> list[str]:
+    """What the brake on taking out of production says of a batch."""
+    parts = (
+        finding.text.partition(" in production would be removed or") for finding in world.batch(outcome.batch).batch_findings
+    )
+    return [many for many, told, _ in parts if told]
 
 
 def test_a_parent_is_not_deactivated_while_a_child_is_kept(world: World) -> None:

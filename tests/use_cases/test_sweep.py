@@ -114,7 +114,7 @@ def test_a_paused_target_is_not_read_by_the_sweep_either() -> None:
     world = killed(2)
     pause(world.ctx, "operator@example.org")
     world.clock.forward(LEASE_SECONDS + 1)
-    world.sweep()
+    assert world.sweep() == []
     assert state(world).lease is not None
     resume(world.ctx, "operator@example.org")
     world.sweep()

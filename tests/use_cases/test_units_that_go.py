@@ -176,6 +176,15 @@ def test_a_unit_that_goes_along_with_another_takes_nothing() -> None:
     assert choose(world, w1=reassign("w2"), d2=CASCADE).status is Status.APPLIED
 
 
+def test_a_unit_that_comes_below_one_which_goes_elsewhere_for_another_takes_what_hangs_below_a_third() -> None:
+    world = grown(members=[member("m9", "np.p1.d2")])
+    batch = Plan(world).update("w1", active=False).update("d2", active=False).create("w9", "d2").stage()
+    done = choose(world, w1=reassign("w9"), d2=reassign("d1"))
+    assert (done.status, done.applied, list(ledger(world, batch).why)) == (Status.PARTIALLY_APPLIED, 2, ["units/d2"])
+    assert units(world)["c1"]["path"] == "np.p1.d2.w9.c1"
+    assert faults(world) == []
+
+
 def test_active_units_that_the_batch_does_not_take_away_go_along_or_stay_and_are_not_moved() -> None:
     world, batch = going("d1")
     with pytest.raises(InvalidInput, match="2 active units"):

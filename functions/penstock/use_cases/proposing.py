@@ -303,7 +303,7 @@ def _conclude(
         "open": open,
         "sources": {look.plan.source.name: look.reading.state for look in run.looks},
         "manifest": _write_manifest(ctx, target, run),
-        "dealt": target.state.dealt if run.owes_full else run.releases(),
+        "dealt": run.releases(),
         "owes_full": run.owes_full,
         "recheck": (),
         "hold": target.state.hold if run.owes_full else None,  # over, for the source is within its bands or was let pass
