@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from penstock.core.batch import Status
+from penstock.core.codec import Hold, Recheck
 from penstock.core.errors import Refused, Unavailable
 from penstock.use_cases import effects
 from penstock.use_cases.context import load_target
@@ -13,7 +14,7 @@ from penstock.use_cases.decide import Said, decide
 from penstock.use_cases.lease import LEASE_SECONDS, RESUMABLE_SECONDS
 from penstock.use_cases.pausing import pause, resume
 from penstock.use_cases.promote import promote_pack
-from penstock.use_cases.sweep import retry
+from penstock.use_cases.sweep import _expire, retry
 from support import network as net
 from support.faults import Faults, Killed, PlainPages
 from support.rest import assert_sound, entries, settle
@@ -211,3 +212,42 @@ def test_two_sweeps_at_once_resume_one_run() -> None:
     assert len([b for b in world.documents("penstock_batches").values() if b["status"] == "UNDER_REVIEW"]) == 1
     assert [line for line in told if "could not be taken for a run" in line]
     assert_sound(world)
+
+
+def fallen_out(**more: Any) -> World:
+    """What fell out of a promotion waits to be planned again, and nobody was told."""
+    world = fed()
+    batch = world.run().batch
+    world.approve("approve")
+    settle(world)
+    recheck = (Recheck(batch, ("poles/LAW.P.A001",)),)
+    world.production.commit([load_target(world.outside).write(recheck=recheck, **more)])
+    return world
+
+
+def test_what_fell_out_is_planned_again_once_its_message_is_taken_for_lost() -> None:
+    world = fallen_out()
+    assert world.sweep() == []
+    assert len(state(world).recheck) == 1
+    world.clock.forward(world.ports.stale_seconds + 1)
+    assert world.sweep() == [f"{world.ctx.id}: what fell out of a promotion was planned again (nothing to propose)"]
+    assert state(world).recheck == ()
+    assert_sound(world)
+
+
+def test_while_a_hold_stands_rejected_nothing_is_planned_again() -> None:
+    world = fallen_out(hold=Hold("a batch", "Held.", {}, "reject"))
+    world.clock.forward(world.ports.stale_seconds + 1)
+    before = world.production.bill.writes
+    assert world.sweep() == []
+    assert (len(state(world).recheck), world.production.bill.writes) == (1, before)
+
+
+def test_a_batch_that_was_decided_since_the_target_was_read_does_not_expire() -> None:
+    world = fed()
+    batch = world.run().batch
+    as_read = load_target(world.outside)
+    world.approve("approve")
+    world.clock.forward(30 * 86_400)
+    assert _expire(world.ctx, as_read) == []
+    assert world.batch(batch).status is Status.APPLIED
