@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from itertools import count
 from threading import Barrier
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from penstock.core import layout
 from penstock.core.batch import Status
-from penstock.core.errors import OutcomeUnknown
+from penstock.core.errors import OutcomeUnknown, Unavailable
 from penstock.core.followers import decode_followed
 from penstock.core.records import Delete, Set, Update
 from penstock.core.values import Data
@@ -468,14 +469,26 @@ def test_who_comes_below_right_before_the_commit_follows_though_the_promotion_is
     assert paths(world)["late"] == "np.p1.d1.w1.late"
     effects.pay(world.serving(privileges.CAPTURE), give_up(world.serving(privileges.CAPTURE), batch.id))
     assert world.batch(batch.id).status is Status.PARTIALLY_APPLIED
+    before_commit_of(world, "geography/late", _edited_again, 2 * following.STRAGGLING)
+    for _ in range(2):
+        world.clock.forward(1_000)
+        assert any("latecomers" in line for line in world.sweep())
+        assert paths(world)["late"] == "np.p1.d1.w1.late"
     world.clock.forward(1_000)
     world.sweep()
     assert paths(world)["late"] == "np.p2.d1.w1.late"
     assert faults(world) == []
 
 
+NUMBERS = count()
+
+
 def _edited(real: Any) -> None:
     real([Update("geography/late", {"wish": "more"}, (("wish",),))])
+
+
+def _edited_again(real: Any) -> None:
+    real([Update("geography/late", {"wish": next(NUMBERS)}, (("wish",),))])
 
 
 def _lost(_: Any) -> None:
@@ -492,6 +505,53 @@ def test_who_came_late_and_could_not_be_fetched_is_looked_for_once_more(strikes:
     world.approve("approve")
     assert world.batch(batch.id).status is Status.APPLIED
     assert (paths(world)["late"], units(world)["late"].get("wish")) == ("np.p2.d1.w1.late", wish)
+
+
+@pytest.mark.parametrize("strikes", [_edited_again, _lost], ids=["edited", "no answer"])
+def test_a_batch_does_not_come_to_rest_while_who_came_late_cannot_be_fetched(strikes: Any) -> None:
+    world = grown()
+    batch = Plan(world).move("d1", "p2").stage()
+    late = custom("late", "w1", "np.p1.d1.w1.late")
+    before_commit_of(world, "geography/d1", lambda real: real([Set("geography/late", late[1])]))
+    before_commit_of(world, "geography/late", strikes, following.STRAGGLING)
+    world.patient = True
+    world.approve("approve")
+    assert (world.batch(batch.id).status, paths(world)["late"]) == (Status.APPLYING, "np.p1.d1.w1.late")
+    world.clock.forward(1_000)
+    world.sweep()
+    assert (world.batch(batch.id).status, paths(world)["late"]) == (Status.APPLIED, "np.p2.d1.w1.late")
+    assert faults(world) == []
+
+
+def test_more_who_came_late_than_one_try_fetches_are_fetched_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "_LATE", 1)
+    monkeypatch.setattr(effects, "INLINE", 0)
+    world = grown()
+    batch = Plan(world).move("d1", "p2").stage()
+    late = [Set(f"members/x{n}", member(f"x{n}", "np.p1.d1.w1")[1]) for n in range(following.STRAGGLING + 2)]
+    before_commit_of(world, "geography/d1", lambda real: real(late))
+    with pytest.raises(Unavailable, match="pack 0"):
+        world.approve("approve")
+    assert world.batch(batch.id).status is Status.APPLYING
+    world.pump()
+    assert world.batch(batch.id).status is Status.APPLIED
+    assert faults(world) == []
+
+
+def test_a_moved_unit_that_somebody_stores_below_itself_keeps_no_batch_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = grown()
+    batch = Plan(world).move("d1", "p2").stage()
+    finish = effects.finish
+
+    def finish_later(*given: Any) -> Any:
+        edit(world, "geography/d1", path="np.p1.d1.d1")
+        world.put(world.production, "members", [member("late", "np.p1.d1")])
+        return finish(*given)
+
+    monkeypatch.setattr(effects, "finish", finish_later)
+    world.approve("approve")
+    assert world.batch(batch.id).status is Status.APPLIED
+    assert world.documents("members")["late"]["unitPath"] == "np.p1.d1"
 
 
 def test_what_somebody_moved_back_before_the_end_of_the_batch_stays_where_they_put_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from penstock.core import layout
 from penstock.core.changes import Action, Change, FieldDiff
 from penstock.core.declaration import Entity
-from penstock.core.errors import Conflict, OutcomeUnknown
+from penstock.core.errors import Conflict, OutcomeUnknown, Unavailable
 from penstock.core.findings import listed
 from penstock.core.followers import Followed, Moves, encode_followed, following, places_in
 from penstock.core.leaving import Held
@@ -98,7 +98,7 @@ def keep(ctx: Context, batch: Batch, pack: Pack, attempt: str, followed: Sequenc
 
 def fetch_stragglers(ctx: Context, batch: Batch, packs: Sequence[Pack]) -> None:
     """What came to hang under a unit right while that was moved, and stores where it lay: it follows now, in commits of its own.
-    Looked for once all packs are promoted, and again as often as that is tried."""
+    Looked for once all packs are promoted, and again as often as that is tried. `Unavailable` where others come all the time."""
     entity = ctx.pipeline.tree
     for pack in packs if entity else ():
         assert entity is not None
@@ -106,13 +106,21 @@ def fetch_stragglers(ctx: Context, batch: Batch, packs: Sequence[Pack]) -> None:
         for _ in range(STRAGGLING):
             found = hanging(ctx, entity, moves.tops)
             now = _lie_now(ctx, entity, moves) if any(found.values()) else Moves()
-            late = [f for of, held in found.items() for f in following(now, of, held)]
+            late = [f for of, held in found.items() for f in following(now, of, held) if _ends(now, get_in(f.after, of.path))]
             if not late:
                 break
             some = late[:_LATE]
             keep(ctx, batch, pack, f"late-{ctx.ports.new_id()}", some)
             with suppress(Conflict, OutcomeUnknown):
                 ctx.store.commit([f.write() for f in some])
+        else:
+            what = f"moved units with pack {pack.number} below whose old paths others still come, and not all could be fetched"
+            raise Unavailable(what, subject=batch.id, remedy="It is tried again by itself.")
+
+
+def _ends(moves: Moves, path: str) -> bool:
+    """Not where somebody stored a moved unit below where it lay: what followed it would be late again."""
+    return moves.after(path) == path
 
 
 def _lie_now(ctx: Context, entity: Entity, moves: Moves) -> Moves:
