@@ -99,20 +99,21 @@ def test_what_moves_and_hangs_below_a_unit_that_goes_is_written_once_with_both()
 
 
 @pytest.mark.parametrize(
-    ("data", "why"),
+    ("id", "data", "why"),
     [
-        (E, ""),
-        (D, "is the unit itself"),
-        ({**E, "official": False}, "is not official"),
-        ({**E, "active": False}, "is not active"),
-        (P, "is of level 1"),
-        ({**E, "path": "p.d.e"}, "lies below it"),
-        ({**E, "path": None}, "has no path"),
-        ({**E, "path": ""}, "has no path"),
+        ("e", E, ""),
+        ("d", D, "is the unit itself"),
+        ("e", {**E, "official": False}, "is not official"),
+        ("e", {**E, "active": False}, "is not active"),
+        ("p", P, "is of level 1"),
+        ("e", {**E, "path": "p.d.e"}, "lies below it"),
+        ("e", {**E, "path": None}, "has no path of its own"),
+        ("e", {**E, "path": ""}, "has no path of its own"),
+        ("e", {**E, "path": "p.edited"}, "has no path of its own"),
     ],
 )
-def test_a_home_is_another_active_official_unit_of_the_same_level(data: Data, why: str) -> None:
-    assert why_no_home(ENTITY, data, 2, "p.d") == why
+def test_a_home_is_another_active_official_unit_of_the_same_level(id: str, data: Data, why: str) -> None:
+    assert why_no_home(ENTITY, id, data, 2, "p.d") == why
 
 
 def test_a_change_takes_a_unit_away_by_what_it_writes() -> None:

@@ -129,6 +129,22 @@ def test_what_has_no_place_to_return_to_stays_and_is_named() -> None:
     assert set(found.kept) == {"geography/c", "geography/cc", "members/m1", "members/m2"}
 
 
+def test_what_was_at_a_unit_that_stores_another_path_by_now_stays_and_is_named() -> None:
+    lines = left(TREE, MOVED)
+    there = written(TREE, lines)
+    there["geography/d"]["path"] = "p.edited"
+    found = back(there, lines)
+    assert {found.kept[name] for name in ("members/m0", "geography/k")} == {"d, where it was, has no path of its own by now"}
+    again = written(there, found.followed)
+    assert (again["members/m0"], again["geography/k"]["path"]) == (member("p.e"), "p.e.k")
+
+
+def test_what_was_moved_to_a_unit_by_a_path_that_was_not_its_own_belongs_elsewhere() -> None:
+    lines = left(TREE, Goer("units/d", "p.d", reassign("e"), Home("e", "p.edited")))
+    there = written(TREE, lines)
+    assert set(back(there, lines).kept.values()) == {"belongs elsewhere by now"}
+
+
 def test_what_is_at_a_unit_that_is_gone_belongs_elsewhere_even_if_it_lies_at_the_root() -> None:
     lines = left(TREE, MOVED)
     there = written(TREE, lines)

@@ -145,7 +145,7 @@ class Plan:
         self.world = world
         self.entity = world.ctx.pipeline.entity("units")
         self.changes: list[Change] = []
-        self._paths = {id: str(data["path"]) for id, data in units(world).items()}
+        self._paths = {id: str(data.get("path", "")) for id, data in units(world).items()}
 
     def now(self, id: str) -> Snapshot:
         return self.world.production.get([f"{UNITS}/{id}"])[0]

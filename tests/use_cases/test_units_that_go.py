@@ -129,6 +129,22 @@ def test_the_other_unit_may_come_with_the_same_batch() -> None:
 
 
 @pytest.mark.parametrize("per_pack", [1, 350])
+@pytest.mark.parametrize("stored", [{"path": None}, {"path": "np.p1.d2.edited"}, {"path": "np.p1.d2.w3", "active": False}])
+def test_the_other_unit_may_be_put_right_with_the_same_batch(stored: Data, per_pack: int) -> None:
+    id, data = unit("w3", "d2", path="np.p1.d2.w3")
+    world = grown(units=[(id, {name: value for name, value in (data | stored).items() if value is not None})])
+    plan = Plan(world)
+    plan._paths["w3"] = "np.p1.d2.w3"
+    (plan.update if "active" in stored else plan.move)("w3", *([] if "active" in stored else ["d2"]), active=True)
+    plan.update("w1", active=False).stage(per_pack=per_pack)
+    done = choose(world, w1=reassign("w3"))
+    assert (done.status, done.applied) == (Status.APPLIED, 2)
+    assert (units(world)["w3"]["path"], units(world)["w3"]["active"]) == ("np.p1.d2.w3", True)
+    assert world.documents("members")["m2"] == member("m2", "np.p1.d2.w3.c1")[1]
+    assert faults(world) == []
+
+
+@pytest.mark.parametrize("per_pack", [1, 350])
 def test_where_units_move_in_the_same_batch_what_is_left_goes_to_where_they_are_then(per_pack: int) -> None:
     world = grown()
     Plan(world).move("d1", "p2").update("w1", active=False).stage(per_pack=per_pack)
@@ -149,12 +165,13 @@ def test_where_units_move_in_the_same_batch_what_is_left_goes_to_where_they_are_
         ("w7", "is not active"),
         ("nowhere", "is not there"),
         ("x/y", "is not there"),
+        ("w6", "has no path of its own"),
     ],
 )
 def test_a_unit_that_cannot_take_it_is_refused_before_anything_is_decided(other: str, why: str) -> None:
-    world, batch = going(
-        "w1", "w7", units=[unit("w7", "d2", path="np.p1.d2.w7"), unit("w8", "d2", path="np.p1.d2.w8", active=False)]
-    )
+    astray = unit("w6", "d2", path="np.p1.d2.edited")
+    asleep = unit("w8", "d2", path="np.p1.d2.w8", active=False)
+    world, batch = going("w1", "w7", units=[unit("w7", "d2", path="np.p1.d2.w7"), asleep, astray])
     with pytest.raises(InvalidInput, match=why):
         choose(world, w1=reassign(other))
     assert world.batch(batch.id).status is Status.UNDER_REVIEW
@@ -287,6 +304,7 @@ def test_one_word_for_each_takes_all_along() -> None:
         (Update("geography/w2", {"active": False}, (("active",),)), "is not active"),
         (Update("geography/w2", {"official": False}, (("official",),)), "is not official"),
         (Delete("geography/w2"), "is not there"),
+        (Update("geography/w2", {"path": "np.p1.d1.edited"}, (("path",),)), "has no path of its own"),
     ],
 )
 def test_a_unit_whose_home_is_none_any_more_falls_out_and_nothing_of_it_is_done(since: Any, why: str) -> None:

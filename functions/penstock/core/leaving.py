@@ -12,6 +12,7 @@ from penstock.core.choices import ACTIVE, CASCADE, OWN
 from penstock.core.declaration import Dependents, Entity
 from penstock.core.findings import listed
 from penstock.core.followers import Followed, followed
+from penstock.core.placing import leads_to
 from penstock.core.records import Snapshot
 from penstock.core.tree import DOT, is_below, joined, owns
 from penstock.core.values import Data, FieldPath, Value, get_in
@@ -30,7 +31,7 @@ def takes_away(entity: Entity, change: Change) -> bool:
     return off is not None and off.field in change.mask and get_in(change.after or {}, off.field) == off.value
 
 
-def why_no_home(entity: Entity, data: Data, level: int, path: str) -> str:
+def why_no_home(entity: Entity, id: str, data: Data, level: int, path: str) -> str:
     """Why a unit cannot take what hangs below the one of this level at this path; "" where it can."""
     assert entity.tree is not None
     there, own_level = get_in(data, entity.tree.path), get_in(data, entity.tree.level)
@@ -42,8 +43,8 @@ def why_no_home(entity: Entity, data: Data, level: int, path: str) -> str:
         return "is not active"
     if own_level != level:
         return f"is of level {own_level}"
-    if not isinstance(there, str) or not there:
-        return "has no path"
+    if not isinstance(there, str) or not leads_to(there, id):
+        return "has no path of its own"
     return "lies below it" if is_below(there, path) else ""
 
 

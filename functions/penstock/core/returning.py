@@ -12,6 +12,7 @@ from penstock.core.declaration import Dependents, Entity
 from penstock.core.diff import TAKEN_OUT, with_value
 from penstock.core.followers import Followed, followed, of_line
 from penstock.core.layout import STAMP
+from penstock.core.placing import leads_to
 from penstock.core.records import Snapshot
 from penstock.core.tree import DOT, joined
 from penstock.core.values import FieldPath, Value, get_in
@@ -46,9 +47,9 @@ def needed(entity: Entity, places: Iterable[Dependents], lines: Iterable[Followe
 
 
 def _tail(of: Dependents, line: Followed) -> list[str]:
-    """The ids of a document's path behind the unit that it moved to."""
+    """The ids of a document's path behind the unit that it moved to; none where that stored a path that was not its own."""
     ids = str(get_in(line.after, of.path)).split(DOT)
-    return ids[ids.index(line.to) + 1 :]
+    return ids[ids.index(line.to) + 1 :] if line.to in ids else []
 
 
 def _was_at(of: Dependents, line: Followed) -> str:
@@ -138,6 +139,8 @@ def _one(
             return _MOVED
         if not was:
             return f"{_was_at(of, line)}, where it was, is not there any more"
+        if not leads_to(was, _was_at(of, line)):
+            return f"{_was_at(of, line)}, where it was, has no path of its own by now"
         path = joined(final(was), tail) if tail else final(was)
     worked_out = {of.path, *of.chain}
     for name in (f for f in line.fields if f not in worked_out):

@@ -61,14 +61,15 @@ def _home(ctx: Context, tree: Entity, changes: Mapping[str, Change], along: Mapp
     found = _found(ctx, tree, other)
     change = next((c for c in changes.values() if c.path == found.path or c.key == f"{tree.name}/{other}"), None)
     data = result_of(change, None) if change else found.fields
-    why = why_no_home(tree, data, going.level, going.path) if data else "is not there"
+    id = change.path.rpartition("/")[2] if change else found.id
+    why = why_no_home(tree, id, data, going.level, going.path) if data else "is not there"
     above = nearest(along, str(get_in(data, tree.tree.path)))
     if not why and above is not None:
         why = f"goes along with {along[above]}"
     if why:
         remedy = f"Nothing was decided. Name an active official unit of level {going.level}, by its id or the landlord's."
         raise InvalidInput(f"cannot take what hangs below {key}: it {why}", subject=other[:120], remedy=remedy)
-    return change.path.rpartition("/")[2] if change else found.id
+    return id
 
 
 def _found(ctx: Context, tree: Entity, other: str) -> Snapshot:

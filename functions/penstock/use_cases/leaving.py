@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from penstock.core import choices
-from penstock.core.changes import Change
+from penstock.core.changes import Action, Change
 from penstock.core.declaration import Dependents, Entity
-from penstock.core.diff import content_fingerprint, value_fingerprint, with_value
+from penstock.core.diff import content_fingerprint, result_of, value_fingerprint, with_value
 from penstock.core.followers import Followed, followed, places_in
 from penstock.core.layout import STAMP
 from penstock.core.leaving import Goer, Held, Home, Left, is_active, leave, nearest, takes_away, why_no_home
@@ -137,7 +137,7 @@ def _homes(
     if not named:
         return {}, {}
     documents = {id: f"{ctx.collection(entity)}/{id}" for id in named.values()}
-    new = {c.path: c for c in pack.some({c.key for c in going if c.path in documents.values()})}
+    own = {c.path: c for c in pack.some({c.key for c in going if c.path in documents.values()})}
     live = {s.path: s for s in ctx.store.get(sorted(documents.values()))}
     gone = {u.ready.path for u in units}
     homes: dict[str, Home] = {}
@@ -147,16 +147,28 @@ def _homes(
         if id is None:
             continue
         document = documents[id]
-        created = new[document] if document in new and not live[document].exists else None
-        data: Data = (created.after or {}) if created else live[document].fields
+        data, path = _as_promoted(entity, live[document], own.get(document), placing)
         assert u.ready.place is not None
-        why = why_no_home(entity, data, u.ready.place.level, u.path) if data else "is not there"
+        why = why_no_home(entity, id, data, u.ready.place.level, placing.moves.after(u.path)) if data else "is not there"
         if why or document in gone:
             fallen[u.ready.key] = f"what hangs below it was to move to {id}, which {why or 'goes too'}"
             continue
-        path = placing.paths[created.key] if created else placing.moves.after(str(get_in(data, entity.tree.path)))
         homes[u.ready.key] = Home(id, path)
     return homes, fallen
+
+
+def _as_promoted(entity: Entity, now: Snapshot, change: Change | None, placing: Placing) -> tuple[Data, str]:
+    """A unit as it stands once its pack is promoted, whether that writes it or not, and its path then; {} where it is none."""
+    assert entity.tree is not None
+    data: Data = now.fields
+    if change is not None and (now.exists or change.action is Action.CREATE):
+        data = result_of(replace(change, before=now.data), None)
+    if not data:
+        return {}, ""
+    path = placing.paths.get(change.key) if change is not None else None
+    if path is None:
+        path = placing.moves.after(str(get_in(data, entity.tree.path) or ""))
+    return with_value(data, entity.tree.path, path), path
 
 
 def hanging(ctx: Context, entity: Entity, tops: Sequence[str], also: tuple[FieldPath, ...] = ()) -> Held:
