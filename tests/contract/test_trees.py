@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from penstock.core.batch import Status
-from penstock.core.records import Delete
+from penstock.core.records import Delete, Set
 from penstock.core.tree import place_of
 from penstock.ports import Stores
 from penstock.use_cases import staging
@@ -59,3 +59,34 @@ def test_a_reform_leaves_every_path_as_the_parents_say(world: World) -> None:
     assert oracle.faults(units, world.documents("members")) == []
     assert units["ours"]["path"] == "c.p3.d.w.ours"
     assert world.run("full").batch == ""
+
+
+@pytest.mark.parametrize("who", ["c9", "m9"])
+def test_a_unit_to_which_somebody_comes_as_it_is_removed_stands_again(stores: Stores, project: str, who: str) -> None:
+    world = forest.grown(stores=_InOne(stores, project), pages=PlainPages())
+    batch = forest.Plan(world).create("d3", "p2").create("w3", "d3").create("w4", "d3").move("w2", "d2").stage()
+    world.approve("approve")
+    stood = forest.units(world)
+    back = forest.way_back(world, batch.id)
+    came = {
+        "c9": Set(f"{forest.UNITS}/c9", forest.custom("c9", "w3", "np.p2.d3.w3.c9")[1]),
+        "m9": Set("members/m9", forest.member("m9", "np.p2.d3.w3")[1]),
+    }
+    struck: list[str] = []
+
+    def comes(commit: Any) -> None:
+        commit([came[who]])
+        struck.append(who)
+
+    forest.before_commit_of(world, f"{forest.UNITS}/w3", comes)
+    done = world.approve("approve")
+    assert struck == [who]
+    assert (done.status, done.applied, done.drifted) == (Status.PARTIALLY_APPLIED, 2, 2)
+    assert {id: forest.units(world)[id] for id in ("d3", "w3")} == {id: stood[id] for id in ("d3", "w3")}
+    assert "w4" not in forest.units(world)
+    kind = "units" if who == "c9" else "members"
+    assert forest.ledger(world, back).why == {
+        "units/w3": f"1 {kind} came to hang under it as it was removed",
+        "units/d3": "a unit that was removed from below it came back",
+    }
+    assert forest.faults(world) == []
