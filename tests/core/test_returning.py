@@ -143,6 +143,11 @@ def test_what_was_moved_to_a_unit_by_a_path_that_was_not_its_own_belongs_elsewhe
     lines = left(TREE, Goer("units/d", "p.d", reassign("e"), Home("e", "p.edited")))
     there = written(TREE, lines)
     assert set(back(there, lines).kept.values()) == {"belongs elsewhere by now"}
+    there["geography/e"]["path"] = "p.edited"
+    found = back(there, lines)
+    assert written(there, found.followed)["members/m0"] == member("p.d")
+    assert "members/m0" not in found.kept
+    assert "geography/k" in found.kept
 
 
 def test_what_is_at_a_unit_that_is_gone_belongs_elsewhere_even_if_it_lies_at_the_root() -> None:

@@ -227,6 +227,9 @@ BUGS: Mapping[str, Bug] = {
     ),
     "what follows has no prior image": Bug("prior image", "move", ((promote, "keep", nothing),)),
     "what was chosen is not done": Bug("choice", "gone, all along", ((leaving, "leave", _nothing_left),)),
+    "what was decided below one that goes is decided anew": Bug(
+        "follow", "rollback of a rollback of what went below one that went", ((leaving, "_went_before", no_lines),)
+    ),
     "what was left behind does not return": Bug(
         "rollback", "rollback of what moved to another", ((returning, "_left_by", no_lines),)
     ),

@@ -171,9 +171,22 @@ def _is_below(sim: Parishes, event: Landed, id: str, other: str) -> bool:
 
 
 def _is_left(sim: Parishes, event: Landed, id: str, goer: str) -> bool:
-    """Whether a unit is the one that goes, or an official one below it that is gone too."""
+    """Whether a unit is the one that goes, or an official one below it that is gone too and has no word of its own."""
     unit = sim.documents(UNITS).get(id, {})
-    return id == goer or bool(unit.get("official") and not unit.get("active") and _is_below(sim, event, id, goer))
+    gone = unit.get("official") and not unit.get("active") and not _decided(sim, event, unit)
+    return id == goer or bool(gone and _is_below(sim, event, id, goer))
+
+
+def _decided(sim: Parishes, event: Landed, unit: Data) -> bool:
+    """Whether people chose what becomes of what hangs below a unit, for the batch that a commit promotes or one that it takes
+    back, and so on down."""
+    promoted, key = promotion(sim, event), f"units/{unit.get('landlordId')}"
+    batch = promoted[0] if promoted else None
+    while batch is not None:
+        if any(key in said.choices for said in batch.decisions if said.verdict == "approve"):
+            return True
+        batch = sim.batches().get(batch.rolls_back)
+    return False
 
 
 def _given_back(sim: Parishes, batch: Batch, path: str, was: Data) -> Iterator[Data]:
@@ -221,15 +234,19 @@ def choice(sim: Parishes, event: object) -> Found:
     if not isinstance(event, Landed) or not event.production or promotion(sim, event) is None:
         return
     units, members = sim.documents(UNITS), sim.documents(MEMBERS)
-    batch = promotion(sim, event)[0]  # type: ignore[index]
-    gone = {id for id, unit in units.items() if not unit.get("active") and unit.get(STAMP, {}).get("batch") == batch.id}
+    batch, leaves = promotion(sim, event)[0], goers(sim, event)  # type: ignore[index]
+
+    def goes(id: str, unit: Data) -> bool:
+        return id in leaves or unit.get(STAMP, {}).get("batch") == batch.id or _decided(sim, event, unit)
+
+    gone = {id for id, unit in units.items() if not unit.get("active") and goes(id, unit)}
     ways = {id: oracle.walked(units, id) or [] for id in units}
 
     def left_by(way: list[str]) -> str:
         """What hangs below several that go is that of the nearest."""
         return next((id for id in reversed(way) if id in gone), "")
 
-    for id, (chosen, home) in goers(sim, event).items():
+    for id, (chosen, home) in leaves.items():
         below = {other for other, way in ways.items() if left_by(way[:-1]) == id and f"{UNITS}/{other}" not in sim.late}
         own = {other for other in below if not units[other].get("official")}
         active = {other for other in below if units[other].get("active")}

@@ -138,6 +138,11 @@ WOODS: Mapping[str, Scenario] = {
     "rollback of what moved to another, joined since": Wood((*LEFT, join("m9", "c2"), settle_in("c9", "c1")), BACK),
     "rollback of a rollback of what went": Wood((*WENT, *BACK), BACK),
     "rollback of a rollback of what moved to another": Wood((*LEFT, *BACK), BACK),
+    "rollback of a rollback of what went below one that went": Wood(
+        (*SETTLED, join("m9", "d1"), *ALL_GONE, run(), approve(choices={W1: CASCADE, "units/d1": reassign("d2")}), *BACK),
+        BACK,
+        changes=1,
+    ),
     "rollback of the first mirror": Wood(SETTLED, (roll_back(), approve(blockers="reject")), changes=3),
     "rollback of what was created, and a move refused": Wood(
         (*SETTLED, *GROWN, run(), approve()), (roll_back(), approve(changes={"units/d1": "reject"})), inline=0, changes=1

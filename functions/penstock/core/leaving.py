@@ -43,7 +43,7 @@ def why_no_home(entity: Entity, id: str, data: Data, level: int, path: str) -> s
         return "is not active"
     if own_level != level:
         return f"is of level {own_level}"
-    if not isinstance(there, str) or not leads_to(there, id):
+    if not leads_to(there, id):
         return "has no path of its own"
     return "lies below it" if is_below(there, path) else ""
 
