@@ -250,8 +250,8 @@ def run_of(place: Place, folder: Path, pool: ProcessPoolExecutor, names: Sequenc
 
 
 def many(address: str, folder: Path) -> Iterator[Ratio]:
-    """A release in which three units are renamed, for one tenant and for ten that mirror it already, each with a landlord. With more,
-    the emulator's own work is what is measured: it looks at every unit for each value that a query asks for."""
+    """A release in which three units are renamed, for one tenant and for ten that mirror it already, each with a landlord. With
+    more, the emulator's own work is what is measured: it looks at every unit for each value that a query asks for."""
     groups = {many: Place(address, folder / str(many), nepal.units()) for many in (1, TENANTS)}
     names = {many: [next(place.names) for _ in range(many)] for many, place in groups.items()}
     worlds = {many: [place.world(name) for name in names[many]] for many, place in groups.items()}
