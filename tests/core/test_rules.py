@@ -6,7 +6,9 @@ from fibre_records import APPROVED, PIPELINE, document, drop, planned, pole, pro
 from penstock.core import rules
 from penstock.core.changes import Action
 from penstock.core.diff import content_fingerprint
-from penstock.core.rules import RULES, Count, Get, check, gather, judge, lookups
+from penstock.core.rules import RULES, Count, Find, Get, check, gather, judge, lookups
+from penstock.core.rules.base import View
+from support import geography
 
 INSTALLED = "Home Installation: Installed"
 
@@ -133,6 +135,54 @@ def test_judging_without_the_answers_is_refused():
     changes = group(record())
     with pytest.raises(ValueError, match="have no answer"):
         check(PIPELINE, "", changes, {})
+
+
+class Unseen(dict):
+    """Answers that nobody may look at."""
+
+    def _looked(self, *_):
+        raise AssertionError("an answer was looked at")
+
+    __getitem__ = __contains__ = get = items = _looked
+
+
+def test_rules_that_do_not_ask_further_look_at_no_answer_to_ask():
+    far = planned(pole(record(Latitude="-26.3884")), document(pole(record())))
+    fibre = [far, planned(drop(record(Pole_Number="LAW.P.A099")), None)]
+    going = replace(planned(pole(record("2", Pole_Number="LAW.P.A006")), None), action=Action.DELETE, after=None)
+    unit = geography.unit
+    units = [
+        geography.created(unit("p.d")),
+        geography.updated(unit("p.a"), code="B", names={"en": "Another"}),
+        geography.updated(unit("p.b"), "move", parentId="q", path="q.b"),
+        geography.deactivated(unit("p.c")),
+    ]
+    asked = set()
+    for pipeline, changes in ((PIPELINE, fibre), (PIPELINE, [going]), (geography.PIPELINE, units)):
+        view = View(pipeline, "", Unseen({"any": 0}), {c.path: c for c in changes})
+        for name, settings in (*pipeline.rules, ("removal", None)):
+            if not RULES[name].further and list(RULES[name].lookups(view, settings, changes)):
+                asked.add(name)
+    assert asked == {"child_without_parent", "moved", "removal", "code_taken", "same_name", "lineage"}
+
+
+def test_once_something_is_answered_only_who_asks_further_is_asked():
+    change = geography.updated(geography.unit("p.a"), "move", parentId="q", path="q.a", code="B")
+    asked = lookups(geography.PIPELINE, "", [change], {})
+    counts = [a for a in asked if not isinstance(a, Find)]
+    assert counts
+    assert counts != asked
+    assert lookups(geography.PIPELINE, "", [change], dict.fromkeys(counts, 0)) == []
+    with pytest.raises(ValueError, match="have no answer"):
+        check(geography.PIPELINE, "", [change], dict.fromkeys(counts, 0))
+    assert check(geography.PIPELINE, "", [change], {a: () if isinstance(a, Find) else 0 for a in asked})
+
+
+def test_answers_to_all_that_is_asked_at_once_are_enough_to_judge():
+    changes = drops_on_one_pole(13)
+    at_once = lookups(PIPELINE, "", changes)
+    assert at_once != lookups(PIPELINE, "", changes, {})
+    assert "too_many_children" in {f.rule for f in check(PIPELINE, "", changes, dict.fromkeys(at_once, 0))}
 
 
 def test_a_drop_that_changes_its_pole_is_told():

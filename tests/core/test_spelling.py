@@ -1,6 +1,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
-from penstock.core.spelling import MOST, folded, variants
+from penstock.core.spelling import MOST, folded, folded_name, variants
 
 
 def test_case_spaces_punctuation_and_leading_zeros_do_not_make_another_thing():
@@ -17,6 +17,13 @@ def test_numbers_that_punctuation_keeps_apart_stay_two_things():
 def test_a_prefix_is_tried_with_and_without():
     assert "P.A001" in variants("LAW.P.A001", ["LAW.", "MOH."])
     assert {"LAW.P.A001", "MOH.P.A001"} <= set(variants("p.a001", ["LAW.", "MOH."]))
+
+
+def test_a_name_is_folded_without_case_accents_and_punctuation_and_keeps_its_vowel_signs():
+    assert folded_name("  Île-de-France ") == folded_name("ile de FRANCE") == "ile de france"
+    assert folded_name("कर्णाली प्रदेश") != folded_name("करणाली प्रदेश")
+    assert folded_name("Ward 1") != folded_name("Ward 2")
+    assert folded_name("…") == ""
 
 
 @given(st.text(max_size=12), st.lists(st.sampled_from(["LAW.", "MOH.", "X-", "Y", "Z/"]), max_size=4))

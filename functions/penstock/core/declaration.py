@@ -271,4 +271,7 @@ class Pipeline:
         return next(stamps, None)
 
     def entity(self, name: str) -> Entity:
-        return next(e for e in self.entities if e.name == name)
+        for entity in self.entities:
+            if entity.name == name:
+                return entity
+        raise LookupError(name)  # the loader demands that what is named is declared

@@ -28,7 +28,7 @@ def is_active(entity: Entity, data: Data) -> bool:
 def takes_away(entity: Entity, change: Change) -> bool:
     """Whether a change makes a unit inactive, whatever else it does."""
     off = entity.deactivate
-    return off is not None and off.field in change.mask and get_in(change.after or {}, off.field) == off.value
+    return off is not None and get_in(change.after or {}, off.field) == off.value and off.field in change.mask
 
 
 def why_no_home(entity: Entity, id: str, data: Data, level: int, path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 MOST = 6
 _RUN = re.compile(r"\d+|[^\W\d_]+")
@@ -20,6 +21,7 @@ def folded(key: str) -> str:
     return out
 
 
+@lru_cache(16_384)
 def folded_name(name: str) -> str:
     """A name without case, accents and punctuation: `Île-de-France` is `ile de france`. Marks of other scripts stay, for
     vowel signs tell names apart."""

@@ -139,7 +139,7 @@ class _Encoder(json.JSONEncoder):
     tags = 0
 
     def __init__(self) -> None:
-        super().__init__(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        super().__init__(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False)
 
     def default(self, value: Value) -> Any:
         self.tags += 1

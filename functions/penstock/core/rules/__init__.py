@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock.core.changes import Action, Change, Finding
@@ -77,22 +77,26 @@ def lookups(
     """What the pipeline's rules must see of production to judge this pack; each once.
 
     Without `found`, all at once. With `found`, begin with {}, add the answers and ask again until nothing more is asked: that
-    takes two rounds and far fewer billed reads."""
-    view = View(pipeline, target_prefix, found, {c.path: c for c in changes})
+    takes two rounds and far fewer billed reads. Once something was answered, only the rules that ask further are asked."""
+    asking = [name for name, _ in pipeline.rules if not found or RULES[name].further]
+    return _asked(View(pipeline, target_prefix, found, {c.path: c for c in changes}), changes, asking)
+
+
+def _asked(view: View, changes: Sequence[Change], names: Container[str]) -> list[Lookup]:
+    """What these rules ask that has no answer; each once."""
     wanted: dict[Lookup, None] = {}
-    for name, settings in pipeline.rules:
-        rule = RULES[name]
-        wanted |= dict.fromkeys(rule.lookups(view, settings, _judged_by(rule, changes)))
-    return [asked for asked in wanted if not found or asked not in found]
+    for name, settings in view.pipeline.rules:
+        if name in names:
+            wanted |= dict.fromkeys(RULES[name].lookups(view, settings, _judged_by(RULES[name], changes)))
+    return [asked for asked in wanted if asked not in (view.found or {})]
 
 
 def check(pipeline: Pipeline, prefix: str, changes: Sequence[Change], found: Mapping[Lookup, Answer]) -> list[Finding]:
     """What the rules for changes and for groups say of one pack. `found` answers all that `lookups` asked; ValueError if not,
     since a rule that cannot see would stay silent."""
-    open_questions = [q for q in lookups(pipeline, prefix, changes) if q not in found]
-    if open_questions and (still := lookups(pipeline, prefix, changes, found)):
-        raise ValueError(f"{len(still)} lookups have no answer, the first is {still[0]}")
     view = View(pipeline, prefix, found, {c.path: c for c in changes})
+    if (still := _asked(view, changes, RULES)) and any(q not in found for q in lookups(pipeline, prefix, changes)):
+        raise ValueError(f"{len(still)} lookups have no answer, the first is {still[0]}")
     said: list[Finding] = []
     for name, settings in pipeline.rules:
         rule = RULES[name]

@@ -116,13 +116,15 @@ def _no_lookups(_view: View, _settings: Any, _changes: Sequence[Change]) -> Iter
 
 @dataclass(frozen=True, slots=True)
 class ChangeRule:
-    """Judges one change. `lookups` names what of production must be seen to judge a pack. `deletes`: it is the removals that it
-    judges; all other rules are about what a source says, and see none."""
+    """Judges one change. `lookups` names what of production must be seen to judge a pack; with `further` it asks more once it
+    knows more, and without it looks at no answer. `deletes`: it is the removals that it judges; all other rules are about what
+    a source says, and see none."""
 
     name: str
     settings: type[Any]
     check: Callable[[View, Any, Change], Iterable[Finding]]
     lookups: Callable[[View, Any, Sequence[Change]], Iterable[Lookup]] = _no_lookups
+    further: bool = False
     deletes: bool = False
 
 
@@ -134,6 +136,7 @@ class GroupRule:
     settings: type[Any]
     check: Callable[[View, Any, Sequence[Change]], Iterable[Finding]]
     lookups: Callable[[View, Any, Sequence[Change]], Iterable[Lookup]] = _no_lookups
+    further: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,7 @@ class BatchRule:
     gather: Callable[[View, Any, Sequence[Change]], Any]
     judge: Callable[[Pipeline, Any, Sequence[Any], Mapping[str, int]], Judgement]
     lookups: Callable[[View, Any, Sequence[Change]], Iterable[Lookup]] = _no_lookups
+    further: bool = False
     every: bool = False
 
 

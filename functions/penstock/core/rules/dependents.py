@@ -116,4 +116,4 @@ def _finding(row: Mapping[str, Any], own: Mapping[str, int]) -> Finding:
     return Finding(NAME, "blocker", row["key"], row["group"], text, remedy, table=table)
 
 
-RULE = BatchRule(NAME, Settings, gather, judge, lookups)
+RULE = BatchRule(NAME, Settings, gather, judge, lookups, further=True)

@@ -99,4 +99,4 @@ def outgrown(tolerance: float, approved: Mapping[str, int], live: Mapping[str, i
     ]
 
 
-RULE = ChangeRule(NAME, Settings, check, lookups)
+RULE = ChangeRule(NAME, Settings, check, lookups, further=True)

@@ -81,4 +81,4 @@ def check(view: View, settings: Settings, group: Sequence[Change]) -> Iterable[F
         yield about(on, NAME, "blocker" if too_many else "warning", text, remedy)
 
 
-RULE = GroupRule(NAME, Settings, check, lookups)
+RULE = GroupRule(NAME, Settings, check, lookups, further=True)
