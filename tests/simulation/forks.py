@@ -65,6 +65,7 @@ class _Forks:
 def strike_each(name: str, first: Sequence[Fault], last: Sequence[Fault]) -> list[Life]:
     """Play a scenario with these faults, and with each of the last ones beside them. One whose call never comes is not there."""
     forks = _Forks(last)
+    gc.collect()
     gc.freeze()
     try:
         struck, broken = strike(name, *first, began=forks.began)
@@ -72,6 +73,7 @@ def strike_each(name: str, first: Sequence[Fault], last: Sequence[Fault]) -> lis
         if forks.pipe < 0:
             raise
         struck, broken = [], traceback.format_exc()
+    gc.unfreeze()
     if forks.pipe >= 0:
         with os.fdopen(forks.pipe, "wb") as answer:
             pickle.dump((struck, broken), answer)
