@@ -301,7 +301,7 @@ class Planting:
     def placed(self, key: str, change: Change) -> Change:
         """The change with its place, once `worked_out` is part of it."""
         news = self._news[key]
-        if change.mask and (named := self._named[news.key]) is not None:
+        if change.diff and (named := self._named[news.key]) is not None:
             step, level = step_of(self._entity, change), self._level(news)
             path = path_of(self._entity, news.document)
             wanted = self._path_after(key) if step == "move" else path or self._path_before(key)

@@ -108,8 +108,9 @@ class Comparing:
         claim: int = 1,
     ) -> Planned:
         entity = self._ctx.pipeline.entity(p.entity)
+        group = group_of(entity, p)
         return plan(
-            entity, replace(p, group=group_of(entity, p)), match.snapshot, declined=said,
+            entity, p if p.group == group else replace(p, group=group), match.snapshot, declined=said,
             matched_by=match.by or "id", near=match.near, rival_of=rival_of,
             parent_exists=parent_exists, claim=claim, older=older, also=also,
         )  # fmt: skip

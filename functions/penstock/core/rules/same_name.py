@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from penstock.core.changes import Action, Change, Finding
 from penstock.core.declaration import Entity, Pipeline
@@ -43,25 +43,33 @@ def _names(name: Value) -> set[str]:
     return {folded for text in texts if isinstance(text, str) and (folded := folded_name(text))}
 
 
-def _comes(view: View, settings: Settings, change: Change) -> tuple[Place, set[str]] | None:
-    """Where a change puts a unit, with the names that are new there; None where there are none."""
-    entity, place, name = view.pipeline.entity(change.entity), place_of(change), as_path(settings.name)
-    if entity.tree is None or place is None or takes_away(entity, change):
-        return None
-    stays = place.step == "update"
-    new = _names(proposed(change, name)) - (_names(get_in(change.before or {}, name)) if stays else set())
-    return (place, new) if new else None
+class _Coming(NamedTuple):
+    """A change, and where it puts a unit, with the names that are new there."""
+
+    change: Change
+    place: Place
+    new: set[str]
 
 
-def _finds(view: View, settings: Settings, changes: Sequence[Change]) -> Iterator[tuple[Find, list[Change]]]:
+def _coming(view: View, settings: Settings, changes: Sequence[Change]) -> Iterator[_Coming]:
+    """The changes that put a unit somewhere under a name that is new there."""
+    name = as_path(settings.name)
+    for change in changes:
+        entity, place = view.pipeline.entity(change.entity), place_of(change)
+        if entity.tree is None or place is None or takes_away(entity, change):
+            continue
+        stays = place.step == "update"
+        new = _names(proposed(change, name)) - (_names(get_in(change.before or {}, name)) if stays else set())
+        if new:
+            yield _Coming(change, place, new)
+
+
+def _finds(view: View, settings: Settings, coming: Iterable[_Coming]) -> Iterator[tuple[Find, list[Change]]]:
     """What is asked, and for which changes. Below a unit that this pack creates production has nothing."""
     below: dict[str, dict[str, list[Change]]] = {}
     roots: dict[tuple[str, tuple[tuple[FieldPath, Value], ...]], list[Change]] = {}
-    for change in changes:
-        entity, comes = view.pipeline.entity(change.entity), _comes(view, settings, change)
-        if entity.tree is None or comes is None:
-            continue
-        place, _ = comes
+    for change, place, _ in coming:
+        entity = view.pipeline.entity(change.entity)
         above = view.by_path.get(view.path(entity, place.parent))
         if not place.parent:
             roots.setdefault((change.entity, _level(entity, settings, change)), []).append(change)
@@ -91,7 +99,7 @@ def _level(entity: Entity, settings: Settings, change: Change) -> tuple[tuple[Fi
 
 
 def lookups(view: View, settings: Settings, changes: Sequence[Change]) -> Iterable[Lookup]:
-    return (find for find, _ in _finds(view, settings, changes))
+    return (find for find, _ in _finds(view, settings, _coming(view, settings, changes)))
 
 
 def gather(view: View, settings: Settings, changes: Sequence[Change]) -> Any:
@@ -99,16 +107,14 @@ def gather(view: View, settings: Settings, changes: Sequence[Change]) -> Any:
     path, words, marks, type, twins], and of each unit of the same name in production [path, words, type, whether it is active].
     Those with a mark in common have a name in common and stand side by side. `cut`: there were more than are looked at."""
     name, kind = as_path(settings.name), as_path(settings.type)
-    answers = {change.path: view.documents(find) or () for find, some in _finds(view, settings, changes) for change in some}
-    gone, left, comes = [], [], []
-    for change in changes:
-        entity, came = view.pipeline.entity(change.entity), _comes(view, settings, change)
-        if entity.tree is None or came is None:
-            gone += [change.path] if takes_away(entity, change) else []
-            continue
-        place, new = came
-        left += [change.path] if change.action is Action.UPDATE else []
-        beside = (s for s in answers.get(change.path, ()) if (get_in(s.fields, entity.tree.parent) or "") == place.parent)
+    coming = list(_coming(view, settings, changes))
+    answers = {change.path: view.documents(find) or () for find, some in _finds(view, settings, coming) for change in some}
+    comes = []
+    for change, place, new in coming:
+        entity = view.pipeline.entity(change.entity)
+        assert entity.tree is not None
+        parent = entity.tree.parent
+        beside = (s for s in answers.get(change.path, ()) if (get_in(s.fields, parent) or "") == place.parent)
         twins = [s for s in beside if s.path != change.path and new & _names(get_in(s.fields, name))]
         told = [
             [s.path, _words(entity, settings, s), show(get_in(s.fields, kind)), is_active(entity, s.fields)]
@@ -117,6 +123,8 @@ def gather(view: View, settings: Settings, changes: Sequence[Change]) -> Any:
         words = named(title(change), proposed(change, name), proposed(change, as_path(settings.code)))
         marks = sorted(_mark(place.parent or _level(entity, settings, change), one_of) for one_of in new)
         comes.append([change.key, change.group, change.path, words, marks, show(proposed(change, kind)), told])
+    gone = [change.path for change in changes if takes_away(view.pipeline.entity(change.entity), change)]
+    left = [change.path for change, *_ in coming if change.action is Action.UPDATE]
     return {"gone": gone, "left": left, "comes": comes, "cut": any(len(found) == _MOST for found in answers.values())}
 
 

@@ -30,8 +30,10 @@ class Unit(NamedTuple):
 
 def unit_of(view: View, change: Change) -> Unit | None:
     """None where no unit of a tree is updated."""
+    if change.action is not Action.UPDATE:
+        return None
     entity, place = view.pipeline.entity(change.entity), place_of(change)
-    if entity.tree is None or place is None or change.action is not Action.UPDATE:
+    if entity.tree is None or place is None:
         return None
     id = change.path.rpartition("/")[2]
     return unit_in(view.collection(entity), entity.tree, id, change.before or {}, place.level)
