@@ -112,10 +112,7 @@ def plan(
 
 def beside(change: Change, also: Sequence[FieldDiff], **facts: Any) -> Change:
     """The change with more to be written, beside what it has; and with these facts, where there is something to say."""
-    after = dict(change.after or {})
-    for d in also:
-        if d.after is not None:
-            after = with_value(after, d.path, d.after)
+    after = _with_values(change.after or {}, [(d.path, d.after) for d in also if d.after is not None])
     more = {name: value for name, value in facts.items() if value}
     return replace(change, after=after, diff=(*change.diff, *also), facts={**change.facts, **more})
 
@@ -203,21 +200,24 @@ def result_of(change: Change, stamp: Data | None) -> Data:
     if change.action is Action.DELETE:
         return {}
     result: Data = (change.after if change.action is Action.CREATE else change.before) or {}
-    for d in change.diff if change.action is Action.UPDATE else ():
-        result = with_value(result, d.path, get_in(change.after or {}, d.path, TAKEN_OUT))
+    if change.action is Action.UPDATE:
+        result = _with_values(result, [(d.path, get_in(change.after or {}, d.path, TAKEN_OUT)) for d in change.diff])
     return result if stamp is None else {**result, STAMP: stamp}
 
 
 def with_value(data: Data, path: FieldPath, value: Value) -> Data:
     """The map with one value put in, or `TAKEN_OUT`; only the maps on the way are copied."""
-    changed, name = dict(data), path[0]
-    if len(path) == 1:
-        if value is TAKEN_OUT:
+    return _with_values(data, [(path, value)])
+
+
+def _with_values(data: Data, values: Sequence[tuple[FieldPath, Value]]) -> Data:
+    changed = dict(data)
+    for (name, *rest), value in values:
+        inner = changed.get(name)
+        if rest and (isinstance(inner, dict) or value is not TAKEN_OUT):
+            changed[name] = with_value(inner if isinstance(inner, dict) else {}, tuple(rest), value)
+        elif not rest and value is TAKEN_OUT:
             changed.pop(name, None)
-        else:
+        elif not rest:
             changed[name] = value
-        return changed
-    inner = data.get(name)
-    if isinstance(inner, dict) or value is not TAKEN_OUT:
-        changed[name] = with_value(inner if isinstance(inner, dict) else {}, path[1:], value)
     return changed

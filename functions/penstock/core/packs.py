@@ -23,6 +23,8 @@ MAX_CHANGES = 350
 PACK_WRITES = MAX_WRITES - 2  # of production; beside them stand the pack's own ledger, and what is remembered of it
 MAX_BYTES = 400 * 1024  # of text; with what is ready-made beside it, a pack stays below one mebibyte however badly it compresses
 
+_ACTIONS = {action.value: action for action in Action}
+
 
 def encode_change(change: Change) -> dict[str, Any]:
     """`before` and `update_time` are null where there was no document; `diff` of a CREATE is not written: it is `after`."""
@@ -56,7 +58,7 @@ def _created(after: Data, at: tuple[str, ...] = ()) -> list[FieldDiff]:
 
 
 def decode_change(data: dict[str, Any]) -> Change:
-    action = Action(data["action"])
+    action = _ACTIONS[data["action"]]
     after = data.get("after")
     if action is Action.CREATE:
         diff = tuple(_created(after or {}))
@@ -75,9 +77,6 @@ def compress(text: str) -> bytes:
 
 def expand(payload: bytes) -> str:
     return gzip.decompress(payload).decode()
-
-
-_ACTIONS = {action.value: action for action in Action}
 
 
 class Ready(NamedTuple):

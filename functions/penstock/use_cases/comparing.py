@@ -143,14 +143,17 @@ class Comparing:
     def _plant(self, entity: Entity, production: Production, declined: DeclinedMap, gone: Sequence[Change]) -> list[Change]:
         """The changes of a tree, in the order in which they can be promoted; what has no place is told, and is no change."""
         count, changes_of_tree = self._found.counts[entity.name], list(gone)
+        older: dict[tuple[str, ...], bool] = {}  # by the source records of what is planned
 
         def plan_one(p: Projected, match: Match, said: Mapping[str, str], also: Sequence[FieldDiff]) -> Planned:
-            return self._planned(p, match, said, older=self._is_older(p, match), also=also)
+            if p.sources not in older:
+                older[p.sources] = self._is_older(p, match)
+            return self._planned(p, match, said, older=older[p.sources], also=also)
 
         planted = plant(self._ctx, self._found, entity, self._of_tree, production, declined, gone, plan_one)
         for p, match, planned in planted.dealt:
             key = f"{p.entity}/{p.key}"
-            change = self._dealt_with(p, match, planned, declined.get(key, {}), key, older=self._is_older(p, match))
+            change = self._dealt_with(p, match, planned, declined.get(key, {}), key, older=older[p.sources])
             if change is not None:
                 changes_of_tree.append(change)
                 place = place_of(change)

@@ -42,7 +42,7 @@ COLUMNS = (
 
 # A spreadsheet runs what begins with one of these, and a file opened with another separator begins cells elsewhere, so
 # what follows a separator or a quote counts as a beginning too. A negative number that stands alone is left a number.
-_FORMULA = re.compile(r"""(^|[,;|\t\r\n"'])(\s*)(?!-\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\]*\s*(?:[,;\t\r\n]|$))(?=[=+\-@＝＋－＠])""")
+_FORMULA = re.compile(r"""([,;|\t\r\n"']\s*)(?!-\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\]*\s*(?:[,;\t\r\n]|$))(?=[=+\-@＝＋－＠])""")
 _LEADING = ("\t", "\r", "\n")
 
 
@@ -70,7 +70,7 @@ def report_files(kind: str, title: str, batch: Batch, rows: Iterable[Row]) -> di
 def cell(text: str) -> str:
     """The text as a spreadsheet cell that is never taken for a formula."""
     text = text.replace("\x00", "␀")
-    text = _FORMULA.sub(r"\1\2'", text)
+    text = _FORMULA.sub(r"\1'", f",{text}")[1:]  # behind a comma, as in the file: to look for separators alone is quicker
     return f"'{text}" if text.startswith(_LEADING) else text
 
 
