@@ -235,6 +235,7 @@ def dotted(path: FieldPath) -> str:
     return ".".join(path)
 
 
+@lru_cache(1_024)
 def as_path(name: str) -> FieldPath:
     """The path that is `dotted` so."""
     return tuple(name.split("."))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock.core.changes import Action, Change, Finding
@@ -56,12 +56,17 @@ _MODULES = (
 RULES: Mapping[str, Rule] = {module.RULE.name: module.RULE for module in _MODULES}
 
 
-def _judged_by(rule: Rule, changes: Sequence[Change]) -> list[Change]:
+def _judging(changes: Sequence[Change]) -> Callable[[Rule], Sequence[Change]]:
     """Those of the changes that a rule is about. What is taken back was judged when it came."""
-    if isinstance(rule, BatchRule) and rule.every:
-        return list(changes)
-    removals = isinstance(rule, ChangeRule) and rule.deletes
-    return [c for c in changes if (c.action is Action.DELETE) == removals and "undoes" not in c.facts]
+    removals = [c for c in changes if c.action is Action.DELETE and "undoes" not in c.facts]
+    others = [c for c in changes if c.action is not Action.DELETE and "undoes" not in c.facts]
+
+    def judged_by(rule: Rule) -> Sequence[Change]:
+        if isinstance(rule, BatchRule) and rule.every:
+            return changes
+        return removals if isinstance(rule, ChangeRule) and rule.deletes else others
+
+    return judged_by
 
 
 def _groups(changes: Sequence[Change]) -> Iterator[list[Change]]:
@@ -85,9 +90,10 @@ def lookups(
 def _asked(view: View, changes: Sequence[Change], names: Container[str]) -> list[Lookup]:
     """What these rules ask that has no answer; each once."""
     wanted: dict[Lookup, None] = {}
+    judged_by = _judging(changes)
     for name, settings in view.pipeline.rules:
         if name in names:
-            wanted |= dict.fromkeys(RULES[name].lookups(view, settings, _judged_by(RULES[name], changes)))
+            wanted |= dict.fromkeys(RULES[name].lookups(view, settings, judged_by(RULES[name])))
     return [asked for asked in wanted if asked not in (view.found or {})]
 
 
@@ -98,12 +104,13 @@ def check(pipeline: Pipeline, prefix: str, changes: Sequence[Change], found: Map
     if (still := _asked(view, changes, RULES)) and any(q not in found for q in lookups(pipeline, prefix, changes)):
         raise ValueError(f"{len(still)} lookups have no answer, the first is {still[0]}")
     said: list[Finding] = []
+    judged_by = _judging(changes)
     for name, settings in pipeline.rules:
         rule = RULES[name]
         if isinstance(rule, ChangeRule):
-            said += [finding for change in _judged_by(rule, changes) for finding in rule.check(view, settings, change)]
+            said += [finding for change in judged_by(rule) for finding in rule.check(view, settings, change)]
         elif isinstance(rule, GroupRule):
-            said += [finding for group in _groups(_judged_by(rule, changes)) for finding in rule.check(view, settings, group)]
+            said += [finding for group in _groups(judged_by(rule)) for finding in rule.check(view, settings, group)]
     return said
 
 
@@ -112,7 +119,8 @@ def gather(pipeline: Pipeline, prefix: str, changes: Sequence[Change], found: Ma
     view = View(pipeline, prefix, found, {c.path: c for c in changes})
     named = ((name, settings, RULES[name]) for name, settings in pipeline.rules)
     of = ((name, settings, rule) for name, settings, rule in named if isinstance(rule, BatchRule))
-    return {name: rule.gather(view, settings, _judged_by(rule, changes)) for name, settings, rule in of}
+    judged_by = _judging(changes)
+    return {name: rule.gather(view, settings, judged_by(rule)) for name, settings, rule in of}
 
 
 def judge(pipeline: Pipeline, gathered: Sequence[Mapping[str, Any]], totals: Mapping[str, int]) -> Judgement:
