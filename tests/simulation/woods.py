@@ -143,9 +143,15 @@ WOODS: Mapping[str, Scenario] = {
         BACK,
         changes=1,
     ),
-    "rollback of the first mirror": Wood(SETTLED, (roll_back(), approve(blockers="reject")), changes=3),
-    "rollback of what was created, and a move refused": Wood(
-        (*SETTLED, *GROWN, run(), approve()), (roll_back(), approve(changes={"units/d1": "reject"})), inline=0, changes=1
+    "rollback of the first mirror": Wood(  # a request that sleeps until the other was refused in part asks for the rest
+        SETTLED, (roll_back(), approve(blockers="reject")), changes=3, one_end=False
+    ),
+    "rollback of what was created, and a move refused": Wood(  # the same
+        (*SETTLED, *GROWN, run(), approve()),
+        (roll_back(), approve(changes={"units/d1": "reject"})),
+        inline=0,
+        changes=1,
+        one_end=False,
     ),
     "rollback of what was created, and a move drifted": Wood(
         (*SETTLED, *GROWN, run(), approve(), roll_back(), edit("parishes/d1", note="by hand")), (approve(),), changes=4
