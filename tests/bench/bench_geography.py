@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -217,7 +218,7 @@ def moves(address: str, folder: Path) -> list[tuple[float, float]]:
             start(one.ctx, batches[of])
         recorder, calls = Recorder(world.production._rpcs), list[Call]()  # type: ignore[attr-defined]
         with recorder.into(calls):
-            ours = seconds(lambda: promote_asked(world.ctx, batches[name], 0))  # noqa: B023
+            ours = seconds(partial(promote_asked, world.ctx, batches[name], 0))
         sent = [(what, body.replace(batches[name].encode(), batches[other].encode())) for what, body in calls if what == "commit"]
         took.append((ours, seconds(place.sent_for(sent, name, other).one_by_one)))
         for of, one in worlds.items():
@@ -252,9 +253,9 @@ def run_of(place: Place, folder: Path, pool: ProcessPoolExecutor, names: Sequenc
 def many(address: str, folder: Path) -> Iterator[Ratio]:
     """A release in which three units are renamed, for one tenant and for ten that mirror it already, each with a landlord. With
     more, the emulator's own work is what is measured: it looks at every unit for each value that a query asks for."""
-    groups = {many: Place(address, folder / str(many), nepal.units()) for many in (1, TENANTS)}
-    names = {many: [next(place.names) for _ in range(many)] for many, place in groups.items()}
-    worlds = {many: [place.world(name) for name in names[many]] for many, place in groups.items()}
+    groups = {size: Place(address, folder / str(size), nepal.units()) for size in (1, TENANTS)}
+    names = {size: [next(place.names) for _ in range(size)] for size, place in groups.items()}
+    worlds = {size: [place.world(name) for name in names[size]] for size, place in groups.items()}
     for world in (*worlds[1], *worlds[TENANTS]):
         to_review(world)
         promote(world.ctx, decided(world))
@@ -265,12 +266,12 @@ def many(address: str, folder: Path) -> Iterator[Ratio]:
             at = nepal.AS_OF.plus(86_400.0 * (2 + number))
             some = wards[(1 + number) * RENAMED : (2 + number) * RENAMED]
             renamed = [(id, {**nepal.units()[id], "names": {"en": f"{id} anew"}, "updatedAt": at}) for id in some]
-            for many, place in groups.items():
-                worlds[many][0].put(worlds[many][0].source, UNITS, renamed)
-                spent = seconds(lambda: run_of(place, folder / str(many), pool, names[many]))  # noqa: B023
+            for size, place in groups.items():
+                worlds[size][0].put(worlds[size][0].source, UNITS, renamed)
+                spent = seconds(partial(run_of, place, folder / str(size), pool, names[size]))
                 if number >= 0:
-                    took[many].append(spent)
-                for world in worlds[many]:
+                    took[size].append(spent)
+                for world in worlds[size]:
                     assert dict(world.under_review(world.ctx.target.name).counts) == {"units UPDATE": RENAMED}
                     promote(world.ctx, decided(world))
     for place in groups.values():

@@ -148,12 +148,8 @@ def _promote(packs: Sequence[Staged], of: Circumstances, *, inline: bool) -> Cos
 Known: TypeAlias = Callable[[Count | Find], int | None]  # how many documents production has of what is asked; None: not known
 
 
-def _unknown(_: Count | Find) -> None:
-    return None
-
-
 def reads_of_check(
-    pipeline: Pipeline, prefix: str, changes: Sequence[Change], held: Mapping[str, int], known: Known = _unknown
+    pipeline: Pipeline, prefix: str, changes: Sequence[Change], held: Mapping[str, int], known: Known | None = None
 ) -> int:
     """The reads with which the rules will judge a pack: what they ask first, and what they ask then where the answers are those
     that are known, or else those that the size of each collection (`held`) makes likely."""
@@ -164,10 +160,10 @@ def reads_of_check(
             if isinstance(a, Get):
                 found[a], cost = Snapshot(a.path, None, None), 1
             elif isinstance(a, Find):
-                there = known(a)
+                there = known(a) if known else None
                 found[a], cost = (), query_of(_likely_found(pipeline, prefix, a, held) if there is None else min(there, a.most))
             else:
-                there = known(a) if isinstance(a, Count) else None
+                there = known(a) if known and isinstance(a, Count) else None
                 found[a] = many = _likely(pipeline, prefix, a, held) if there is None else there
                 cost = count_of(many)
             reads += cost

@@ -1,7 +1,6 @@
 """What a target has dealt with: for each source record its group, change stamp and raw fingerprint, and for each projected key
 the fingerprint of its normalised values and the groups that feed it, and under which id production has it where that is not the
-key. One immutable object in Storage per run; the target's
-document points at the last."""
+key. One immutable object in Storage per run; the target's document points at the last."""
 
 from __future__ import annotations
 
@@ -37,9 +36,7 @@ class Entry:
 class Manifest:
     records: dict[str, dict[str, Entry]] = field(default_factory=dict)  # source → document id → entry
     keys: dict[str, Fed] = field(default_factory=dict)  # of `drops/DR1234567`
-    ids: dict[str, str] = field(
-        default_factory=dict
-    )  # of keys alike: where production was found to have them under ids of its own
+    ids: dict[str, str] = field(default_factory=dict)  # of keys alike: the ids that production has them under, where others
 
     def of(self, source: str) -> dict[str, Entry]:
         return self.records.setdefault(source, {})

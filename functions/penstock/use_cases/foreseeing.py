@@ -16,7 +16,7 @@ from penstock.use_cases.effects import INLINE
 
 def staged(ctx: Context, draft: Draft, held: Mapping[str, int], known: Known | None = None) -> Staged:
     """`held`: how many documents each collection of production holds; `known` as for `bill.reads_of_check`."""
-    reads = reads_of_check(ctx.pipeline, ctx.target.prefix, draft.changes, held, *([known] if known else []))
+    reads = reads_of_check(ctx.pipeline, ctx.target.prefix, draft.changes, held, known)
     return Staged(draft.counts, reads, beside(ctx.pipeline, ctx.target.prefix, draft.changes))
 
 

@@ -57,7 +57,7 @@ def put_back(ctx: Context, held: Held, packs: Sequence[Pack]) -> bool:
         while here in removed and here not in gone:
             gone[here] = removed[here]
             here = gone[here].above
-    stood = {r.document: _change(ctx, held, r) for r in gone.values()}
+    stood = _changes(ctx, held, gone)
     again = _standing(ctx, entity, gone, stood) if gone else {}
     if not again:
         return False
@@ -91,9 +91,13 @@ def _joined(ctx: Context, entity: Entity, packs: Sequence[Pack], removed: Mappin
     return found
 
 
-def _change(ctx: Context, held: Held, removed: _Removed) -> Change:
-    (change,) = staging.load_pack(ctx, held.batch.id, removed.pack.number).some({removed.key})
-    return change
+def _changes(ctx: Context, held: Held, gone: Mapping[str, _Removed]) -> dict[str, Change]:
+    """By document; each pack is read once."""
+    keys: dict[int, set[str]] = {}
+    for r in gone.values():
+        keys.setdefault(r.pack.number, set()).add(r.key)
+    packs = ((staging.load_pack(ctx, held.batch.id, number), some) for number, some in keys.items())
+    return {change.path: change for pack, some in packs for change in pack.some(some)}
 
 
 def _standing(ctx: Context, entity: Entity, gone: Mapping[str, _Removed], stood: Mapping[str, Change]) -> dict[str, Data]:
