@@ -223,6 +223,24 @@ def test_a_unit_that_stands_again_is_taken_back_by_nobody_and_may_be_removed_lat
     assert not {"w8", "w9"} & set(units(world))
 
 
+def test_what_was_promoted_wrongly_is_told_so_although_a_unit_of_its_pack_was_put_back() -> None:
+    """Not as edited since: nobody wrote to it but the promotion."""
+    world = grown()
+    batch = Plan(world).create("w9", "d1").update("d2", name="Other").stage()
+    world.approve("approve")
+    back = proposed_back(world, batch)
+    before_the_commit(world, f"{UNITS}/w9", joins("m9", "np.p1.d1.w9"))
+    real = world.production.commit
+
+    def commit(writes: Any) -> Any:
+        wrong = Update(f"{UNITS}/d2", {"name": "Wrong"}, (("name",),))
+        return real([wrong if write.path == wrong.path else write for write in writes])
+
+    world.production.commit = commit  # type: ignore[method-assign]
+    done = world.approve("approve")
+    assert (done.drifted, done.mismatched, done.edited_since) == (1, 1, 0)
+
+
 def test_what_hung_under_a_unit_that_somebody_else_removed_does_not_come_back_to_hang_under_nothing() -> None:
     world = grown(units=[unit("d9", "p2", path="np.p2.d9")])
     batch = Plan(world).create("w9", "d9").stage()

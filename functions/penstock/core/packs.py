@@ -242,7 +242,8 @@ class Ledger:
     In a tree: where its units were `moved`, from path to path; how many documents `followed` these moves, by entity or
     dependents; where units were `placed` that got another path than was planned; `why` a change fell out that nobody edited;
     which documents that were to return with a unit are `kept`, and why; the digest of the list of what was written `beside`
-    the changes, "" where nothing was; and where the units lay that were `removed`, by key."""
+    the changes, "" where nothing was; where the units lay that were `removed`, by key; and when its commit was applied
+    (`committed`) where the ledger was corrected since: otherwise the pack's own `update_time` tells."""
 
     at: Timestamp
     attempt: str
@@ -256,3 +257,4 @@ class Ledger:
     beside: str = ""
     moved: Mapping[str, str] = field(default_factory=dict)
     removed: Mapping[str, str] = field(default_factory=dict)
+    committed: Timestamp | None = None

@@ -224,7 +224,7 @@ def read_back(ctx: Context, batch: Batch, pack: Pack, at_most: int | None = None
             expected = with_value(expected, entity.tree.path, get_in(now.fields, entity.tree.path)) if now.exists else expected
         if dumps(now.fields) == dumps(expected) and now.path not in astray:
             verified += 1
-        elif _untouched(change, now.update_time, pack.snapshot.update_time):
+        elif _untouched(change, now.update_time, ledger.committed or pack.snapshot.update_time):
             mismatched.append(change.key)
         else:
             edited += 1

@@ -120,11 +120,13 @@ def _why(left: Mapping[str, int]) -> str:
     return f"{what} came to hang under it as it was removed" if left else "a unit that was removed from below it came back"
 
 
-def _corrected(pack: Pack, ledger: Ledger, told: Mapping[str, str]) -> Update:
+def _corrected(pack: Pack, ledger: Ledger, back: Mapping[str, str]) -> Update:
     """The ledger of a pack without the removals that were taken back. From now on the pack's `update_time` is that of this."""
-    assert pack.snapshot.update_time is not None
-    why = {key: text for key, text in told.items() if key in ledger.removed}
+    at = pack.snapshot.update_time
+    assert at is not None
+    why = {key: text for key, text in back.items() if key in ledger.removed}
     rest = {key: path for key, path in ledger.removed.items() if key not in why}
     applied, drifted = ledger.applied - len(why), (*ledger.drifted, *why)
-    ledger = replace(ledger, applied=applied, drifted=drifted, why={**ledger.why, **why}, removed=rest)
-    return Update(pack.snapshot.path, {"ledger": to_data(ledger)}, (("ledger",),), unchanged_since(pack.snapshot.update_time))
+    told, committed = {**ledger.why, **why}, ledger.committed or at
+    ledger = replace(ledger, applied=applied, drifted=drifted, why=told, removed=rest, committed=committed)
+    return Update(pack.snapshot.path, {"ledger": to_data(ledger)}, (("ledger",),), unchanged_since(at))

@@ -138,8 +138,8 @@ class Pack:
     @property
     def ledger(self) -> Ledger | None:
         """What promotion did. The commit that wrote it wrote production too, and it is the pack's last: so the pack's
-        `update_time` is that of every record it wrote. Where a removed unit was put back since, it is that of this, and who wrote
-        a record of the pack meanwhile cannot be told by it any more."""
+        `update_time` is that of every record it wrote. Where a removed unit was put back since, it is that of this, and the
+        ledger's `committed` is that of the records."""
         found = self.fields.get("ledger")
         return from_data(found, Ledger) if found else None
 
