@@ -104,7 +104,7 @@ def test_a_target_with_own_ids_costs_a_read_for_each_unit_and_is_foreseen_so() -
     world, some = with_own_ids(units), wards_of(units)[:200]
     changed(world, some, names=lambda id, _: {"en": f"New {id}"})
     batch = world.run().batch
-    assert world.batch(batch).costs["capture"].reads < 3 * len(some) + 30  # two of the source, whose window is read again
+    assert world.batch(batch).costs["capture"].reads < 3.1 * len(some) + 30  # two of the source, whose window is read again
     agree(world, batch, "capture", "check", "promote")
 
 

@@ -228,7 +228,7 @@ def test_what_was_promoted_wrongly_is_told_so_although_a_unit_of_its_pack_was_pu
     world = grown()
     batch = Plan(world).create("w9", "d1").update("d2", name="Other").stage()
     world.approve("approve")
-    back = proposed_back(world, batch)
+    proposed_back(world, batch)
     before_the_commit(world, f"{UNITS}/w9", joins("m9", "np.p1.d1.w9"))
     real = world.production.commit
 

@@ -95,7 +95,7 @@ class Staged:
 @dataclass(frozen=True, slots=True)
 class Circumstances:
     """What the cost of a batch depends on beside its packs. `production`: documents of each entity; `batches`: those that are
-    kept of the target; `inline`: a batch of at most so many changes is promoted without messages."""
+    kept of the target, this one among them; `inline`: a batch of at most so many changes is promoted without messages."""
 
     approvers: int
     approvals: int
@@ -120,7 +120,7 @@ def foresee(packs: Sequence[Staged], of: Circumstances) -> dict[str, Cost]:
     wanted = math.ceil(changes * of.readback_share)
     loaded = math.ceil(wanted * many / changes) if changes else 0
     wanted *= 1 + of.ordered  # of a tree the unit above is read too
-    report = Cost(reads=1 + report_counts + 2 * query_of(many) + loaded + wanted + query_of(of.batches + 1), writes=1)
+    report = Cost(reads=1 + report_counts + 2 * query_of(many) + loaded + wanted + query_of(of.batches), writes=1)
     return {
         "check": check,
         "review": review,

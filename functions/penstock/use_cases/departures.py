@@ -9,6 +9,7 @@ from penstock.core.changes import Action, Change
 from penstock.core.declaration import Entity
 from penstock.core.deletes import plan_gone
 from penstock.core.manifest import GONE, LOST, Manifest
+from penstock.use_cases.outlook import rest_for_gone
 from penstock.use_cases.production import Production, chunks
 from penstock.use_cases.proposing import Count, Found
 from penstock.use_cases.reading import Reading
@@ -59,6 +60,8 @@ def departed(
                 run.ended[gone.key] = (GONE, *gone.groups)
             else:
                 asked.append(gone)
+        if asked and run.mode != "full":
+            run.foresee(rest_for_gone(run, len(asked)))
         for some in chunks(asked, CHUNK):
             found += _planned(run, count, entity, some, production)
     order = {entity.name: -n for n, entity in enumerate(entities)}

@@ -6,6 +6,7 @@ groups were read, and nothing is looked up or staged before that: what a run is 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from penstock.core.bill import count_of, query_of
@@ -40,7 +41,7 @@ def rest_of_capture(
             part, of_look = _changes(look, known, again.get(look.plan.source.name, set()))
             cost += part + (_recount(look, run.at, known) if run.mode == "reconcile" else Cost())
             changed += of_look
-    return cost + _end(ctx, run, changed, is_open=is_open)
+    return cost + _end(ctx, run, changed, known, is_open=is_open)
 
 
 def rest_of_comparing(
@@ -54,7 +55,15 @@ def rest_of_comparing(
             above = _above(entity, chunk, known) - keys if entity.tree else set()
             reads += len(keys) + _unknown(entity, keys, known) + len(above) + _unknown(entity, above, known)
             changed += len(keys)
-    return Cost(reads=reads) + _end(ctx, run, changed, is_open=is_open)
+    run.news = changed
+    return Cost(reads=reads) + _end(ctx, run, changed, known, is_open=is_open)
+
+
+def rest_for_gone(run: Found, gone: int) -> Cost:
+    """What looking up and staging so many records that nothing feeds any more costs beside what an incremental run is foreseen
+    to."""
+    before, run.news = run.news, run.news + gone
+    return Cost(reads=gone, writes=_begun(run.news) - _begun(before))
 
 
 def _above(entity: Entity, chunk: Chunk, known: Manifest) -> set[str]:
@@ -64,12 +73,17 @@ def _above(entity: Entity, chunk: Chunk, known: Manifest) -> set[str]:
     return {f"{entity.name}/{above}" for p in new if (above := p.values.get(entity.parent.field)) is not None}
 
 
-def _end(ctx: Context, run: Found, changed: int, *, is_open: bool) -> Cost:
-    """Packs, and the commits that begin a batch and make it the open one."""
-    begun = Cost(writes=2 + -(-changed // MAX_CHANGES)) if changed else Cost()
-    counted = 0 if run.held else len(ctx.pipeline.entities)
+def _end(ctx: Context, run: Found, changed: int, known: Manifest, *, is_open: bool) -> Cost:
+    """Packs, the commits that begin a batch and make it the open one, and the count of production and of the batches."""
+    of_entity = Counter(key.partition("/")[0] for key in known.keys)
+    counted = 0 if run.held else sum(count_of(of_entity[entity.name]) for entity in ctx.pipeline.entities)
     replaced = Cost(reads=1 + query_of(run.open_packs), writes=2) if is_open else Cost()
-    return begun + replaced + Cost(reads=1 + counted, writes=4)
+    return replaced + Cost(reads=1 + counted, writes=4 + _begun(changed))
+
+
+def _begun(changed: int) -> int:
+    """The writes of a batch and of its packs."""
+    return 2 + -(-changed // MAX_CHANGES) if changed else 0
 
 
 def _everything(ctx: Context, run: Found, look: Look, entities: Sequence[Entity], known: Manifest) -> Cost:

@@ -95,6 +95,7 @@ class Found:
     batch: Held | None = None
     metering: Metering | None = None
     foreseen: Cost = field(default_factory=Cost)  # what capturing would cost, once the sources had been looked at
+    news: int = 0  # records that an incremental run is to look up in production, once that was known
     too_dear: Callable[[Cost], bool] = lambda _: False  # whether it may not cost so much
     packs: list[Staged] = field(default_factory=list)
     open_packs: int = 0  # of the batch that is open, once they were read

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from penstock.core import later_edits, layout
 from penstock.core.batch import Status
-from penstock.core.bill import query_of
+from penstock.core.bill import count_of, query_of
 from penstock.core.changes import Action, Change
 from penstock.core.codec import Recheck
 from penstock.core.cost import Cost
@@ -25,7 +26,7 @@ from penstock.core.replanting import needed, replanted
 from penstock.core.returning import absorbed, left_for_good
 from penstock.core.reversal import Choice, Reversal, reverse
 from penstock.core.rules.base import proposed
-from penstock.core.tree import place_of
+from penstock.core.tree import place_of, step_of
 from penstock.core.values import FieldPath, dotted, get_in
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.context import Context, Held, Move, advance, find_replaceable, load_batch, load_target
@@ -33,7 +34,7 @@ from penstock.use_cases.following import attached, count_below
 from penstock.use_cases.foreseeing import after_capture, staged
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.planting import in_order
-from penstock.use_cases.production import IN, chunks
+from penstock.use_cases.production import IN, chunks, counted_together
 from penstock.use_cases.promote import resolve, verify
 from penstock.use_cases.returning import with_what_was_left
 from penstock.use_cases.staging import Pack
@@ -47,7 +48,7 @@ def preview(ctx: Context, batch: str, choice: Choice = WHOLE) -> list[Reversal]:
     `plan_rollback`, but where nothing is left to take back: then it tells why not, record by record."""
     undone = load_batch(ctx, batch).batch
     _admit(ctx, undone, choice)
-    return _found(ctx, undone, choice)
+    return _in_places(ctx, list(_reversals(ctx, undone, choice)))
 
 
 def plan_rollback(ctx: Context, batch: str, by: str, choice: Choice = WHOLE) -> tuple[Batch, tuple[Set, ...]]:
@@ -75,7 +76,9 @@ def plan_rollback(ctx: Context, batch: str, by: str, choice: Choice = WHOLE) -> 
         rolls_back=batch,
     )
     capturing = metering.spent + _outlook(ctx, undone.batch, choice)
-    found = _found(ctx, undone.batch, choice)
+    reversals = list(_reversals(ctx, undone.batch, choice))
+    capturing += _outlook_of_places(ctx, [r.change for r in reversals if r.change is not None])
+    found = _in_places(ctx, reversals)
     drafts = list(_drafts(ctx, _bereft(ctx, [r.change for r in found if r.change is not None])))
     untouched = [r.undone.key for r in found if r.change is None and r.kept]
     if not drafts:
@@ -92,7 +95,10 @@ def plan_rollback(ctx: Context, batch: str, by: str, choice: Choice = WHOLE) -> 
         "batch_findings": (later_edits.kept_whole(batch, untouched),) if untouched else (),
     }
     in_production = {ctx.collection(e): ctx.store.count(Query(ctx.collection(e))) for e in ctx.pipeline.entities}
-    foreseen = after_capture(ctx, [staged(ctx, draft, in_production) for draft in drafts], in_production, rollback=True)
+    looked = metering.spent.reads
+    packs = [staged(ctx, draft, in_production, partial(counted_together, ctx)) for draft in drafts]
+    capturing += Cost(reads=metering.spent.reads - looked)  # what was counted to foresee the rest
+    foreseen = after_capture(ctx, packs, in_production, rollback=True)
     before = find_replaceable(ctx, target.state)
     fields |= {
         "costs": {"capture": metering.spent + Cost(writes=2 * (1 + (before is not None)) + 2)},
@@ -117,8 +123,20 @@ def _outlook(ctx: Context, undone: Batch, choice: Choice) -> Cost:
     packs = -(-applied // MAX_CHANGES)
     created = (undone.counts.get(f"{e.parent.entity} CREATE", 0) for e in ctx.pipeline.entities if e.parent)
     dependents = sum(len(e.tree.dependents) for e in ctx.pipeline.entities if e.tree)
-    counts = sum(-(-many // IN) * (1 + dependents) for many in created) + len(ctx.pipeline.entities) + 1
+    production = undone.production_after or undone.production_before
+    held = sum(count_of(production.get(ctx.collection(e), 0)) for e in ctx.pipeline.entities)
+    counts = sum(-(-many // IN) * (1 + dependents) for many in created) + held + 1
     return Cost(reads=query_of(undone.packs) + applied + counts, writes=2 + packs + 4)
+
+
+def _outlook_of_places(ctx: Context, changes: Sequence[Change]) -> Cost:
+    """What placing these in a tree reads: what they come to hang under, and how much follows each move."""
+    entity = ctx.pipeline.tree
+    if entity is None or entity.tree is None:
+        return Cost()
+    of_tree = [c for c in changes if c.entity == entity.name]
+    moves = sum(step_of(entity, c) == "move" for c in of_tree)
+    return Cost(reads=len(needed(entity, of_tree)) + moves * (1 + 2 * len(entity.tree.dependents)))
 
 
 def _nothing_left(batch: str, edited: Sequence[str]) -> Refused:
@@ -151,9 +169,8 @@ def _images(ctx: Context, batch: Batch) -> str:
     return f"The prior images are in Storage under {layout.backup_blob(ctx.id, batch.id, 0).rpartition('/')[0]}."
 
 
-def _found(ctx: Context, undone: Batch, choice: Choice) -> list[Reversal]:
-    """Of each chosen change that was applied, those of a tree in their places."""
-    found = list(_reversals(ctx, undone, choice))
+def _in_places(ctx: Context, found: Sequence[Reversal]) -> list[Reversal]:
+    """Those of a tree in their places."""
     placed = {c.key: c for c in _replanted(ctx, absorbed([r.change for r in found if r.change is not None]))}
     return [replace(r, change=placed[r.change.key]) if r.change else r for r in found]
 
