@@ -341,6 +341,16 @@ def test_a_record_read_back_may_have_been_moved_since_and_a_wrong_path_is_found(
     assert (back.verified, back.edited) == (0, 1)
 
 
+@pytest.mark.parametrize("lost", [Delete("geography/p2"), Update("geography/p2", {}, (("path",),))], ids=["gone", "without path"])
+def test_a_record_read_back_whose_parent_is_gone_or_has_no_path_is_not_where_it_should_be(lost: Delete | Update) -> None:
+    world = grown()
+    batch = Plan(world).create("d9", "p2").stage()
+    done = world.approve("approve")
+    world.production.commit([lost])
+    back = read_back(world.outside, done, staging.load_pack(world.outside, batch.id, 0))
+    assert (back.verified, back.mismatched, back.edited) == (0, ("units/d9",), 0)
+
+
 @pytest.mark.parametrize(("come", "drifted"), [(1, 0), (2, 1)])
 def test_a_move_that_touches_more_than_was_approved_falls_out_beyond_the_tolerance(come: int, drifted: int) -> None:
     """The rule's tolerance is a half: two members were shown, three may be, four are too many."""

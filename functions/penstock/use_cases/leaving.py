@@ -139,19 +139,17 @@ def _homes(
     documents = {id: f"{ctx.collection(entity)}/{id}" for id in named.values()}
     own = {c.path: c for c in pack.some({c.key for c in going if c.path in documents.values()})}
     live = {s.path: s for s in ctx.store.get(sorted(documents.values()))}
-    gone = {u.ready.path for u in units}
     homes: dict[str, Home] = {}
     fallen: dict[str, str] = {}
     for u in units:
         id = named.get(u.ready.key)
         if id is None:
             continue
-        document = documents[id]
-        data, path = _as_promoted(entity, live[document], own.get(document), placing)
+        data, path = _as_promoted(entity, live[documents[id]], own.get(documents[id]), placing)
         assert u.ready.place is not None
         why = why_no_home(entity, id, data, u.ready.place.level, placing.moves.after(u.path)) if data else "is not there"
-        if why or document in gone:
-            fallen[u.ready.key] = f"what hangs below it was to move to {id}, which {why or 'goes too'}"
+        if why:
+            fallen[u.ready.key] = f"what hangs below it was to move to {id}, which {why}"
             continue
         homes[u.ready.key] = Home(id, path)
     return homes, fallen
