@@ -98,10 +98,27 @@ def test_a_target_is_changed_and_what_is_cleared_is_the_pipelines_again(on_hub: 
     assert changed["changed_by"] == "maya@example.org"
 
 
+def test_a_target_says_of_what_nobody_is_asked_there(on_hub: Terminal) -> None:
+    alpha(on_hub, "--auto-approve", "retitled")
+    assert "unasked: retitled" in on_hub("targets", "list").out
+
+    def after(*words: str) -> list[str]:
+        (target,) = on_hub.json("targets", "set", "alpha", *words).answer["targets"]
+        found: list[str] = target["auto_approve"]
+        return found
+
+    assert after("--stage", "pilot") == ["retitled"]
+    assert after("--ask-always") == []
+    assert after("--auto-approve", "retitled") == ["retitled"]
+    assert after("--clear", "auto_approve") == []
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
         (("targets", "set", "alpha"), 2, "nothing was said to change"),
+        (("targets", "set", "alpha", "--auto-approve", "moved"), 2, "There are: retitled"),
+        (("targets", "set", "alpha", "--auto-approve", "retitled", "--ask-always"), 2, "say the opposite of each other"),
         (("targets", "set", "nobody", "--active"), 2, "is declared by no hub"),
         (("targets", "set", "alpha", "--band", "changed_share"), 2, "is no band"),
         (("targets", "set", "alpha", "--band", "changed_share=[1"), 2, "is no band"),

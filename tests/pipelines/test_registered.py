@@ -24,3 +24,12 @@ def test_a_target_of_a_source_that_is_not_shared_names_no_partitions() -> None:
     assert declared("fibre_network").partitions == ()
     with pytest.raises(InvalidInput, match=r"partitions: play no part"):
         declared("fibre_network", partitions=["NP"])
+
+
+def test_a_target_names_harmless_classes_of_its_pipeline_or_says_nothing_of_them() -> None:
+    def of(**more: Any) -> Any:
+        return declared("tenant_geography", partitions=["NP"], **more).auto_approve
+
+    assert (of(), of(auto_approve=[]), of(auto_approve=["renamed"])) == (None, (), ("renamed",))
+    with pytest.raises(InvalidInput, match=r"auto_approve: names `moved`, which is no harmless class.*There are: renamed"):
+        of(auto_approve=["moved"])

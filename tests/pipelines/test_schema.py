@@ -3,7 +3,7 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
-from penstock.core.declaration import Brakes, ChangeCursor, Compare, Freeze
+from penstock.core.declaration import Brakes, ChangeCursor, Compare, Freeze, Harmless
 from penstock.core.errors import InvalidInput
 from penstock.core.projection import Projector
 from penstock.core.records import Snapshot
@@ -189,6 +189,14 @@ TREES = [
     ("sources:\n", "targets: {one: {project: landlord}}\nsources:\n", "targets: ", "are declared in the hub"),
     ("        members:\n", "        units:\n", "entities.units.tree.dependents.units:", "Give these another name"),
     ("        members:\n", "        children:\n", "entities.units.tree.dependents.children:", "Give these another name"),
+    ("entity: units, action: update", "entity: unit, action: update", "harmless.renamed.entity", "Did you mean `units`?"),
+    ("action: update", "action: delete", "harmless.renamed.action", "'create' or 'update'"),
+    ("action: update", "action: create", "harmless.renamed.fields", "a new record has all of its fields"),
+    ("fields: [names, version]", "fields: []", "harmless.renamed.fields", "Name those that may change without a word"),
+    ("fields: [names, version]", "fields: [name]", "harmless.renamed.fields.0", "Did you mean `names`?"),
+    *(("fields: [names, version]", f"fields: [names, {field}]", "harmless.renamed.fields.1", "says which record it is")
+      for field in ("landlordId", "landlordParent", "level", "code", "active")),
+    ("approvals: 1,", "approvals: 1, auto_approve: [renamd],", "gate.auto_approve.0", "Did you mean `renamed`?"),
 ]  # fmt: skip
 
 
@@ -354,3 +362,11 @@ def test_how_often_a_source_is_counted_is_a_duration_or_on_demand(tmp_path):
     assert load(LIBRARY).sources["people"].reconcile == dt.timedelta(days=7)
     told, _ = spoiled(tmp_path, LIBRARY, (old, old.replace("    cursor", "    reconcile: often\n    cursor")))
     assert "sources.people.reconcile: is no duration. Write it like `2 days`" in told
+
+
+def test_a_gate_asks_nobody_about_the_harmless_classes_that_it_names_and_about_all_else(tmp_path):
+    path = tmp_path / GEOGRAPHY.name
+    path.write_text(GEOGRAPHY.read_text().replace("approvals: 1,", "approvals: 1, auto_approve: [renamed],"))
+    asked, unasked = load(GEOGRAPHY), load(path)
+    assert (asked.approved_unasked, list(asked.harmless)) == ({}, ["renamed"])
+    assert unasked.approved_unasked == {"renamed": Harmless("units", "update", (("names",), ("version",)))}

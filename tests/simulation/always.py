@@ -176,7 +176,9 @@ def one_decision(sim: Simulation, event: object) -> Found:
         if len(set(people)) < len(people):
             yield f"{path} counts one person twice"
         for said in has[len(had) :]:
-            if (path.partition("/")[2], said["by"], said["verdict"]) not in sim.said:
+            batch = path.partition("/")[2]
+            by_policy = (said["by"], said["verdict"]) == ("policy", "approve") and sim.unasked(batch)
+            if (batch, said["by"], said["verdict"]) not in sim.said and not by_policy:
                 yield f"{path} holds a word that nobody gave: {said}"
     for path, was, now in event.of(layout.TOKENS):
         if was.fields.get("state") in ("used", "locked") and now.fields["state"] != was.fields["state"]:
@@ -222,7 +224,8 @@ def effects(sim: Simulation, event: object) -> Found:
             if status == was.fields.get("status") or (was.fields.get("status") == "ROLLED_BACK"):
                 continue
             owes = OWED_BY_A_HOLD if now.fields["kind"] == "hold" else OWED
-            wanted = owes.get(status, set()) | ({"review"} if status == "UNDER_REVIEW" else set())
+            asked = "consent" if sim.unasked(id) else "review"
+            wanted = owes.get(status, set()) | ({asked} if status == "UNDER_REVIEW" else set())
             if was.fields.get("status") == "FAILED" and not now.fields["applied"]:
                 wanted = set()
             if not wanted <= owed.get(id, set()):

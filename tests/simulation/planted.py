@@ -20,6 +20,7 @@ from penstock.use_cases import (
     finish,
     following,
     leaving,
+    opening,
     outbox,
     promote,
     proposing,
@@ -208,6 +209,9 @@ BUGS: Mapping[str, Bug] = {
         ),
         "late zombie",
         "penstock_tokens",
+    ),
+    "the policy approves what people are to be asked about": Bug(
+        "one decision", "new records, unasked, and others then", ((opening, "classes_of", lambda *_: ("new_pipes",)),)
     ),
     "an unmapped field is asked for": Bug(
         "allowed fields", "incremental", ((reading, "allowed_fields", lambda *_: {("owner",)}),)

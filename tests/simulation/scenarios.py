@@ -30,6 +30,7 @@ from simulation.acts import (
     run,
     vanish,
 )  # fmt: skip
+from simulation.lenient import Lenient
 from simulation.scenario import Scenario
 from simulation.simulation import Simulation
 from simulation.woods import WOODS
@@ -92,6 +93,10 @@ SCENARIOS: Mapping[str, Scenario] = {
     "everything delivered three times": Scenario((STOCK,), (run(), echo, approve(), echo), inline=0),
     "schedule fires twice": Scenario(APPLIED, (*NEWS, fire_twice, approve())),
     "two rivals": Scenario(REVIEWED, (rivals,), people=2),
+    "new record, unasked": Scenario(APPLIED, (feed(5, 5, "new"), run()), world=Lenient),
+    "new records, unasked, and others then": Scenario(
+        APPLIED, (feed(5, 5, "new"), feed(6, 6, "new"), run(), *NEWS, run(), approve()), world=Lenient, one_end=False
+    ),
     **WOODS,
     "two consents, carried": Scenario(REVIEWED, (approve(0), *NEWS, run(), approve(1), approve(0)), people=2, approvals=2),
 }

@@ -262,6 +262,10 @@ class Simulation(World):
         """Somebody edits production by hand."""
         self.database.commit([Set(path, {**image(self.database, path).fields, **fields})])
 
+    def unasked(self, batch: str) -> bool:
+        """Whether nobody is to be asked about a batch. Here somebody always is."""
+        return False
+
     def say(self, batch: str, said: Said, who: str) -> None:
         """One person decides, with the last link that was mailed to them for this batch."""
         mails = [m for m in self.mailer.sent if m.to == who and m.subject in ("review", "locked") and m.text.endswith(batch)]

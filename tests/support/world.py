@@ -77,7 +77,7 @@ class World:
         if approvals:
             loaded = replace(loaded, gate=replace(loaded.gate, approvals=approvals))
         if targets:
-            loaded = replace(loaded, targets=targets)
+            loaded = loaded.on(*targets) if len(targets) == 1 else replace(loaded, targets=targets)
         places = (*loaded.sources.values(), *loaded.targets, *filter(None, [loaded.hub]))
         projects = {place.project for place in places}
         self.ports = Ports(

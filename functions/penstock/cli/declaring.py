@@ -22,7 +22,7 @@ from penstock.use_cases import fan_out, registry
 from penstock.use_cases.registry import Registered, Rollout
 from penstock.web.text import plural
 
-CLEARED = ("partitions", "approvers", "approvals", "expires", "stage", "overrides")
+CLEARED = ("partitions", "approvers", "approvals", "expires", "auto_approve", "stage", "overrides")
 
 
 def _said(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,6 +36,10 @@ def _said(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--active/--not-active", default=None, help="Whether the schedule for active targets runs it too."),
         click.option("--stage", metavar="S", help="The stage of the rollout that it belongs to."),
         click.option("--expires", metavar="SPAN", help="How long a review stays open, like `7 days`."),
+        click.option("--ask-always", is_flag=True, help="Nothing is approved unasked, whatever the pipeline says."),
+        click.option(
+            "--auto-approve", multiple=True, metavar="CLASS", help=f"A harmless class of which nobody is asked here{several}"
+        ),
         click.option("--approvals", type=click.IntRange(1), help="So many different approvers must agree."),
         click.option("--approver", "approvers", multiple=True, metavar="ADDRESS", help=f"One who decides for it{several}"),
         click.option("--partition", "partitions", multiple=True, metavar="P", help=f"One of the source's that it takes{several}"),
@@ -84,7 +88,8 @@ def list_(app: App, pipeline: str | None) -> int:
 
 
 def _gate(t: answers.DeclaredTarget) -> str:
-    return "" if t.broken else f"{t.approvals} of {', '.join(t.approvers)}" + (" (central)" if t.central else "")
+    unasked = f", unasked: {', '.join(t.auto_approve)}" if t.auto_approve else ""
+    return "" if t.broken else f"{t.approvals} of {', '.join(t.approvers)}" + (" (central)" if t.central else "") + unasked
 
 
 def _runs(t: answers.DeclaredTarget) -> str:
@@ -108,7 +113,7 @@ def _of(app: App, pipeline: Pipeline, entry: Registered, open: Rollout) -> answe
     if entry.target is None:
         by, at = (str(entry.data.get(name, "")) for name in ("changed_by", "changed_at"))
         return answers.DeclaredTarget(
-            entry.id, "", "", "", (), (), False, 0, "", False, False, False, {}, by, at, str(entry.wrong)
+            entry.id, "", "", "", (), (), False, 0, (), "", False, False, False, {}, by, at, str(entry.wrong)
         )
     return _line(app, pipeline.on(entry.target), entry.target, entry, open)
 
@@ -123,6 +128,7 @@ def _line(app: App, pipeline: Pipeline, target: Target, entry: Registered | None
         approvers=target.approvers or app.contexts.ports.people.get(pipeline.gate.approvers, ()),
         central=not target.approvers,
         approvals=pipeline.gate.approvals,
+        auto_approve=pipeline.gate.auto_approve,
         stage=target.stage,
         waits=not open.runs(target),
         active=target.active,
@@ -257,9 +263,14 @@ def _find(app: App, text: str) -> tuple[Pipeline, str]:
 
 def _given(said: dict[str, Any]) -> dict[str, Any]:
     """What was said, as the document holds it."""
-    lists = {"partitions": list(said["partitions"]), "approvers": list(said["approvers"])}
+    if said["ask_always"] and said["auto_approve"]:
+        raise InvalidInput(
+            "say the opposite of each other", subject="--ask-always and --auto-approve", remedy="Name one of them."
+        )
+    lists = {name: list(said[name]) for name in ("partitions", "approvers", "auto_approve")}
     given = {**said, **lists, "overrides": dict(map(_band, said["bands"]))}
-    return {name: value for name, value in given.items() if name != "bands" and value not in (None, [], {})}
+    found = {name: value for name, value in given.items() if name not in ("bands", "ask_always") and value not in (None, [], {})}
+    return found | ({"auto_approve": []} if said["ask_always"] else {})
 
 
 def _band(text: str) -> tuple[str, Any]:

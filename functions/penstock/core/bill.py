@@ -74,11 +74,12 @@ def refusing(packs: int) -> Cost:
 @dataclass(frozen=True, slots=True)
 class Staged:
     """A pack as it was staged: its changes (`drops CREATE` → how many), and what judging it is foreseen to read. `beside`: what
-    promoting it costs beside its own writes."""
+    promoting it costs beside its own writes. `harmless`: nobody is asked about what it holds, as far as is known."""
 
     counts: Mapping[str, int]
     lookups: int
     beside: Cost = Cost()  # noqa: RUF009 - a constant
+    harmless: bool = False
 
     def of(self, action: Action) -> int:
         return sum(many for name, many in self.counts.items() if name.endswith(f" {action}"))
@@ -113,9 +114,11 @@ def foresee(packs: Sequence[Staged], of: Circumstances) -> dict[str, Cost]:
     check = asking(many)
     for number, pack in enumerate(packs):
         check += Cost(reads=1 + pack.lookups, writes=1) + after_pack(number, many)
-    review = Cost(reads=1 + query_of(many), writes=2 + 2 * of.approvers) + mailing(of.approvers)
-    vote = Cost(reads=2 + query_of(many), writes=4)
-    decide = vote.times(of.approvals) + Cost(reads=1, writes=2)
+    asked = 0 if packs and all(pack.harmless for pack in packs) else of.approvers
+    review = Cost(reads=1 + query_of(many), writes=2 + 2 * asked + (not asked)) + mailing(asked)
+    vote = Cost(reads=1 + query_of(many), writes=2)
+    by_link = vote + Cost(reads=1, writes=2)
+    decide = (by_link.times(of.approvals) if asked else vote) + Cost(reads=1, writes=2)
     report_counts = sum(count_of(max(0, held + _gained(entity, packs))) for entity, held in of.production.items())
     wanted = math.ceil(changes * of.readback_share)
     loaded = math.ceil(wanted * many / changes) if changes else 0

@@ -151,13 +151,24 @@ class Entity:
 
 
 @dataclass(frozen=True, slots=True)
+class Harmless:
+    """A class of changes: new records of an entity, or updates that touch these fields, what lies within them, and no others."""
+
+    entity: str
+    action: Literal["create", "update"]
+    fields: tuple[FieldPath, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
-    """Who decides. Addresses are names that settings turn into lists of addresses."""
+    """Who decides. Addresses are names that settings turn into lists of addresses. `auto_approve`: the names of the pipeline's
+    harmless classes that nobody is asked about, where a batch holds nothing else."""
 
     approvers: str
     approvals: int = 1  # how many different people must approve
     expires: dt.timedelta = dt.timedelta(days=7)
     operators: str = ""  # who may do all but decide, on every target; "": nobody
+    auto_approve: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +218,7 @@ class Target:
     approvers: tuple[str, ...] = ()  # addresses; (): whom the pipeline's gate names
     approvals: int | None = None  # None: as many as the gate says
     expires: dt.timedelta | None = None  # None: as the gate says
+    auto_approve: tuple[str, ...] | None = None  # None: as the gate says
     stage: str = ""  # of the rollout; "": runs whichever stages are open
     active: bool = False  # run by the pipeline's `active_schedule` too
     enabled: bool = True  # run at all
@@ -242,12 +254,20 @@ class Pipeline:
     hub: Hub | None = None
     active_schedule: str = ""  # cron; of active targets
     api: str = ""  # served at `/tenants/{target}/{api}`; "": not at all
+    harmless: Mapping[str, Harmless] = field(default_factory=dict)
 
     def on(self, target: Target) -> Pipeline:
         """The pipeline as it runs on this target alone: where the target has a gate or bands of its own, those hold."""
         gate = self.gate
         gate = replace(gate, approvals=target.approvals or gate.approvals, expires=target.expires or gate.expires)
+        if target.auto_approve is not None:
+            gate = replace(gate, auto_approve=target.auto_approve)
         return replace(self, targets=(target,), gate=gate, brakes=replace(self.brakes, **target.brakes))
+
+    @property
+    def approved_unasked(self) -> Mapping[str, Harmless]:
+        """The harmless classes that the gate asks nobody about."""
+        return {name: of for name, of in self.harmless.items() if name in self.gate.auto_approve}
 
     @property
     def shared(self) -> Source | None:

@@ -77,6 +77,7 @@ class Batch:
     folded: tuple[str, ...] = ()  # fields whose single findings are told by a mass change
     decisions: tuple[Decision, ...] = ()
     approvals: int = 1  # how many different people must approve
+    harmless: tuple[str, ...] = ()  # the classes that all of it falls into, where nobody is asked about these
     approved: int = 0  # changes
     rejected: int = 0
     applied: int = 0

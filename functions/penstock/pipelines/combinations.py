@@ -29,6 +29,7 @@ def mistakes(pipeline: PipelineModel, rules: Mapping[str, Any]) -> Iterator[Mist
         if first != name:
             yield Mistake(("targets", name), f"writes to the same place as `{first}`. Give it its own database or prefix.")
     yield from _hub(pipeline)
+    yield from _harmless(pipeline)
     for name, settings in rules.items():
         yield from _rule(pipeline, settings, ("rules", name))
     kept = pipeline.retention
@@ -135,6 +136,32 @@ def _hub(pipeline: PipelineModel) -> Iterator[Mistake]:
     if partitioned and pipeline.brakes.header == "any":
         text = "cannot be told of a source that is read by partition: only mapped fields leave it. Make it `mapped`."
         yield Mistake(("brakes", "header"), text)
+
+
+def _harmless(pipeline: PipelineModel) -> Iterator[Mistake]:
+    """What says where a record belongs, which one it is, or whether it counts, is never approved unasked."""
+    for name, of in pipeline.harmless.items():
+        at: Place = ("harmless", name)
+        entity = pipeline.entities.get(of.entity)
+        if entity is None:
+            yield Mistake((*at, "entity"), f"`{of.entity}` is no entity of this file.{meant(of.entity, pipeline.entities)}")
+            continue
+        if of.action == "create" and of.fields:
+            yield Mistake((*at, "fields"), "play no part, for a new record has all of its fields. Remove them.")
+        if of.action == "update" and not of.fields:
+            yield Mistake((*at, "fields"), "are none. Name those that may change without a word.")
+        own = [entity.key, entity.parent and entity.parent.field, entity.deactivate and entity.deactivate.field]
+        own += [entity.tree.level, entity.tree.code] if entity.tree else []
+        for n, path in enumerate(of.fields):
+            place, told = (*at, "fields", n), f"`{'.'.join(path)}`"
+            if not any(_overlap(path, tuple(field.split("."))) for field in entity.fields):
+                yield Mistake(place, f"{told} is not mapped by `{of.entity}`.{meant('.'.join(path), entity.fields)}")
+            elif any(_overlap(path, field) for field in own if field):
+                yield Mistake(place, f"{told} says which record it is, where it belongs or whether it counts. Remove it.")
+    for n, name in enumerate(pipeline.gate.auto_approve):
+        if name not in pipeline.harmless:
+            known = meant(name, pipeline.harmless)
+            yield Mistake(("gate", "auto_approve", n), f"`{name}` is no class under `harmless`.{known} Name one there.")
 
 
 def _tree(

@@ -227,11 +227,18 @@ class HubModel(Model):
     database: Named = "(default)"
 
 
+class HarmlessModel(Model):
+    entity: str
+    action: Literal["create", "update"] = "update"
+    fields: list[Path] = []
+
+
 class GateModel(Model):
     approvers: Named
     approvals: Annotated[int, Field(ge=1)] = 1
     expires: Duration = dt.timedelta(days=7)
     operators: Named | None = None
+    auto_approve: list[str] = []
 
 
 class FreezeModel(Model):
@@ -281,6 +288,7 @@ class PipelineModel(Model):
     hub: HubModel | None = None
     api: Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,39}$")] | None = None
     rules: dict[str, dict[str, Any] | None]
+    harmless: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_-]{0,39}$")], HarmlessModel] = {}
     gate: GateModel
     brakes: BrakesModel = BrakesModel()
     prices: PricesModel = PricesModel()

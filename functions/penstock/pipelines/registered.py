@@ -48,6 +48,7 @@ class TargetDocument(TargetModel):
     approvers: tuple[Address, ...] = ()
     approvals: Count | None = None
     expires: Duration | None = None
+    auto_approve: tuple[str, ...] | None = None
     stage: Annotated[str, Field(pattern="^([a-z][a-z0-9_-]{0,39})?$")] = ""
     active: StrictBool = False
     enabled: StrictBool = True
@@ -74,6 +75,7 @@ def target_of(pipeline: Pipeline, id: str, data: Data) -> Target:
         approvers=model.approvers,
         approvals=model.approvals,
         expires=model.expires,
+        auto_approve=model.auto_approve,
         stage=model.stage,
         active=model.active,
         enabled=model.enabled,
@@ -89,6 +91,10 @@ def _mistakes(pipeline: Pipeline, id: str, model: TargetDocument) -> Iterator[tu
         yield "partitions", f"are none. Name at least one of those that the source `{shared.name}` has."
     if not shared and model.partitions:
         yield "partitions", "play no part: no source of this pipeline has any. Remove them."
+    for name in model.auto_approve or ():
+        if name not in pipeline.harmless:
+            known = ", ".join(pipeline.harmless) or "none"
+            yield "auto_approve", f"names `{name}`, which is no harmless class of this pipeline. There are: {known}."
     for name in ("partitions", "approvers"):
         listed = getattr(model, name)
         if len(set(listed)) < len(listed):

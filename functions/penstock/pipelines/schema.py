@@ -24,6 +24,7 @@ from penstock.core.declaration import (
     Field,
     Freeze,
     Gate,
+    Harmless,
     Hub,
     Levels,
     Parent,
@@ -43,6 +44,7 @@ from penstock.pipelines.models import (
     BrakesModel,
     EntityModel,
     FieldModel,
+    GateModel,
     LevelsModel,
     PipelineModel,
     SourceModel,
@@ -194,7 +196,7 @@ def _pipeline(model: PipelineModel, rules: Mapping[str, Any]) -> Pipeline:
         entities=tuple(_entity(name, entity) for name, entity in model.entities.items()),
         targets=tuple(Target(name, t.project, t.database, t.prefix) for name, t in model.targets.items()),
         rules=tuple({**rules, **_always(model)}.items()),
-        gate=Gate(model.gate.approvers, model.gate.approvals, model.gate.expires, model.gate.operators or ""),
+        gate=_gate(model.gate),
         brakes=_brakes(model.brakes),
         prices=Prices(**model.prices.model_dump()),
         schedule=model.schedule,
@@ -206,7 +208,12 @@ def _pipeline(model: PipelineModel, rules: Mapping[str, Any]) -> Pipeline:
         hub=Hub(model.hub.project, model.hub.database) if model.hub else None,
         active_schedule=model.active_schedule or "",
         api=model.api or "",
+        harmless={name: Harmless(h.entity, h.action, tuple(h.fields)) for name, h in model.harmless.items()},
     )
+
+
+def _gate(g: GateModel) -> Gate:
+    return Gate(g.approvers, g.approvals, g.expires, g.operators or "", tuple(g.auto_approve))
 
 
 _OF_TREES = {dependents.NAME: dependents.Settings(), lineage.NAME: lineage.Settings()}

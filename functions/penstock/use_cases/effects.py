@@ -19,6 +19,7 @@ from penstock.core.values import Data
 from penstock.ports import Message
 from penstock.use_cases import archiving, lineages, outbox, staging
 from penstock.use_cases.context import Context, LostRace, Move, advance, load_batch
+from penstock.use_cases.decide import decide_unasked
 from penstock.use_cases.finish import fetch_latecomers, finish, sample
 from penstock.use_cases.listing import batches
 from penstock.use_cases.metering import Metering
@@ -63,6 +64,11 @@ def mail_review(ctx: Context, fact: str, data: Data) -> None:
     }
     subject, text, html = ctx.ports.pages.mail("locked" if data["locked"] else "review", facts)
     ctx.ports.mailer.send(Message(fact, link["recipient"], subject, text, html))
+
+
+def consent(ctx: Context, _: str, data: Data) -> None:
+    """Nobody is asked about this batch."""
+    outbox.pay(ctx, decide_unasked(ctx, data["batch"]), EFFECTS)
 
 
 def promote(ctx: Context, _: str, data: Data) -> None:
@@ -167,6 +173,7 @@ def proceed(ctx: Context, _: str, data: Data) -> None:
 EFFECTS: Mapping[str, Effect] = {
     "check": ask_checks,
     "review": mail_review,
+    "consent": consent,
     "promote": promote,
     "report": report,
     "done": mail_done,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from penstock.core import layout
 from penstock.core.bill import Circumstances, Known, Staged, foresee, reads_of_check
 from penstock.core.cost import Cost
+from penstock.core.harmless import classes_of
 from penstock.core.packs import Draft
 from penstock.core.records import NAME, Query, Where
 from penstock.core.tree_bill import beside
@@ -14,10 +15,11 @@ from penstock.use_cases.context import Context
 from penstock.use_cases.effects import INLINE
 
 
-def staged(ctx: Context, draft: Draft, held: Mapping[str, int], known: Known | None = None) -> Staged:
+def staged(ctx: Context, draft: Draft, held: Mapping[str, int], known: Known | None = None, *, rollback: bool = False) -> Staged:
     """`held`: how many documents each collection of production holds; `known` as for `bill.reads_of_check`."""
     reads = reads_of_check(ctx.pipeline, ctx.target.prefix, draft.changes, held, known)
-    return Staged(draft.counts, reads, beside(ctx.pipeline, ctx.target.prefix, draft.changes))
+    harmless = not rollback and bool(classes_of(ctx.pipeline.approved_unasked, draft.changes, ()))
+    return Staged(draft.counts, reads, beside(ctx.pipeline, ctx.target.prefix, draft.changes), harmless)
 
 
 def after_capture(ctx: Context, packs: Sequence[Staged], held: Mapping[str, int], *, rollback: bool = False) -> dict[str, Cost]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 
@@ -14,6 +14,7 @@ from penstock.core.batch import OPEN, Status
 from penstock.core.bill import after_pack, asking, mailing
 from penstock.core.changes import SEVERITIES, Finding
 from penstock.core.cost import Cost, total
+from penstock.core.harmless import classes_of
 from penstock.core.packs import digest_of_batch, encode_findings
 from penstock.core.plan import Batch, Row
 from penstock.core.records import ABSENT, Set
@@ -26,6 +27,9 @@ from penstock.use_cases.promote import frozen_until
 from penstock.use_cases.staging import Pack
 
 WORST_IN_A_MAIL = 8
+_OPENED = (
+    "batch_findings", "folded", "findings", "pack_digests", "digest", "opened_at", "expires_at", "costs", "harmless", "approvals",
+)  # fmt: skip
 
 
 def open_review(ctx: Context, batch: str, number: int | None = None) -> tuple[Set, ...]:
@@ -56,28 +60,41 @@ def open_review(ctx: Context, batch: str, number: int | None = None) -> tuple[Se
         opened_at=now,
         expires_at=expires,
     )
-    several = len(ctx.approvers)
+    findings = (*(found for pack in packs for found in pack.findings), *of_batch)
+    opened = replace(opened, harmless=_harmless(ctx, opened, packs, findings))
+    asked = () if opened.harmless else ctx.approvers
+    opened = replace(opened, approvals=1 if opened.harmless else opened.approvals)
+    several = len(asked)
+    unasked = (outbox.owe(ctx, batch, "consent"),) if opened.harmless else ()  # paid by the sweep: who checks may promote nothing
     check = total(pack.cost("check") + after_pack(pack.number, len(packs)) for pack in packs)
-    review = metering.spent + Cost(writes=2 + 2 * several) + mailing(several)
+    review = metering.spent + Cost(writes=2 + 2 * several + len(unasked)) + mailing(several)
     opened = replace(opened, costs={**opened.costs, "check": asking(len(packs)) + check, "review": review})
     reports = write_report(ctx, "pre-sync", opened, _rows(ctx, packs, opened))
     worst = _worst(packs, opened)
-    grants = [invite(ctx, opened, recipient, 1, worst) for recipient in ctx.approvers]
+    grants = [invite(ctx, opened, recipient, 1, worst) for recipient in asked]
     owed = tuple(fact for _, fact in grants)
-    names = ("batch_findings", "folded", "findings", "pack_digests", "digest", "opened_at", "expires_at", "costs")
-    fields = {name: getattr(opened, name) for name in names} | {"reports": {**held.batch.reports, **reports}}
+    fields = {name: getattr(opened, name) for name in _OPENED} | {"reports": {**held.batch.reports, **reports}}
     step = Move(
         held,
         Status.UNDER_REVIEW,
         "engine",
         fields,
-        {"digest": opened.digest, "approvers": len(grants), "approvals": opened.approvals},
+        {"digest": opened.digest, "approvers": len(grants), "approvals": opened.approvals}
+        | ({"harmless": list(opened.harmless)} if opened.harmless else {}),
     )
     try:
-        advance(ctx, step, writes=[*(token for token, _ in grants), *owed])
+        advance(ctx, step, writes=[*(token for token, _ in grants), *owed, *unasked])
     except LostRace:
         return ()  # another check of the last pack opened it
     return owed
+
+
+def _harmless(ctx: Context, batch: Batch, packs: list[Pack], findings: Iterable[Finding]) -> tuple[str, ...]:
+    """The classes of a sync of which nobody is asked. What fell out, and the way back, are looked at by people."""
+    named = ctx.pipeline.approved_unasked
+    if batch.kind != "sync" or not named:
+        return ()
+    return classes_of(named, (change for pack in packs for change in pack.changes), findings)
 
 
 def _freeze(ctx: Context, batch: Batch) -> tuple[Finding, ...]:

@@ -11,9 +11,9 @@ from penstock.core.values import Value
 
 @dataclass(frozen=True, slots=True)
 class DeclaredTarget:
-    """`approvers` are its own, or those of the pipeline's gate where it has none (`central`). It `waits` for a stage that is not
-    open. `broken` says what is wrong with its document, "" where nothing is; then the rest is empty. `changed_by` is "" for a
-    target that the pipeline's file names."""
+    """`approvers` are its own, or those of the pipeline's gate where it has none (`central`). `auto_approve`: harmless classes
+    of which nobody is asked. It `waits` for a stage that is not open. `broken` says what is wrong with its document, "" where
+    nothing is; then the rest is empty. `changed_by` is "" for a target that the pipeline's file names."""
 
     target: str
     project: str
@@ -23,6 +23,7 @@ class DeclaredTarget:
     approvers: tuple[str, ...]
     central: bool
     approvals: int
+    auto_approve: tuple[str, ...]
     stage: str
     waits: bool
     active: bool
