@@ -18,6 +18,7 @@ from penstock.use_cases.decide import Said, decide
 from penstock.use_cases.exporting import export
 from penstock.use_cases.rollback import plan_rollback
 from penstock.use_cases.verifying import verify
+from penstock.web.views import outcome
 from penstock.wiring import Contexts
 from support.faults import PlainPages
 from support.landlord import Landlord, country, tenant, unit
@@ -72,6 +73,7 @@ def test_a_batch_of_harmless_changes_is_approved_by_the_sweep_and_its_approvers_
     batch = renamed(world)
     assert (batch.status, batch.harmless, batch.decisions) == (Status.UNDER_REVIEW, ("renamed",), ())
     assert world.mails == []
+    assert outcome(batch) == "Nobody is asked: it is harmless (renamed), and approved within minutes."
     swept(world)
     done = world.batch(batch.id)
     assert (done.status, done.applied) == (Status.APPLIED, 1)
