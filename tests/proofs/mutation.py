@@ -27,11 +27,23 @@ from proofs.proof import Proof
 MODULES = [
     *(
         f"penstock.core.{name}"
-        for name in ("batch", "choices", "decisions", "placing", "promotion", "replanting", "returning", "tokens")
+        for name in ("batch", "choices", "decisions", "harmless", "placing", "promotion", "replanting", "returning", "tokens")
     ),
     *(f"penstock.use_cases.{name}" for name in ("decide", "promote", "rollback")),
 ]
-CORE = ["batch", "choices", "decisions", "dependents", "placing", "promotion", "replanting", "returning", "reversal", "tokens"]
+CORE = [
+    "batch",
+    "choices",
+    "decisions",
+    "dependents",
+    "harmless",
+    "placing",
+    "promotion",
+    "replanting",
+    "returning",
+    "reversal",
+    "tokens",
+]
 USE_CASES = [
     *(
         "bill",
@@ -47,7 +59,7 @@ USE_CASES = [
         "rollback",
         "sweep",
     ),
-    *("tree_bill", "tree_rollback", "units_that_go", "units_that_return", "units_that_stay"),
+    *("tree_bill", "tree_rollback", "unasked", "units_that_go", "units_that_return", "units_that_stay"),
 ]
 TESTS = [
     *(f"core/test_{name}.py" for name in CORE),

@@ -55,6 +55,25 @@ def test_a_move_and_its_way_back(inline: int, monkeypatch: pytest.MonkeyPatch) -
     rollback = way_back(world, batch)
     foreseen, metered = promoted(world, rollback.id)
     assert foreseen == metered
+    planned = world.batch(rollback.id)
+    assert planned.foreseen["capture"].reads == planned.costs["capture"].reads
+
+
+def test_a_day_and_its_way_back_beside_more_than_a_thousand_units_that_people_stand_at() -> None:
+    many = [unit(f"v{n}", "d2", path=f"np.p1.d2.v{n}") for n in range(1_050)]
+    world = grown(units=many, members=[member(f"at{n}", f"np.p1.d2.v{n}") for n in range(0, 60, 7)], pages=PlainPages())
+    fed(world)
+    world.run("full")
+    at = world.clock()
+    news = [(f"units/v{n}", {"names": {"en": f"New {n}"}, "at": at}) for n in range(45)]
+    world.source.commit([Update(path, data, (("names",), ("at",))) for path, data in news])
+    batch = world.run().batch
+    assert world.approve("approve").status == "APPLIED"
+    rollback = way_back(world, batch)
+    assert world.approve("approve").status == "APPLIED"
+    for done in (world.batch(batch), world.batch(rollback.id)):
+        assert done.foreseen["check"] == done.costs["check"]
+        assert done.foreseen["capture"].reads == done.costs["capture"].reads
 
 
 def test_units_that_go() -> None:
