@@ -10,11 +10,12 @@ from penstock.adapters.memory_services import MemoryBlobs
 from penstock.core.batch import Status
 from penstock.core.cost import Cost
 from penstock.core.declaration import Freeze, Pipeline
+from penstock.core.errors import Refused
 from penstock.core.plan import Batch
 from penstock.core.records import Update
 from penstock.ports import Message
 from penstock.use_cases.context import load_target
-from penstock.use_cases.decide import Said, decide
+from penstock.use_cases.decide import Said, decide, decide_unasked
 from penstock.use_cases.exporting import export
 from penstock.use_cases.rollback import plan_rollback
 from penstock.use_cases.verifying import verify
@@ -178,6 +179,32 @@ def test_one_whose_place_a_newer_one_took_is_not_approved_and_the_newer_one_is_a
     swept(world)
     assert world.batch(first.id).status is Status.SUPERSEDED
     assert world.batch(second.id).status is Status.UNDER_REVIEW
+
+
+def test_what_a_gate_does_not_let_pass_any_more_is_asked_about_with_the_next_run() -> None:
+    world = mirrored("renamed")
+    batch = renamed(world)
+    runs_as(world, world.ctx.pipeline.on(replace(world.ctx.target, auto_approve=())))
+    world.clock.forward(300)
+    (told,) = world.sweep()
+    assert "is not one that nobody is asked about any more Run the pipeline again" in told
+    assert (world.batch(batch.id).status, world.mails) == (Status.UNDER_REVIEW, [])
+    again = world.batch(world.run("full").batch)
+    assert (world.batch(batch.id).status, again.harmless) == (Status.SUPERSEDED, ())
+    assert len(world.mails) == 2
+    world.clock.forward(4_000)
+    assert world.sweep() == []
+    assert world.approve("approve").status is Status.APPLIED
+    assert_sound(world)
+
+
+def test_a_batch_that_is_marked_as_harmless_and_is_not_is_not_approved() -> None:
+    world = mirrored("renamed")
+    batch = renamed(world, code="other")
+    world.production.commit([Update(f"penstock_batches/{batch.id}", {"harmless": ["renamed"]}, (("harmless",),))])
+    with pytest.raises(Refused, match="is not one that nobody is asked about"):
+        decide_unasked(world.ctx, batch.id)
+    assert world.batch(batch.id).status is Status.UNDER_REVIEW
 
 
 def test_what_was_approved_unasked_is_taken_back_by_people() -> None:

@@ -117,8 +117,8 @@ def foresee(packs: Sequence[Staged], of: Circumstances) -> dict[str, Cost]:
     asked = 0 if packs and all(pack.harmless for pack in packs) else of.approvers
     review = Cost(reads=1 + query_of(many), writes=2 + 2 * asked + (not asked)) + mailing(asked)
     vote = Cost(reads=1 + query_of(many), writes=2)
-    by_link = vote + Cost(reads=1, writes=2)
-    decide = (by_link.times(of.approvals) if asked else vote) + Cost(reads=1, writes=2)
+    by_link, by_policy = vote + Cost(reads=1, writes=2), vote + Cost(reads=query_of(many))
+    decide = (by_link.times(of.approvals) if asked else by_policy) + Cost(reads=1, writes=2)
     report_counts = sum(count_of(max(0, held + _gained(entity, packs))) for entity, held in of.production.items())
     wanted = math.ceil(changes * of.readback_share)
     loaded = math.ceil(wanted * many / changes) if changes else 0

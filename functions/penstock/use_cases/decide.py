@@ -23,7 +23,7 @@ from penstock.use_cases import outbox, staging
 from penstock.use_cases.choosing import complete
 from penstock.use_cases.context import Context, Held, LostRace, Move, advance, load_batch, load_target
 from penstock.use_cases.metering import Metering
-from penstock.use_cases.opening import invite
+from penstock.use_cases.opening import harmless, invite
 from penstock.use_cases.staging import Pack
 
 TRIES_AT_ONCE = 3
@@ -126,13 +126,17 @@ def decide(ctx: Context, batch: str, digest: str, by: str, said: Said) -> tuple[
 
 
 def decide_unasked(ctx: Context, batch: str) -> tuple[Set, ...]:
-    """Approve a batch of harmless changes alone, as its gate said when its review opened; gives what is owed. One that somebody
-    decided meanwhile, or that a newer one took the place of, is left as it is."""
+    """Approve a batch of harmless changes alone; gives what is owed. One that somebody decided meanwhile, or that a newer one
+    took the place of, is left as it is. `Refused` where its gate does not say so any more, or its packs never did."""
     metering = Metering()
     held, now = load_batch(ctx, batch), ctx.ports.now()
     found = held.batch
-    if found.status is not Status.UNDER_REVIEW or not found.harmless or (found.expires_at and found.expires_at <= now):
+    if found.status is not Status.UNDER_REVIEW or (found.expires_at and found.expires_at <= now):
         return ()
+    classes = harmless(ctx, found, list(staging.packs_of(ctx, batch)))
+    if not classes or classes != found.harmless:
+        remedy = "Run the pipeline again: people are asked about the batch that it makes."
+        raise Refused("is not one that nobody is asked about any more", subject=batch, remedy=remedy)
     try:
         return _decide(ctx, metering, held, by_policy(found.harmless, now, found.digest), [])[1]
     except Refused:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -60,8 +60,7 @@ def open_review(ctx: Context, batch: str, number: int | None = None) -> tuple[Se
         opened_at=now,
         expires_at=expires,
     )
-    findings = (*(found for pack in packs for found in pack.findings), *of_batch)
-    opened = replace(opened, harmless=_harmless(ctx, opened, packs, findings))
+    opened = replace(opened, harmless=harmless(ctx, opened, packs))
     asked = () if opened.harmless else ctx.approvers
     opened = replace(opened, approvals=1 if opened.harmless else opened.approvals)
     several = len(asked)
@@ -89,11 +88,13 @@ def open_review(ctx: Context, batch: str, number: int | None = None) -> tuple[Se
     return owed
 
 
-def _harmless(ctx: Context, batch: Batch, packs: list[Pack], findings: Iterable[Finding]) -> tuple[str, ...]:
-    """The classes of a sync of which nobody is asked. What fell out, and the way back, are looked at by people."""
+def harmless(ctx: Context, batch: Batch, packs: Sequence[Pack]) -> tuple[str, ...]:
+    """The classes that all of a sync falls into, where nobody is asked about these. What fell out, and the way back, are looked
+    at by people."""
     named = ctx.pipeline.approved_unasked
     if batch.kind != "sync" or not named:
         return ()
+    findings = (*(found for pack in packs for found in pack.findings), *batch.batch_findings)
     return classes_of(named, (change for pack in packs for change in pack.changes), findings)
 
 
