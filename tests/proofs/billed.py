@@ -150,6 +150,8 @@ class Country(Billed, Landlord):
         at = self.drawn.sample(self._wards(), 5)
         members = [(f"m{n}", {"unitPath": self._path(id), "name": "somebody"}) for n, id in enumerate(at)]
         self.put(self.production, f"{self.ctx.target.prefix}members", members)
+        if self.drawn.random() < 0.5:  # without units of a target's own less is looked at
+            self.put(self.production, f"{self.ctx.target.prefix}geography", [self._committee(id) for id in at[:2]])
         self.idle()
         for share in (0.01, 0.3):
             some = self.drawn.sample(self._wards(), max(1, round(len(self._wards()) * share)))
@@ -165,6 +167,11 @@ class Country(Billed, Landlord):
         self.withdraw(*gone)
         self.refresh()
         self.take_back(self.sync("wards gone"))
+
+    def _committee(self, under: str) -> tuple[str, Data]:
+        """A unit of the target's own."""
+        own = {"level": 5, "parentId": under, "path": f"{self._path(under)}.c-{under}", "names": {"en": "c"}}
+        return f"c-{under}", {**own, "active": True, "official": False}
 
     def _say(self, units: dict[str, Data]) -> None:
         self.units |= units

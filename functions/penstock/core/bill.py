@@ -19,6 +19,7 @@ from penstock.core.cost import Cost
 from penstock.core.declaration import Pipeline
 from penstock.core.records import NAME, Snapshot
 from penstock.core.rules import Answer, Below, Count, Find, Get, Lookup, lookups
+from penstock.core.values import FieldPath, Value
 
 ENTRIES_PER_READ = 1_000
 BELOW_A_PARENT = 10  # units of a tree, where nothing is known of it: of Nepal's 7,580, those that have some have 9
@@ -155,8 +156,10 @@ def reads_of_check(
     pipeline: Pipeline, prefix: str, changes: Sequence[Change], held: Mapping[str, int], known: Known | None = None
 ) -> int:
     """The reads with which the rules will judge a pack: what they ask first, and what they ask then where the answers are those
-    that are known, or else those that the size of each collection (`held`) makes likely."""
+    that are known, or else those that the size of each collection (`held`) makes likely. What several units that are asked about
+    together have is taken to be one's each, as far as it goes."""
     found: dict[Lookup, Answer] = {}
+    shares: dict[tuple[str, FieldPath, Value], list[int]] = {}  # of units that were asked about together: what is left of it
     reads = 0
     while asked := lookups(pipeline, prefix, changes, found):
         for a in asked:
@@ -165,9 +168,16 @@ def reads_of_check(
             elif isinstance(a, Find):
                 there = known(a) if known else None
                 found[a], cost = (), query_of(_likely_found(pipeline, prefix, a, held) if there is None else min(there, a.most))
+            elif isinstance(a, Count) and (share := shares.get((a.collection, a.field, a.value))):
+                found[a] = given = min(1, share[0])
+                share[0] -= given
+                cost = 1
             else:
                 there = known(a) if known and isinstance(a, Count) else None
                 found[a] = many = _likely(pipeline, prefix, a, held) if there is None else there
+                if isinstance(a, Count) and isinstance(a.value, tuple):
+                    share = [many]
+                    shares |= {(a.collection, a.field, value): share for value in a.value}
                 cost = count_of(many)
             reads += cost
     return reads

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from penstock.core.values import Data, FieldPath, Timestamp, Value
 
@@ -29,8 +29,7 @@ class ChangeStatus(StrEnum):
     ROLLED_BACK = "ROLLED_BACK"
 
 
-@dataclass(frozen=True, slots=True)
-class FieldDiff:
+class FieldDiff(NamedTuple):
     """One field, before and after; None is absence. `passive` fields ride along with a change."""
 
     path: FieldPath

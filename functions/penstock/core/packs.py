@@ -64,9 +64,12 @@ def decode_change(data: dict[str, Any]) -> Change:
         diff = tuple(_created(after or {}))
     else:
         diff = tuple(FieldDiff(tuple(path), before, new, passive) for path, before, new, passive in data["diff"])
+    facts = data.get("facts", {})
+    if "place" in facts:
+        facts["place"] = Place(*facts["place"])
     return Change(
         data["key"], data["entity"], data["group"], data["path"], action, data.get("before"), data.get("update_time"), after,
-        diff, data["fingerprint"], data.get("facts", {}),
+        diff, data["fingerprint"], facts,
     )  # fmt: skip
 
 

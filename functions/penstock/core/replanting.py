@@ -72,4 +72,4 @@ class _Replanter:
             level = get_in({**before, **after}, self.tree.level)
             place = place._replace(parent=above(self.entity, change).rpartition("/")[2], path=path)
             place = place._replace(level=level if isinstance(level, int) else path.count(DOT) + 1)
-        return replace(change, facts={**change.facts, "place": list(place)})
+        return replace(change, facts={**change.facts, "place": place})

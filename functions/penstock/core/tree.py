@@ -42,7 +42,7 @@ class Place(NamedTuple):
 def place_of(change: Change) -> Place | None:
     """The place that the plan gave a change; None for a record of no tree."""
     found = change.facts.get("place")
-    return Place(*found) if found else None
+    return found if found is None or type(found) is Place else Place(*found)
 
 
 def joined(above: str, id: str) -> str:

@@ -308,7 +308,7 @@ class Planting:
             place = Place(step, level, self._document(named).id if named else "", wanted)
         else:
             place = place_now(self._entity, change)
-        return replace(change, facts={**change.facts, "place": list(place)})
+        return replace(change, facts={**change.facts, "place": place})
 
 
 def _is_placed_anew(entity: Entity, news: News) -> bool:

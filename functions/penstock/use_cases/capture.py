@@ -25,6 +25,8 @@ from penstock.core.packs import Draft, Packer
 from penstock.core.plan import Batch, Kind
 from penstock.core.projection import Projected, Projection, Projector
 from penstock.core.records import Set, Snapshot
+from penstock.core.rules import Count as Asks
+from penstock.core.rules import Find
 from penstock.core.values import Value, dotted
 from penstock.use_cases import braking, lease, releases, staging
 from penstock.use_cases.comparing import Comparing, group_of
@@ -290,8 +292,18 @@ class Run:
         staging.stage(self.ctx, self.found.batch.batch.id, draft, self.voices)
         self.found.staged.append((draft.digest, draft.counts))
         held, before = held_of(self.ctx, self.found), self.found.spent.reads
-        self.found.packs.append(staged(self.ctx, draft, held, self.production.number if self.production else None))
+        self.found.packs.append(staged(self.ctx, draft, held, self._number))
         self.found.foreseen += Cost(reads=self.found.spent.reads - before)  # what was counted to foresee the rest
+
+    def _number(self, asked: Asks | Find) -> int | None:
+        """As far as it is known, or worth a count. Below the leaves of a tree, which are asked about together, hang only units of
+        the target's own, if it has any."""
+        tree, together = self.ctx.pipeline.tree, isinstance(asked, Asks) and isinstance(asked.value, tuple)
+        if self.mode != "full" and tree and together and asked.collection == self.ctx.collection(tree):
+            known = manifest_of(self.ctx, self.target, self.found).keys
+            if held_of(self.ctx, self.found)[asked.collection] <= sum(key.partition("/")[0] == tree.name for key in known):
+                return None
+        return self.production.number(asked) if self.production else None
 
     def _begin(self) -> Held:
         state = self.target.state

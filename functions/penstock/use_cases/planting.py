@@ -134,7 +134,7 @@ def _with_below(outcome: Planned, counted: Mapping[str, int] | None) -> Planned:
 
 def in_order(entity: Entity, changes: Sequence[Change]) -> list[Change]:
     """The changes of a tree in the order in which they are promoted. What is gone from the source leaves from where it is."""
-    placed = [c if place_of(c) else replace(c, facts={**c.facts, "place": list(place_now(entity, c))}) for c in changes]
+    placed = [c if place_of(c) else replace(c, facts={**c.facts, "place": place_now(entity, c)}) for c in changes]
     return sorted(placed, key=lambda change: (_order(change), change.key))
 
 

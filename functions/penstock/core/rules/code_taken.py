@@ -43,18 +43,18 @@ def _new_code(settings: Settings, change: Change) -> Value:
 def _finds(view: View, settings: Settings, changes: Sequence[Change]) -> Iterator[tuple[Find, list[Change]]]:
     """What is asked, and for which changes."""
     code = as_path(settings.code)
-    gains: dict[tuple[str, tuple[tuple[FieldPath, Value], ...]], list[Change]] = {}
+    gains: dict[tuple[str, tuple[tuple[FieldPath, Value], ...]], list[tuple[Change, Value]]] = {}
     for change in changes:
-        if _new_code(settings, change) is not None:
+        if (new := _new_code(settings, change)) is not None:
             scope = values_of(change, map(as_path, settings.within))
-            gains.setdefault((change.entity, scope), []).append(change)
+            gains.setdefault((change.entity, scope), []).append((change, new))
     for (name, scope), of in gains.items():
         entity = view.pipeline.entity(name)
         for n in range(0, len(of), MAX_DISJUNCTIONS):
             some = of[n : n + MAX_DISJUNCTIONS]
-            codes = tuple(dict.fromkeys(_new_code(settings, change) for change in some))
+            codes = tuple(dict.fromkeys(new for _, new in some))
             select = entity.key, code, as_path(settings.name), *([entity.deactivate.field] if entity.deactivate else [])
-            yield Find(view.collection(entity), (*scope, (code, codes)), select, _MOST), some
+            yield Find(view.collection(entity), (*scope, (code, codes)), select, _MOST), [change for change, _ in some]
 
 
 def lookups(view: View, settings: Settings, changes: Sequence[Change]) -> Iterable[Lookup]:
