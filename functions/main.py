@@ -2,11 +2,13 @@
 
 import functions_framework
 from flask import current_app
+from penstock import wiring
 from penstock.entrypoints import http, workers
 from penstock.entrypoints import review as public
 
 if current_app:  # the framework loads this file inside the application that it serves
     http.guard(current_app)
+wiring.collect_rarely()
 
 capture = functions_framework.http(workers.capture)
 check = functions_framework.http(workers.check)

@@ -7,6 +7,8 @@ import importlib
 import sys
 from pathlib import Path
 
+from penstock import wiring
+
 
 def main() -> int:
     known = sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
@@ -15,6 +17,7 @@ def main() -> int:
     names = parser.parse_args().names or known
     if unknown := set(names) - set(known):
         parser.error(f"no such bench: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    wiring.collect_rarely()  # as the deployed functions do
     missed = 0
     for name in names:
         for ratio in importlib.import_module(f"bench.bench_{name}").ratios():

@@ -300,7 +300,7 @@ def many(address: str, folder: Path) -> Iterator[Ratio]:
         promote(world.ctx, decided(world))
     wards = [id for id, unit in nepal.units().items() if unit["level"] == 4]
     took: dict[int, list[float]] = {1: [], TENANTS: []}
-    with ProcessPoolExecutor(AT_ONCE, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(AT_ONCE, get_context("spawn"), wiring.collect_rarely) as pool:
         for number in range(-1, ROUNDS):  # the first warms up
             at = nepal.AS_OF.plus(86_400.0 * (2 + number))
             some = wards[(1 + number) * RENAMED : (2 + number) * RENAMED]
