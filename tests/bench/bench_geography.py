@@ -42,7 +42,7 @@ from support.landlord import UNITS
 from support.mirror import Mirror
 from support.world import APPROVER
 
-ROUNDS = 3
+ROUNDS = 5
 MIRROR, PROMOTION = "first mirror of 7,580 units to the open review / raw", "its promotion / its raw reads and writes"
 MOVE = "promotion of a province's move, 1,415 below / "
 TENANTS, AT_ONCE, RENAMED = 10, 2, 3
