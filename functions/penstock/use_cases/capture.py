@@ -300,8 +300,8 @@ class Run:
         the target's own, if it has any."""
         tree, together = self.ctx.pipeline.tree, isinstance(asked, Asks) and isinstance(asked.value, tuple)
         if self.mode != "full" and tree and together and asked.collection == self.ctx.collection(tree):
-            known = manifest_of(self.ctx, self.target, self.found).keys
-            if held_of(self.ctx, self.found)[asked.collection] <= sum(key.partition("/")[0] == tree.name for key in known):
+            known = manifest_of(self.ctx, self.target, self.found)
+            if held_of(self.ctx, self.found)[asked.collection] <= self.found.of_entity(known)[tree.name]:
                 return None
         return self.production.number(asked) if self.production else None
 

@@ -6,7 +6,6 @@ groups were read, and nothing is looked up or staged before that: what a run is 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from penstock.core.bill import count_of, query_of
@@ -75,8 +74,7 @@ def _above(entity: Entity, chunk: Chunk, known: Manifest) -> set[str]:
 
 def _end(ctx: Context, run: Found, changed: int, known: Manifest, *, is_open: bool) -> Cost:
     """Packs, the commits that begin a batch and make it the open one, and the count of production and of the batches."""
-    of_entity = Counter(key.partition("/")[0] for key in known.keys)
-    counted = 0 if run.held else sum(count_of(of_entity[entity.name]) for entity in ctx.pipeline.entities)
+    counted = 0 if run.held else sum(count_of(run.of_entity(known)[entity.name]) for entity in ctx.pipeline.entities)
     replaced = Cost(reads=1 + query_of(run.open_packs), writes=2) if is_open else Cost()
     return replaced + Cost(reads=1 + counted, writes=4 + _begun(changed))
 

@@ -95,12 +95,19 @@ class Found:
     batch: Held | None = None
     metering: Metering | None = None
     foreseen: Cost = field(default_factory=Cost)  # what capturing would cost, once the sources had been looked at
+    by_entity: Counter[str] | None = None  # keys of the manifest, once they were counted
     news: int = 0  # records that an incremental run is to look up in production, once that was known
     too_dear: Callable[[Cost], bool] = lambda _: False  # whether it may not cost so much
     packs: list[Staged] = field(default_factory=list)
     open_packs: int = 0  # of the batch that is open, once they were read
     held: dict[str, int] = field(default_factory=dict)  # collection → documents of production, once they were counted
     remarks: list[str] = field(default_factory=list)  # what brakes saw and let pass
+
+    def of_entity(self, known: Manifest) -> Counter[str]:
+        """How many keys the manifest has of each entity; counted once."""
+        if self.by_entity is None:
+            self.by_entity = Counter(key.partition("/")[0] for key in known.keys)
+        return self.by_entity
 
     def foresee(self, more: Cost) -> None:
         """What shows only now that it must be read, before it is. `TooDear` where that is more than the run may cost."""
