@@ -198,6 +198,43 @@ def test_what_a_gate_does_not_let_pass_any_more_is_asked_about_with_the_next_run
     assert_sound(world)
 
 
+def test_a_person_who_decides_at_the_same_moment_is_the_one_who_decided() -> None:
+    world = mirrored("renamed")
+    batch = renamed(world)
+    real, quicker = world.production.commit, [1]
+
+    def commit(writes: Any) -> Any:
+        if quicker and any(write.path == f"penstock_batches/{batch.id}" for write in writes):
+            quicker.clear()
+            decide(world.ctx, batch.id, batch.digest, APPROVER, Said("reject"))
+        return real(writes)
+
+    world.production.commit = commit  # type: ignore[method-assign]
+    assert decide_unasked(world.ctx, batch.id) == ()
+    assert [(d.by, d.verdict) for d in world.batch(batch.id).decisions] == [(APPROVER, "reject")]
+
+
+@pytest.mark.parametrize("marked", [[], ["another"]])
+def test_a_batch_whose_mark_is_not_what_it_holds_is_not_approved(marked: list[str]) -> None:
+    world = mirrored("renamed") if marked else mirrored()
+    batch = renamed(world)
+    world.production.commit([Update(f"penstock_batches/{batch.id}", {"harmless": marked}, (("harmless",),))])
+    with pytest.raises(Refused, match="is not one that nobody is asked about"):
+        decide_unasked(world.ctx, batch.id)
+
+
+def test_what_else_stands_against_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = mirrored("renamed")
+    batch = renamed(world)
+
+    def refuse(*_: Any) -> None:
+        raise Refused("is not what was shown", subject=batch.id, remedy="Run it again.")
+
+    monkeypatch.setattr("penstock.use_cases.decide.staging.demand_shown", refuse)
+    with pytest.raises(Refused, match="is not what was shown"):
+        decide_unasked(world.ctx, batch.id)
+
+
 def test_a_batch_that_is_marked_as_harmless_and_is_not_is_not_approved() -> None:
     world = mirrored("renamed")
     batch = renamed(world, code="other")

@@ -15,7 +15,7 @@ POLICY = "policy"  # in the place of the address of whoever decided; no address 
 def classes_of(named: Mapping[str, Harmless], changes: Iterable[Change], findings: Iterable[Finding]) -> tuple[str, ...]:
     """The names of the classes that all of these changes fall into. () where one falls into none, where anything was found that
     is more than a notice, and where there is no change."""
-    if not named or any(found.severity != "notice" for found in findings):
+    if any(found.severity != "notice" for found in findings):
         return ()
     met: dict[str, None] = {}
     for change in changes:
@@ -27,9 +27,8 @@ def classes_of(named: Mapping[str, Harmless], changes: Iterable[Change], finding
 
 
 def _falls_into(change: Change, of: Harmless) -> bool:
-    if change.entity != of.entity or change.action != of.action.upper():
-        return False
-    return change.action is Action.CREATE or all(any(path[: len(f)] == f for f in of.fields) for path in change.mask)
+    same = change.entity == of.entity and change.action == of.action.upper()
+    return same and (change.action is Action.CREATE or all(any(path[: len(f)] == f for f in of.fields) for path in change.mask))
 
 
 def by_policy(classes: Sequence[str], at: Timestamp, digest: str) -> Decision:
