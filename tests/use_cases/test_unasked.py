@@ -171,6 +171,14 @@ def test_one_that_expired_before_it_was_approved_is_not_approved_any_more() -> N
     assert world.documents(UNITS)["XA-1"]["names"] == {"en": "Unit XA-1"}
 
 
+def test_at_the_moment_at_which_it_expires_it_is_not_approved_any_more() -> None:
+    world = mirrored("renamed")
+    expires = renamed(world).expires_at
+    assert expires is not None
+    late = replace(world.ctx, ports=replace(world.ctx.ports, now=lambda: expires))
+    assert decide_unasked(late, load_target(world.ctx).state.open) == ()
+
+
 def test_one_whose_place_a_newer_one_took_is_not_approved_and_the_newer_one_is_asked_about() -> None:
     world = mirrored("renamed")
     first = renamed(world)
