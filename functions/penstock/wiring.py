@@ -229,7 +229,6 @@ def collect_rarely() -> None:
     """Have the garbage collector look less often, and not at what was imported. A run makes hundreds of thousands of objects that
     live until it ends, and looking through them time and again took a twelfth of it. The price: what refers to itself is freed
     later, which is a few megabytes."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
 

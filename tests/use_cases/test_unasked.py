@@ -189,16 +189,15 @@ def test_one_whose_place_a_newer_one_took_is_not_approved_and_the_newer_one_is_a
     assert world.batch(second.id).status is Status.UNDER_REVIEW
 
 
-def test_what_a_gate_does_not_let_pass_any_more_is_asked_about_with_the_next_run() -> None:
+def test_what_a_gate_does_not_let_pass_any_more_expires_and_people_are_asked_by_the_next_run_of_an_idle_source() -> None:
     world = mirrored("renamed")
     batch = renamed(world)
     runs_as(world, world.ctx.pipeline.on(replace(world.ctx.target, auto_approve=())))
-    world.clock.forward(300)
-    (told,) = world.sweep()
-    assert "is not one that nobody is asked about any more Run the pipeline again" in told
-    assert (world.batch(batch.id).status, world.mails) == (Status.UNDER_REVIEW, [])
-    again = world.batch(world.run("full").batch)
-    assert (world.batch(batch.id).status, again.harmless) == (Status.SUPERSEDED, ())
+    swept(world)
+    assert (world.batch(batch.id).status, world.mails) == (Status.EXPIRED, [])
+    assert world.documents(UNITS)["XA-1"]["names"] == {"en": "Unit XA-1"}
+    again = world.batch(world.run().batch)
+    assert (again.status, again.total, again.harmless) == (Status.UNDER_REVIEW, 1, ())
     assert len(world.mails) == 2
     world.clock.forward(4_000)
     assert world.sweep() == []
@@ -222,13 +221,22 @@ def test_a_person_who_decides_at_the_same_moment_is_the_one_who_decided() -> Non
     assert [(d.by, d.verdict) for d in world.batch(batch.id).decisions] == [(APPROVER, "reject")]
 
 
-@pytest.mark.parametrize("marked", [[], ["another"]])
-def test_a_batch_whose_mark_is_not_what_it_holds_is_not_approved(marked: list[str]) -> None:
-    world = mirrored("renamed") if marked else mirrored()
+@pytest.mark.parametrize("marked", ["renamed", "another"])
+@pytest.mark.parametrize("more", [{}, {"code": "other"}])
+def test_a_batch_that_is_marked_as_what_it_does_not_hold_is_not_approved(marked: str, more: dict[str, str]) -> None:
+    world = mirrored("renamed")
+    batch = renamed(world, **more)
+    right = not more and marked == "renamed"
+    world.production.commit([Update(f"penstock_batches/{batch.id}", {"harmless": [marked]}, (("harmless",),))])
+    assert bool(decide_unasked(world.ctx, batch.id)) is right
+    assert world.batch(batch.id).status is (Status.APPROVED if right else Status.EXPIRED)
+
+
+def test_what_people_were_asked_about_waits_for_them() -> None:
+    world = mirrored()
     batch = renamed(world)
-    world.production.commit([Update(f"penstock_batches/{batch.id}", {"harmless": marked}, (("harmless",),))])
-    with pytest.raises(Refused, match="is not one that nobody is asked about"):
-        decide_unasked(world.ctx, batch.id)
+    assert decide_unasked(world.ctx, batch.id) == ()
+    assert world.batch(batch.id).status is Status.UNDER_REVIEW
 
 
 def test_what_else_stands_against_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,15 +249,6 @@ def test_what_else_stands_against_it_is_told(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("penstock.use_cases.decide.staging.demand_shown", refuse)
     with pytest.raises(Refused, match="is not what was shown"):
         decide_unasked(world.ctx, batch.id)
-
-
-def test_a_batch_that_is_marked_as_harmless_and_is_not_is_not_approved() -> None:
-    world = mirrored("renamed")
-    batch = renamed(world, code="other")
-    world.production.commit([Update(f"penstock_batches/{batch.id}", {"harmless": ["renamed"]}, (("harmless",),))])
-    with pytest.raises(Refused, match="is not one that nobody is asked about"):
-        decide_unasked(world.ctx, batch.id)
-    assert world.batch(batch.id).status is Status.UNDER_REVIEW
 
 
 def test_what_was_approved_unasked_is_taken_back_by_people() -> None:
@@ -287,3 +286,14 @@ def test_its_cost_is_foreseen_without_mails_and_links() -> None:
         "review": done.costs["review"], "decide": done.costs["decide"],
     }  # fmt: skip
     assert done.costs["review"] == Cost(reads=2, writes=3)
+
+
+def test_the_cost_of_what_fell_out_of_it_is_foreseen_with_mails_and_links() -> None:
+    world = mirrored("renamed")
+    batch = renamed(world)
+    world.production.commit([Update(f"{UNITS}/XA-1", {"names": {"en": "By hand"}}, (("names",),))])
+    swept(world)
+    assert world.batch(batch.id).drifted == 1
+    followup = world.batch(load_target(world.ctx).state.open)
+    assert (followup.kind, followup.status, followup.harmless) == ("followup", Status.UNDER_REVIEW, ())
+    assert followup.foreseen["review"] == followup.costs["review"]

@@ -17,6 +17,7 @@ from typing import TypeAlias
 from penstock.core.changes import Action, Change
 from penstock.core.cost import Cost
 from penstock.core.declaration import Pipeline
+from penstock.core.plan import Kind
 from penstock.core.records import NAME, Snapshot
 from penstock.core.rules import Answer, Below, Count, Find, Get, Lookup, lookups
 from penstock.core.values import FieldPath, Value
@@ -105,8 +106,12 @@ class Circumstances:
     batches: int
     readback_share: float
     inline: int
-    rollback: bool = False
+    kind: Kind = "sync"
     ordered: bool = False  # packs are promoted one after the other, as those of a tree
+
+    @property
+    def rollback(self) -> bool:
+        return self.kind == "rollback"
 
 
 def foresee(packs: Sequence[Staged], of: Circumstances) -> dict[str, Cost]:
@@ -115,11 +120,12 @@ def foresee(packs: Sequence[Staged], of: Circumstances) -> dict[str, Cost]:
     check = asking(many)
     for number, pack in enumerate(packs):
         check += Cost(reads=1 + pack.lookups, writes=1) + after_pack(number, many)
-    asked = 0 if packs and all(pack.harmless for pack in packs) else of.approvers
-    review = Cost(reads=1 + query_of(many), writes=2 + 2 * asked + (not asked)) + mailing(asked)
+    unasked = of.kind == "sync" and all(pack.harmless for pack in packs)
+    asked = 0 if unasked else of.approvers
+    review = Cost(reads=1 + query_of(many), writes=2 + 2 * asked + unasked) + mailing(asked)
     vote = Cost(reads=1 + query_of(many), writes=2)
-    by_link, by_policy = vote + Cost(reads=1, writes=2), vote + Cost(reads=query_of(many))
-    decide = (by_link.times(of.approvals) if asked else by_policy) + Cost(reads=1, writes=2)
+    by_link = vote + Cost(reads=1, writes=2)
+    decide = (vote if unasked else by_link.times(of.approvals)) + Cost(reads=1, writes=2)
     report_counts = sum(count_of(max(0, held + _gained(entity, packs))) for entity, held in of.production.items())
     wanted = math.ceil(changes * of.readback_share)
     loaded = math.ceil(wanted * many / changes) if changes else 0

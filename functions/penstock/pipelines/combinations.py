@@ -139,7 +139,7 @@ def _hub(pipeline: PipelineModel) -> Iterator[Mistake]:
 
 
 def _harmless(pipeline: PipelineModel) -> Iterator[Mistake]:
-    """What says where a record belongs, which one it is, or whether it counts, is never approved unasked."""
+    """Updates of what says where a record belongs, which one it is, or whether it counts, are never approved unasked."""
     for name, of in pipeline.harmless.items():
         at: Place = ("harmless", name)
         entity = pipeline.entities.get(of.entity)

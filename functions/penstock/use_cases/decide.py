@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from penstock.core import decisions, layout, tokens
 from penstock.core.batch import Status
 from penstock.core.bill import refusing
-from penstock.core.codec import to_data
+from penstock.core.codec import Recheck, to_data
 from penstock.core.cost import Cost
 from penstock.core.decisions import Subject, admit, outcome, person
 from penstock.core.errors import Conflict, InvalidInput, OutcomeUnknown, Refused
@@ -21,7 +21,7 @@ from penstock.core.tokens import Grant
 from penstock.core.values import Data, Timestamp, dumps
 from penstock.use_cases import outbox, staging
 from penstock.use_cases.choosing import complete
-from penstock.use_cases.context import Context, Held, LostRace, Move, advance, load_batch, load_target
+from penstock.use_cases.context import Context, Held, HeldTarget, LostRace, Move, advance, load_batch, load_target
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.opening import harmless, invite
 from penstock.use_cases.staging import Pack
@@ -127,22 +127,31 @@ def decide(ctx: Context, batch: str, digest: str, by: str, said: Said) -> tuple[
 
 def decide_unasked(ctx: Context, batch: str) -> tuple[Set, ...]:
     """Approve a batch of harmless changes alone; gives what is owed. One that somebody decided meanwhile, or that a newer one
-    took the place of, is left as it is. `Refused` where its gate does not say so any more, or its packs never did."""
+    took the place of, is left as it is; one that its gate does not let pass any more expires, for nobody was asked about it."""
     metering = Metering()
     held, now = load_batch(ctx, batch), ctx.ports.now()
     found = held.batch
-    if found.status is not Status.UNDER_REVIEW or (found.expires_at and found.expires_at <= now):
+    if found.status is not Status.UNDER_REVIEW or not found.harmless or (found.expires_at and found.expires_at <= now):
         return ()
-    classes = harmless(ctx, found, list(staging.packs_of(ctx, batch)))
-    if not classes or classes != found.harmless:
-        remedy = "Run the pipeline again: people are asked about the batch that it makes."
-        raise Refused("is not one that nobody is asked about any more", subject=batch, remedy=remedy)
+    packs = list(staging.packs_of(ctx, batch))
+    if harmless(ctx, found, packs) != found.harmless:
+        expire(ctx, held, load_target(ctx))
+        return ()
     try:
-        return _decide(ctx, metering, held, by_policy(found.harmless, now, found.digest), [])[1]
+        return _decide(ctx, metering, held, by_policy(found.harmless, now, found.digest), [], packs)[1]
     except Refused:
         if load_batch(ctx, batch).batch.status is Status.UNDER_REVIEW:
             raise
         return ()
+
+
+def expire(ctx: Context, held: Held, target: HeldTarget) -> None:
+    """End a review that nobody decided; the next run proposes the same again."""
+    again = (Recheck(held.batch.id),) if held.batch.kind in ("sync", "followup") else ()
+    fields: Data = {"open": "", "recheck": (*target.state.recheck, *again)}
+    if held.batch.kind == "hold":
+        fields["hold"] = None  # the next run asks again
+    advance(ctx, Move(held, Status.EXPIRED, "engine"), target=target, target_fields=fields)
 
 
 def _admit_link(ctx: Context, link: Link, held: Held, decision: Decision) -> None:
@@ -189,11 +198,12 @@ class WrongCode(Refused):
 
 
 def _decide(
-    ctx: Context, metering: Metering, held: Held, decision: Decision, writes: list[Write]
+    ctx: Context, metering: Metering, held: Held, decision: Decision, writes: list[Write], packs: Iterable[Pack] | None = None
 ) -> tuple[Batch, tuple[Set, ...]]:
+    """`packs`: of the batch, where they were read already."""
     batch = held.batch
     staging.demand_shown(batch)
-    subjects = list(_subjects(ctx, batch))
+    subjects = _subjects(ctx, batch, staging.packs_of(ctx, batch.id) if packs is None else packs)
     decision = complete(ctx, batch, subjects, decision)
     decided = replace(batch, decisions=(*batch.decisions, decision))
     if batch.kind == "hold":
@@ -233,9 +243,9 @@ def _decide_hold(
     return _commit(ctx, metering, Move(held, Status.APPROVED, last.by, fields, detail), writes, (proceed,), target_fields)
 
 
-def _subjects(ctx: Context, batch: Batch) -> list[tuple[Subject, Pack]]:
+def _subjects(ctx: Context, batch: Batch, packs: Iterable[Pack]) -> list[tuple[Subject, Pack]]:
     found = []
-    for pack in staging.packs_of(ctx, batch.id):
+    for pack in packs:
         findings = staging.findings_by_key(pack, batch.batch_findings)
         found += [(staging.subject(change, findings, ctx.pipeline), pack) for change in pack.changes]
     return found

@@ -9,20 +9,21 @@ from penstock.core.bill import Circumstances, Known, Staged, foresee, reads_of_c
 from penstock.core.cost import Cost
 from penstock.core.harmless import classes_of
 from penstock.core.packs import Draft
+from penstock.core.plan import Kind
 from penstock.core.records import NAME, Query, Where
 from penstock.core.tree_bill import beside
 from penstock.use_cases.context import Context
 from penstock.use_cases.effects import INLINE
 
 
-def staged(ctx: Context, draft: Draft, held: Mapping[str, int], known: Known | None = None, *, rollback: bool = False) -> Staged:
+def staged(ctx: Context, draft: Draft, held: Mapping[str, int], known: Known | None = None) -> Staged:
     """`held`: how many documents each collection of production holds; `known` as for `bill.reads_of_check`."""
     reads = reads_of_check(ctx.pipeline, ctx.target.prefix, draft.changes, held, known)
-    harmless = not rollback and bool(classes_of(ctx.pipeline.approved_unasked, draft.changes, ()))
+    harmless = bool(classes_of(ctx.pipeline.approved_unasked, draft.changes, ()))
     return Staged(draft.counts, reads, beside(ctx.pipeline, ctx.target.prefix, draft.changes), harmless)
 
 
-def after_capture(ctx: Context, packs: Sequence[Staged], held: Mapping[str, int], *, rollback: bool = False) -> dict[str, Cost]:
+def after_capture(ctx: Context, kind: Kind, packs: Sequence[Staged], held: Mapping[str, int]) -> dict[str, Cost]:
     """The phases behind the capture. Costs a billed count: reports list all batches that are kept."""
     after, before = layout.batch(f"{ctx.id}."), layout.batch(f"{ctx.id}.~")
     batches = ctx.store.count(Query(layout.BATCHES, (Where(NAME, ">", after), Where(NAME, "<", before))))
@@ -33,7 +34,7 @@ def after_capture(ctx: Context, packs: Sequence[Staged], held: Mapping[str, int]
         batches=batches,
         readback_share=ctx.pipeline.readback_share,
         inline=INLINE,
-        rollback=rollback,
+        kind=kind,
         ordered=ctx.pipeline.tree is not None,
     )
     return foresee(packs, of)

@@ -60,14 +60,13 @@ def open_review(ctx: Context, batch: str, number: int | None = None) -> tuple[Se
         opened_at=now,
         expires_at=expires,
     )
-    opened = replace(opened, harmless=harmless(ctx, opened, packs))
-    asked = () if opened.harmless else ctx.approvers
-    opened = replace(opened, approvals=1 if opened.harmless else opened.approvals)
-    several = len(asked)
-    unasked = (outbox.owe(ctx, batch, "consent"),) if opened.harmless else ()  # paid by the sweep: who checks may promote nothing
+    classes = harmless(ctx, opened, packs)
+    asked = () if classes else ctx.approvers
+    unasked = (outbox.owe(ctx, batch, "consent"),) if classes else ()  # paid by the sweep: who checks may promote nothing
     check = total(pack.cost("check") + after_pack(pack.number, len(packs)) for pack in packs)
-    review = metering.spent + Cost(writes=2 + 2 * several + len(unasked)) + mailing(several)
-    opened = replace(opened, costs={**opened.costs, "check": asking(len(packs)) + check, "review": review})
+    review = metering.spent + Cost(writes=2 + 2 * len(asked) + len(unasked)) + mailing(len(asked))
+    costs = {**opened.costs, "check": asking(len(packs)) + check, "review": review}
+    opened = replace(opened, costs=costs, harmless=classes, approvals=1 if classes else opened.approvals)
     reports = write_report(ctx, "pre-sync", opened, _rows(ctx, packs, opened))
     worst = _worst(packs, opened)
     grants = [invite(ctx, opened, recipient, 1, worst) for recipient in asked]
@@ -79,7 +78,7 @@ def open_review(ctx: Context, batch: str, number: int | None = None) -> tuple[Se
         "engine",
         fields,
         {"digest": opened.digest, "approvers": len(grants), "approvals": opened.approvals}
-        | ({"harmless": list(opened.harmless)} if opened.harmless else {}),
+        | ({"harmless": list(classes)} if classes else {}),
     )
     try:
         advance(ctx, step, writes=[*(token for token, _ in grants), *owed, *unasked])

@@ -229,7 +229,7 @@ def propose(ctx: Context, target: HeldTarget, run: Found) -> Outcome:
         counts.update(of_pack)
     taken_out = {name: count.taken_out for name, count in run.counts.items()}
     held = held_of(ctx, run)
-    foreseen = after_capture(ctx, run.packs, held)
+    foreseen = after_capture(ctx, run.batch.batch.kind, run.packs, held)
     writes = 2 * (1 + (before is not None)) + 2 + len(_forgotten(ctx, run))  # of the commit that makes the batch
     fields = {
         "packs": len(run.staged),
@@ -271,8 +271,7 @@ def _demand_all_packs(ctx: Context, target: HeldTarget, run: Found, batch: str) 
 
 def _same_as(ctx: Context, open_batch: Batch, run: Found) -> bool:
     """Whether the open batch proposes just this, and can still be approved."""
-    asked = not set(open_batch.harmless) <= set(ctx.pipeline.gate.auto_approve)  # by now, and nobody was
-    if open_batch.status is Status.FAILED or asked:
+    if open_batch.status is Status.FAILED:
         return False
     there = list(staging.packs_of(ctx, open_batch.id))
     same = sorted(str(pack.fields["digest"]) for pack in there) == sorted(digest for digest, _ in run.staged)

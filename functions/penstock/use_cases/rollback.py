@@ -96,9 +96,9 @@ def plan_rollback(ctx: Context, batch: str, by: str, choice: Choice = WHOLE) -> 
     }
     in_production = {ctx.collection(e): ctx.store.count(Query(ctx.collection(e))) for e in ctx.pipeline.entities}
     looked = metering.spent.reads
-    packs = [staged(ctx, draft, in_production, partial(counted_together, ctx), rollback=True) for draft in drafts]
+    packs = [staged(ctx, draft, in_production, partial(counted_together, ctx)) for draft in drafts]
     capturing += Cost(reads=metering.spent.reads - looked)  # what was counted to foresee the rest
-    foreseen = after_capture(ctx, packs, in_production, rollback=True)
+    foreseen = after_capture(ctx, "rollback", packs, in_production)
     before = find_replaceable(ctx, target.state)
     fields |= {
         "costs": {"capture": metering.spent + Cost(writes=2 * (1 + (before is not None)) + 2)},

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from penstock.core import layout
 from penstock.core.batch import DECIDED, Status
-from penstock.core.codec import Recheck
 from penstock.core.declaration import Pipeline
 from penstock.core.errors import Conflict, OutcomeUnknown, PenstockError, Refused
 from penstock.core.plan import Batch
 from penstock.core.records import Query, Where
-from penstock.core.values import Data, Timestamp
+from penstock.core.values import Timestamp
 from penstock.ports import Ports
 from penstock.use_cases import archiving, braking, effects, outbox, registry, staging
 from penstock.use_cases.capture import capture
@@ -25,6 +24,7 @@ from penstock.use_cases.context import (
     load_batch,
     load_target,
 )
+from penstock.use_cases.decide import expire
 from penstock.use_cases.finish import finish
 from penstock.use_cases.lease import RESUMABLE_SECONDS
 from penstock.use_cases.metering import Metering
@@ -120,11 +120,7 @@ def _expire(ctx: Context, target: HeldTarget) -> list[str]:
         return []
     if held.batch.expires_at is None or held.batch.expires_at > ctx.ports.now():
         return []
-    again = (Recheck(held.batch.id),) if held.batch.kind in ("sync", "followup") else ()
-    fields: Data = {"open": "", "recheck": (*target.state.recheck, *again)}
-    if held.batch.kind == "hold":
-        fields["hold"] = None  # the next run asks again
-    advance(ctx, Move(held, Status.EXPIRED, "engine"), target=target, target_fields=fields)
+    expire(ctx, held, target)
     return [f"{held.batch.id}: expired undecided; the next run proposes it again"]
 
 
