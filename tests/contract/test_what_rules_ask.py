@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.core.records import NAME, Set
+from penstock.core.records import Set
 from penstock.core.rules import Below, Count, Find
 from penstock.core.rules.base import Lookup
 from penstock.ports import Store
@@ -23,7 +23,6 @@ ASKED: list[Lookup] = [
     Count(MEMBERS, ("unit3",), "d"),
     Find(UNITS, ((("country",), "NP"), (("level",), 3), (("code",), ("DUP", "P"))), NAMES, 10),
     Find(UNITS, ((("parentId",), ("d", "p")),), (("names",),), 3),
-    Find(UNITS, ((NAME, tuple(f"{UNITS}/{id}" for id in ("np", "p", "not-there"))),), (("names",),), 30),
 ]
 
 

@@ -10,8 +10,8 @@ from penstock.core import rules
 from penstock.core.changes import Action, Change, FieldDiff, Finding
 from penstock.core.declaration import Pipeline
 from penstock.core.packs import decode_change, encode_change
-from penstock.core.records import NAME, Snapshot
-from penstock.core.rules import Answer, Below, Count, Get, Lookup
+from penstock.core.records import Snapshot
+from penstock.core.rules import Answer, Below, Count, Get, Lookup, Named
 from penstock.core.values import Data, Timestamp, get_in
 from penstock.pipelines.schema import load_all
 
@@ -72,6 +72,8 @@ def answer(asked: Lookup, documents: Documents) -> Answer:
     """By looking at every document."""
     if isinstance(asked, Get):
         return Snapshot(asked.path, documents.get(asked.path), SEEN if asked.path in documents else None)
+    if isinstance(asked, Named):
+        return tuple(Snapshot(path, documents[path], SEEN) for path in asked.paths if path in documents)
     of = {path: data for path, data in documents.items() if path.rpartition("/")[0] == asked.collection}
 
     def holds(data: Data, equal: Iterable[tuple[Any, Any]]) -> bool:
@@ -82,8 +84,7 @@ def answer(asked: Lookup, documents: Documents) -> Answer:
     if isinstance(asked, Below):
         below = (d for d in of.values() if str(get_in(d, asked.field)).startswith(f"{asked.path}."))
         return sum(holds(data, asked.equal) for data in below)
-    named = {path: {**data, NAME[0]: path} for path, data in sorted(of.items())}
-    found = [Snapshot(path, of[path], SEEN) for path, data in named.items() if holds(data, asked.equal)]
+    found = [Snapshot(path, data, SEEN) for path, data in sorted(of.items()) if holds(data, asked.equal)]
     return tuple(found[: asked.most])
 
 

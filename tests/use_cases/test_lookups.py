@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from penstock.core.rules import Below, Count, Find
+from penstock.core.rules import Below, Count, Find, Named
 from penstock.core.rules.base import Lookup
 from penstock.use_cases.check import _look_up
 from support.world import World
@@ -41,3 +41,14 @@ def test_documents_are_found_by_several_fields_with_the_fields_asked_for_and_no_
     assert {s.id: s.data for s in found} == {f"d{n}": {"code": f"c{n % 3}"} for n in (0, 1, 3, 4)}
     assert [s.id for s in some] == [s.id for s in found[:3]]
     assert count == 6
+
+
+def test_of_named_documents_those_are_given_that_are_there_with_the_fields_asked_for() -> None:
+    documents = {f"d{n}": {"code": f"c{n}", "name": n} for n in range(400)}
+    wanted = tuple(f"{POLES}/d{n}" for n in range(399, 700))
+    (found,) = asked({"d399": documents["d399"]}, Named(wanted, (("code",),)))
+    (every,) = asked(documents, Named(tuple(f"{POLES}/d{n}" for n in range(400)), (("code",),)))
+    assert isinstance(found, tuple)
+    assert isinstance(every, tuple)
+    assert [(s.id, s.data) for s in found] == [("d399", {"code": "c399"})]
+    assert len(every) == 400

@@ -6,7 +6,6 @@ from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from penstock.core.records import NAME
 from penstock.core.rules import Count, Find
 from penstock.use_cases.production import Asked, HeldWhole
 from support.world import World
@@ -76,4 +75,3 @@ def test_what_was_not_read_is_not_told() -> None:
     world = World()
     whole = HeldWhole(world.ctx, [world.ctx.pipeline.entity("poles")], world.ports.now())
     assert whole.number(Count("drops", ("poleNumber",), "1")) is None
-    assert whole.number(Find(POLES, ((NAME, ("1",)),), (), 300)) is None

@@ -18,8 +18,8 @@ from penstock.core.changes import Action, Change
 from penstock.core.cost import Cost
 from penstock.core.declaration import Pipeline
 from penstock.core.plan import Kind
-from penstock.core.records import NAME, Snapshot
-from penstock.core.rules import Answer, Below, Count, Find, Get, Lookup, lookups
+from penstock.core.records import Snapshot
+from penstock.core.rules import Answer, Below, Count, Find, Get, Lookup, Named, lookups
 from penstock.core.values import FieldPath, Value
 
 ENTRIES_PER_READ = 1_000
@@ -171,6 +171,8 @@ def reads_of_check(
         for a in asked:
             if isinstance(a, Get):
                 found[a], cost = Snapshot(a.path, None, None), 1
+            elif isinstance(a, Named):
+                found[a], cost = (), len(a.paths)
             elif isinstance(a, Find):
                 there = known(a) if known else None
                 found[a], cost = (), query_of(_likely_found(pipeline, prefix, a, held) if there is None else min(there, a.most))
@@ -206,14 +208,11 @@ def _likely(pipeline: Pipeline, prefix: str, asked: Count | Below, held: Mapping
 
 
 def _likely_found(pipeline: Pipeline, prefix: str, asked: Find, held: Mapping[str, int]) -> int:
-    """What is asked for by document name, and what stands below the parents of a tree, so many below each; otherwise nothing, for
-    to be found is the exception."""
+    """What stands below the parents of a tree, so many below each; otherwise nothing, for to be found is the exception."""
     for entity in pipeline.entities:
         if entity.tree and prefix + entity.collection == asked.collection:
             for field, value in asked.equal:
-                many = len(value) if isinstance(value, tuple) else 1
-                if field == NAME:
-                    return min(many, held.get(asked.collection, 0))
                 if field == entity.tree.parent:
+                    many = len(value) if isinstance(value, tuple) else 1
                     return min(many * BELOW_A_PARENT, held.get(asked.collection, 0), asked.most)
     return 0

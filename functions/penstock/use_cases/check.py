@@ -11,12 +11,12 @@ from penstock.core.codec import to_data
 from penstock.core.cost import Cost
 from penstock.core.errors import Conflict, OutcomeUnknown
 from penstock.core.records import Query, Set, Snapshot, Update, Where, unchanged_since
-from penstock.core.rules import Answer, Below, Count, Find, Get, Lookup, check, gather, lookups
+from penstock.core.rules import Answer, Below, Count, Find, Get, Lookup, Named, check, gather, lookups
 from penstock.use_cases import staging
 from penstock.use_cases.context import Context, Move, advance, load_batch
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.opening import open_review
-from penstock.use_cases.production import IN, chunks
+from penstock.use_cases.production import GET, IN, chunks
 from penstock.use_cases.staging import Pack
 
 
@@ -51,7 +51,10 @@ def _judge(ctx: Context, pack: Pack, metering: Metering) -> None:
 
 
 def _look_up(ctx: Context, batch: str, asked: Sequence[Lookup]) -> dict[Lookup, Answer]:
-    def answer(a: Count | Below | Find) -> Answer:
+    def answer(a: Named | Count | Below | Find) -> Answer:
+        if isinstance(a, Named):
+            some = chunks(a.paths, GET)
+            return tuple(found for paths in some for found in ctx.store.get(paths, select=a.select) if found.exists)
         return tuple(ctx.store.scan(a.query)) if isinstance(a, Find) else ctx.store.count(a.query)
 
     queries = [a for a in asked if not isinstance(a, Get)]

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeVar
 
 from penstock.core.declaration import Entity
 from penstock.core.followers import places_in
-from penstock.core.records import NAME, Query, Snapshot, Where
+from penstock.core.records import Query, Snapshot, Where
 from penstock.core.rules import Count, Find
 from penstock.core.spelling import folded, variants
 from penstock.core.values import FieldPath, Timestamp, Value, get_in
@@ -88,9 +88,7 @@ class HeldWhole:
         if asked.collection not in self._collections:
             return counted_together(self._ctx, asked, self._at) if self._by_id else None
         equal = asked.equal if isinstance(asked, Find) else ((asked.field, asked.value),)
-        wanted = [(field, value if isinstance(value, tuple) else (value,)) for field, value in equal if field != NAME]
-        if len(wanted) < len(equal):
-            return None
+        wanted = [(field, value if isinstance(value, tuple) else (value,)) for field, value in equal]
         some = min((self._with(asked.collection, field, values) for field, values in wanted), key=len)
         return sum(all(get_in(s.fields, field) in values for field, values in wanted) for s in some)
 
@@ -136,8 +134,6 @@ class Asked:
         if not isinstance(asked, Find):
             return counted_together(self._ctx, asked, self._at)
         if tree is None or asked.collection != self._ctx.collection(tree):
-            return None
-        if any(field == NAME for field, _ in asked.equal):
             return None
         return self._ctx.store.count(asked.query, self._at)
 

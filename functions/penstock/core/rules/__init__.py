@@ -41,11 +41,14 @@ from penstock.core.rules.base import (
     GroupRule,
     Judgement,
     Lookup,
+    Named,
     Rule,
     View,
 )
 
-__all__ = ["RULES", "Answer", "Below", "Count", "Find", "Get", "Judgement", "Lookup", "check", "gather", "judge", "lookups"]
+__all__ = [
+    "RULES", "Answer", "Below", "Count", "Find", "Get", "Judgement", "Lookup", "Named", "check", "gather", "judge", "lookups",
+]  # fmt: skip
 
 _MODULES = (
     exists_elsewhere, different_values, child_without_parent, too_many_children, child_moves, rivals, records_disagree,

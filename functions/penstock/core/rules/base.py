@@ -21,6 +21,15 @@ class Get:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """Those of the production documents at these paths that are there, each with the fields of `select` alone. What a batch is
+    only about to create is not."""
+
+    paths: tuple[str, ...]
+    select: tuple[FieldPath, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """How many production documents of a collection hold this value in a field; or, where `value` is a tuple of at most 30, one
     of these values."""
@@ -72,8 +81,8 @@ def _where(field: FieldPath, value: Value) -> Where:
     return Where(field, "in", list(value)) if isinstance(value, tuple) else Where(field, "==", value)
 
 
-Lookup: TypeAlias = Get | Count | Below | Find
-Answer: TypeAlias = Snapshot | int | tuple[Snapshot, ...]  # to a Get, to what counts, to a Find
+Lookup: TypeAlias = Get | Named | Count | Below | Find
+Answer: TypeAlias = Snapshot | int | tuple[Snapshot, ...]  # to a Get, to what counts, to the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +113,7 @@ class View:
         found = (self.found or {}).get(asked)
         return found if isinstance(found, int) else None
 
-    def documents(self, asked: Find) -> tuple[Snapshot, ...] | None:
+    def documents(self, asked: Find | Named) -> tuple[Snapshot, ...] | None:
         """The documents as they stand in production; None as long as they were not asked for."""
         found = (self.found or {}).get(asked)
         return found if isinstance(found, tuple) else None

@@ -7,13 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from penstock.core import records
 from penstock.core.changes import Action, Change
 from penstock.core.declaration import Pipeline
 from penstock.core.findings import called
-from penstock.core.limits import MAX_DISJUNCTIONS
 from penstock.core.lineage import paths_of
-from penstock.core.rules.base import BatchRule, Find, Judgement, Lookup, View
+from penstock.core.rules.base import BatchRule, Judgement, Lookup, Named, View
 from penstock.core.values import get_in
 
 NAME = "lineage"
@@ -24,7 +22,7 @@ class Settings:
     """No settings."""
 
 
-def _finds(view: View, changes: Sequence[Change]) -> Iterator[Find]:
+def _above(view: View, changes: Sequence[Change]) -> Iterator[Named]:
     """New units are not asked for: they come with their names."""
     above: dict[str, dict[str, None]] = {}
     for change in changes:
@@ -35,22 +33,20 @@ def _finds(view: View, changes: Sequence[Change]) -> Iterator[Find]:
         entity = view.pipeline.entity(name)
         known = {change.path for change in changes if change.action is Action.CREATE}
         wanted = sorted({view.path(entity, id) for id in ids} - known)
-        if entity.tree is not None and entity.tree.name is not None:
-            for n in range(0, len(wanted), MAX_DISJUNCTIONS):
-                some = tuple(wanted[n : n + MAX_DISJUNCTIONS])
-                yield Find(view.collection(entity), ((records.NAME, some),), (entity.tree.name,), MAX_DISJUNCTIONS)
+        if wanted and entity.tree is not None and entity.tree.name is not None:
+            yield Named(tuple(wanted), (entity.tree.name,))
 
 
 def lookups(view: View, _settings: Settings, changes: Sequence[Change]) -> Iterable[Lookup]:
-    return _finds(view, changes)
+    return _above(view, changes)
 
 
 def gather(view: View, _settings: Settings, changes: Sequence[Change]) -> Any:
     """By document id, what people call the units above those of the pack in production."""
     names: dict[str, str] = {}
-    for find in _finds(view, changes):
-        for found in view.documents(find) or ():
-            names[found.id] = called(get_in(found.fields, find.select[0]))
+    for named in _above(view, changes):
+        for found in view.documents(named) or ():
+            names[found.id] = called(get_in(found.fields, named.select[0]))
     return names
 
 
