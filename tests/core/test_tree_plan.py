@@ -105,7 +105,7 @@ def planned(source: Source, documents: Documents, only: set[str] | None = None, 
             outcome = plan(entity, n.projected, n.document, declined=without_place(entity, said), also=worked)
             if isinstance(outcome, Change):
                 changes.append(planting.placed(key, outcome))
-    changes.sort(key=lambda c: (Place(*c.facts["place"]).order, c.key))
+    changes.sort(key=lambda c: (c.facts["place"].order, c.key))
     return Planned(changes, planting.held, planting)
 
 
@@ -113,7 +113,7 @@ def promote(of: Planned, documents: Documents) -> Documents:
     """Each change by itself: what is new where its parent is as planned, what moves with all that lies below it."""
     documents = {id: dict(d) for id, d in documents.items()}
     for change in of.changes:
-        place, id = Place(*change.facts["place"]), change.path.rpartition("/")[2]
+        place, id = change.facts["place"], change.path.rpartition("/")[2]
         if place.parent and place.parent not in documents:
             of.drifted.append(change.key)
             continue
@@ -185,7 +185,7 @@ def test_the_paths_of_a_plan_are_those_that_the_parents_say(world: tuple[Source,
         said = source[document["landlordId"]]
         assert (above.get("landlordId", ""), document["level"]) == (said["parent"], said["level"])
     for change in of.changes:  # as planned, so it was; others may have followed a move since
-        place = Place(*change.facts["place"])
+        place = change.facts["place"]
         assert place.path == after[change.path.rpartition("/")[2]]["path"] or place.step != "move"
     assert planned(source, after, entity=DEEP).changes == []
 
@@ -309,7 +309,7 @@ def test_units_without_paths_are_put_in_their_places_before_what_is_new_below_th
         del document["path"]
     of = planned({**COUNTRY, "n": unit(4, "d")}, documents)
     after = promote(of, documents)
-    assert (of.drifted, {Place(*c.facts["place"]).step for c in of.changes}) == ([], {"create", "restore"})
+    assert (of.drifted, {c.facts["place"].step for c in of.changes}) == ([], {"create", "restore"})
     assert {d.before for c in of.changes for d in c.diff if d.path == ("path",)} == {None}
     assert {id: d["path"] for id, d in after.items()} == {id: walked(after, id) for id in after}
 
@@ -330,7 +330,7 @@ def test_deactivations_go_from_the_leaves_up_and_restores_from_the_root_down() -
     up = planned(COUNTRY, production(off))
     assert [c.key for c in down.changes] == [f"units/{k}" for k in ("w", "d", "p1", "p2", "c")]
     assert [c.key for c in up.changes] == [f"units/{k}" for k in ("c", "p1", "p2", "d", "w")]
-    assert {Place(*c.facts["place"]).step for c in (*down.changes, *up.changes)} == {"deactivate", "restore"}
+    assert {c.facts["place"].step for c in (*down.changes, *up.changes)} == {"deactivate", "restore"}
 
 
 def test_a_circle_through_a_unit_that_is_only_renamed_is_held_back_and_the_name_is_not() -> None:

@@ -182,12 +182,12 @@ class Plan:
             after, tuple(diff), f"print-{id}",
         )  # fmt: skip
         step: Step = step_of(self.entity, change)
-        change = Change(*(getattr(change, name) for name in Change.__slots__[:-1]), {"place": list(place._replace(step=step))})
+        change = Change(*(getattr(change, name) for name in Change.__slots__[:-1]), {"place": place._replace(step=step)})
         self.changes.append(change)
         return self
 
     def drafts(self, per_pack: int) -> list[Draft]:
-        order = sorted(self.changes, key=lambda c: (Place(*c.facts["place"]).order, c.key))
+        order = sorted(self.changes, key=lambda c: (c.facts["place"].order, c.key))
         found: list[Draft] = []
         for start in range(0, len(order), per_pack):
             packer = Packer(len(found))

@@ -12,6 +12,7 @@ from penstock.core.declaration import Pipeline
 from penstock.core.packs import decode_change, encode_change
 from penstock.core.records import Snapshot
 from penstock.core.rules import Answer, Below, Count, Get, Lookup, Named
+from penstock.core.tree import Place, Step
 from penstock.core.values import Data, Timestamp, get_in
 from penstock.pipelines.schema import load_all
 
@@ -47,18 +48,18 @@ def stored(*units: Data, members: Iterable[Data] = ()) -> dict[str, Data]:
 
 def created(data: Data) -> Change:
     id = data["path"].rpartition(".")[2]
-    place = ["create", data["level"], data.get("parentId", ""), data["path"]]
+    place = Place("create", data["level"], data.get("parentId", ""), data["path"])
     key, path = f"units/{data['landlordId']}", f"{UNITS}/{id}"
     made = Change(key, "units", data["landlordId"], path, Action.CREATE, None, None, data, (), "f", {"place": place})
     return decode_change(encode_change(made))  # with the diff of a staged one
 
 
-def updated(before: Data, step: str = "update", **after: Any) -> Change:
+def updated(before: Data, step: Step = "update", **after: Any) -> Change:
     """None takes a field out."""
     id = before["path"].rpartition(".")[2]
     diff = tuple(FieldDiff((name,), before.get(name), value) for name, value in after.items())
     now = {**before, **after}
-    place = [step, now["level"], now.get("parentId") or "", now["path"]]
+    place = Place(step, now["level"], now.get("parentId") or "", now["path"])
     held = {name: value for name, value in after.items() if value is not None}
     key, path = f"units/{before.get('landlordId', id)}", f"{UNITS}/{id}"
     return Change(key, "units", key[6:], path, Action.UPDATE, before, SEEN, held, diff, "f", {"place": place})

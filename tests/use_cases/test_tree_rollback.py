@@ -12,7 +12,6 @@ from penstock.core import packs
 from penstock.core.batch import Status
 from penstock.core.records import Delete, Update
 from penstock.core.reversal import Choice
-from penstock.core.tree import Place
 from penstock.core.values import Data, dumps
 from penstock.use_cases import staging
 from penstock.use_cases.rollback import plan_rollback, preview
@@ -28,7 +27,7 @@ def standing(world: World) -> Standing:
 
 
 def steps(world: World, batch: str) -> list[tuple[str, str]]:
-    return [(c.key, Place(*c.facts["place"]).step) for c in staging.changes_of(world.outside, batch)]
+    return [(c.key, c.facts["place"].step) for c in staging.changes_of(world.outside, batch)]
 
 
 def test_a_move_taken_back_leaves_everything_as_it_was() -> None:

@@ -41,8 +41,8 @@ class Place(NamedTuple):
 
 def place_of(change: Change) -> Place | None:
     """The place that the plan gave a change; None for a record of no tree."""
-    found = change.facts.get("place")
-    return found if found is None or type(found) is Place else Place(*found)
+    found: Place | None = change.facts.get("place")
+    return found
 
 
 def joined(above: str, id: str) -> str:
