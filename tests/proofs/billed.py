@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -23,7 +24,7 @@ LOOKS = 4  # reads of the proof itself for each batch: two looks at a link's bat
 Bills = list[tuple[str, dict[str, Cost]]]
 
 
-class Billed(World):
+class Billed(World, ABC):
     """Everything is delivered `times` over; what a bill should not be is `wrong`."""
 
     of: str
@@ -31,12 +32,15 @@ class Billed(World):
     bills: Bills
     wrong: list[str]
 
+    @abstractmethod
     def whole(self) -> None:
-        raise NotImplementedError
+        """From the first run to the last rollback."""
 
     @property
     def billed(self) -> Cost:
-        raise NotImplementedError
+        """Of both databases."""
+        one, other = self.source.bill, self.production.bill
+        return Cost(one.reads + other.reads, one.writes + other.writes, one.deletes + other.deletes)
 
     def pump(self) -> None:
         while todo := self.publisher.messages[self.delivered :]:
@@ -96,10 +100,6 @@ class Network(Billed, Whole):
         self.day = 1
         net.feed(self, net.network(range(1, poles + 1), drops=3))
 
-    @property
-    def billed(self) -> Cost:
-        return Cost(self.bill.reads, self.bill.writes, self.bill.deletes)
-
     def whole(self) -> None:
         self.sync("first run")
         for share in (0.01, 0.1, 0.5):
@@ -140,11 +140,6 @@ class Country(Billed, Landlord):
         self.units = dict(_country(wards))
         self._say(self.units)
 
-    @property
-    def billed(self) -> Cost:
-        one, other = self.source.bill, self.production.bill
-        return Cost(one.reads + other.reads, one.writes + other.writes, one.deletes + other.deletes)
-
     def whole(self) -> None:
         self.sync("first mirror")
         at = self.drawn.sample(self._wards(), 5)
@@ -182,8 +177,8 @@ class Country(Billed, Landlord):
         return sorted(id for id, unit in self.units.items() if unit["level"] == 4)
 
     def _path(self, id: str) -> str:
-        stored = self.documents(f"{self.ctx.target.prefix}geography")
-        return str(next(unit["path"] for at, unit in stored.items() if at == id))
+        (unit,) = self.production.get([f"{self.ctx.target.prefix}geography/{id}"])
+        return str(unit.fields["path"])
 
 
 def _country(wards: int) -> Iterator[tuple[str, Data]]:
