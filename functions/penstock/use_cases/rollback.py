@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 
 from penstock.core import later_edits, layout
 from penstock.core.batch import Status
@@ -34,7 +33,7 @@ from penstock.use_cases.following import attached, count_below
 from penstock.use_cases.foreseeing import after_capture, staged
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.planting import in_order
-from penstock.use_cases.production import IN, chunks, counted_together
+from penstock.use_cases.production import IN, chunks
 from penstock.use_cases.promote import resolve, verify
 from penstock.use_cases.returning import with_what_was_left
 from penstock.use_cases.staging import Pack
@@ -95,10 +94,7 @@ def plan_rollback(ctx: Context, batch: str, by: str, choice: Choice = WHOLE) -> 
         "batch_findings": (later_edits.kept_whole(batch, untouched),) if untouched else (),
     }
     in_production = {ctx.collection(e): ctx.store.count(Query(ctx.collection(e))) for e in ctx.pipeline.entities}
-    looked = metering.spent.reads
-    packs = [staged(ctx, draft, in_production, partial(counted_together, ctx)) for draft in drafts]
-    capturing += Cost(reads=metering.spent.reads - looked)  # what was counted to foresee the rest
-    foreseen = after_capture(ctx, "rollback", packs, in_production)
+    foreseen = after_capture(ctx, "rollback", [staged(ctx, draft, in_production) for draft in drafts], in_production)
     before = find_replaceable(ctx, target.state)
     fields |= {
         "costs": {"capture": metering.spent + Cost(writes=2 * (1 + (before is not None)) + 2)},
@@ -123,8 +119,8 @@ def _outlook(ctx: Context, undone: Batch, choice: Choice) -> Cost:
     packs = -(-applied // MAX_CHANGES)
     created = (undone.counts.get(f"{e.parent.entity} CREATE", 0) for e in ctx.pipeline.entities if e.parent)
     dependents = sum(len(e.tree.dependents) for e in ctx.pipeline.entities if e.tree)
-    production = undone.production_after or undone.production_before
-    held = sum(count_of(production.get(ctx.collection(e), 0)) for e in ctx.pipeline.entities)
+    production = Counter(undone.production_after or undone.production_before)  # the one is known once it was reported
+    held = sum(count_of(production[ctx.collection(e)]) for e in ctx.pipeline.entities)
     counts = sum(-(-many // IN) * (1 + dependents) for many in created) + held + 1
     return Cost(reads=query_of(undone.packs) + applied + counts, writes=2 + packs + 4)
 
@@ -132,8 +128,9 @@ def _outlook(ctx: Context, undone: Batch, choice: Choice) -> Cost:
 def _outlook_of_places(ctx: Context, changes: Sequence[Change]) -> Cost:
     """What placing these in a tree reads: what they come to hang under, and how much follows each move."""
     entity = ctx.pipeline.tree
-    if entity is None or entity.tree is None:
+    if entity is None:
         return Cost()
+    assert entity.tree is not None
     of_tree = [c for c in changes if c.entity == entity.name]
     moves = sum(step_of(entity, c) == "move" for c in of_tree)
     return Cost(reads=len(needed(entity, of_tree)) + moves * (1 + 2 * len(entity.tree.dependents)))
