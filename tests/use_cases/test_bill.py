@@ -15,7 +15,7 @@ from penstock.core.errors import Conflict
 from penstock.core.plan import Batch, Verdict
 from penstock.core.records import Delete, Set
 from penstock.core.reversal import Choice
-from penstock.use_cases import staging
+from penstock.use_cases import effects, staging
 from penstock.use_cases.context import load_target
 from penstock.use_cases.decide import Said, decide, decide_by_link
 from penstock.use_cases.promote import promote_pack, start
@@ -208,6 +208,23 @@ def test_planning_a_rollback_of_what_stood_there_before_costs_what_was_foreseen(
     world.approve("approve")
     back, metered = planned(world, batch)
     assert back.counts == {"poles UPDATE": 3}
+    assert back.costs["capture"] == back.foreseen["capture"] == metered
+
+
+@pytest.mark.parametrize(("stood", "reported"), [(999, True), (1_001, False)])
+def test_planning_a_rollback_beside_a_thousand_poles_costs_what_was_foreseen(
+    stood: int, reported: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two more come. How many there are by then is told by the report, or else by the plan."""
+    world = World(pages=PlainPages())
+    world.put(world.production, "planned-poles", [(f"other-{n}", {}) for n in range(stood)])
+    net.feed(world, net.network([1, 2], drops=0))
+    if not reported:
+        monkeypatch.setitem(effects.EFFECTS, "report", lambda *_: None)  # type: ignore[index]
+    batch = world.run().batch
+    world.approve("approve")
+    assert bool(world.batch(batch).production_after) is reported
+    back, metered = planned(world, batch)
     assert back.costs["capture"] == back.foreseen["capture"] == metered
 
 

@@ -190,7 +190,7 @@ def test_what_is_no_unit_is_taken_back_beside_the_tree_and_gets_no_place(tmp_pat
     source: offices
     collection: offices
     key: code
-    fields: {code: {from: code}, title: {from: title}}
+    fields: {code: {from: code}, title: {from: title}, path: {from: path}}
 """
     source = (
         "sources:\n  offices: {project: landlord, collection: offices, cursor: {field: at, kind: timestamp, overlap: 1 hour}}\n"
@@ -198,10 +198,10 @@ def test_what_is_no_unit_is_taken_back_beside_the_tree_and_gets_no_place(tmp_pat
     text = FILE.read_text().replace("sources:\n", source).replace("entities:\n", f"entities:\n{offices}")
     file.write_text(text)
     world = grown(file=file)
-    world.put(world.production, "offices", [("o1", {"code": "o1", "title": "Old"})])
+    world.put(world.production, "offices", [("o1", {"code": "o1", "title": "Old", "path": "left"})])
     before = standing(world), world.documents("offices")
     fed(world, d1="p2")
-    world.put(world.source, "offices", [("o1", {"code": "o1", "title": "New", "at": world.clock()})])
+    world.put(world.source, "offices", [("o1", {"code": "o1", "title": "New", "path": "right", "at": world.clock()})])
     batch = world.run("full").batch
     assert world.batch(batch).counts == {"units UPDATE": 1, "offices UPDATE": 1}
     assert world.approve("approve").status is Status.APPLIED
@@ -211,6 +211,7 @@ def test_what_is_no_unit_is_taken_back_beside_the_tree_and_gets_no_place(tmp_pat
         ("offices/o1", False), ("units/d1", True),
     ]  # fmt: skip
     assert (standing(world), world.documents("offices")) == before
+    assert back.foreseen["capture"].reads == back.costs["capture"].reads  # an office's path leads nowhere, and moves nothing
 
 
 def test_a_unit_removed_by_hand_comes_back_where_its_parent_is_now() -> None:

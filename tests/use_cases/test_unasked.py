@@ -265,6 +265,17 @@ def test_what_was_approved_unasked_is_taken_back_by_people() -> None:
     assert_sound(world)
 
 
+def test_what_taking_it_back_costs_is_foreseen_with_mails_and_links() -> None:
+    world = mirrored("renamed")
+    batch = renamed(world)
+    swept(world)
+    _, owed = plan_rollback(world.ctx, batch.id, "operator@example.org")
+    world.pay(owed)
+    world.pump()
+    done = world.approve("approve")
+    assert all(done.foreseen[phase] == done.costs[phase] for phase in ("review", "decide"))
+
+
 def test_it_is_proved_offline_to_be_approved_by_the_policy() -> None:
     world = mirrored("renamed")
     batch = renamed(world)
