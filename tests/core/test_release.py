@@ -20,7 +20,7 @@ documents = st.dictionaries(
     st.builds(
         Document,
         st.dictionaries(st.text(), values),
-        st.builds(Entry, st.text(), st.none() | st.builds(Timestamp, st.just(7)), st.text()),
+        st.builds(Entry, st.text(), st.none() | st.builds(Timestamp, st.just(7)), st.text(), st.just("")),
     ),
 )
 

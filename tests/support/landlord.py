@@ -72,7 +72,7 @@ class Landlord(World):
         """What tenants get of a partition, by id; without the stamps."""
         ctx = replace(self.outside, target=tenant("anybody", partition))
         source = self.ctx.pipeline.sources["landlord"]
-        store, _ = releases.shared(ctx, source, {}, self.ask())
+        store = releases.shared(ctx, source, {}, self.ask()).store
         found = store.scan(Query(UNITS))
         return {s.id: {name: value for name, value in s.fields.items() if name != "updatedAt"} for s in found}
 

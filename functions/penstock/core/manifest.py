@@ -9,7 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from penstock.core.values import Value, dumps, loads
 
@@ -21,8 +21,7 @@ GONE = "gone"  # proved, and dealt with
 HELD = "held"  # of a key that is fed, and has no place in its tree: it is planned again with every news
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """`group` is the value of the grouping field, trimmed, `stamp` the raw value of the cursor field. `spelled` is the raw text
     of the grouping field where it is another: there the record stands in the database's order."""
 

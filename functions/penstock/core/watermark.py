@@ -7,10 +7,11 @@ plays no part."""
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 
 from penstock.core.declaration import ChangeCursor
 from penstock.core.stamps import parse_stamp
-from penstock.core.values import Timestamp, Value
+from penstock.core.values import Timestamp, Value, get_in
 
 EASTMOST, WESTMOST = 14 * 3_600, 12 * 3_600  # seconds that a local day begins before, and ends after, that of UTC
 AHEAD_SECONDS = 86_400  # a stamp further in the future than this is a wrong clock, and puts no two states in order
@@ -67,6 +68,12 @@ def _between(stamp: str, zone: dt.tzinfo) -> tuple[Timestamp, Timestamp]:
         return moment, moment
     midnight = Timestamp.parse(f"{stamp[:10]}T00:00:00Z")
     return midnight.plus(-EASTMOST), midnight.plus(_DAY + WESTMOST)
+
+
+def stamp_of(cursor: ChangeCursor, data: Mapping[str, Value]) -> Value:
+    """When a record says that it was changed. What is no moment may be anything, and is left out: None."""
+    stamp = get_in(data, cursor.field)
+    return stamp if is_stamp(cursor, stamp) else None
 
 
 def is_stamp(cursor: ChangeCursor, value: Value) -> bool:

@@ -81,7 +81,7 @@ def _measure(ctx: Context, look: Look, run: Found, standing: Hold | None) -> Mea
     sample = list(look.store.scan(Query(source.collection, limit=SAMPLE, names_only=True), run.at))
     names, rare = header([document.fields for document in sample])
     limit = _older_than(look, ctx.pipeline.brakes.older)
-    older = str(limit) if limit is not None and not look.store.count(_since(source, limit, run.at), run.at) else ""
+    older = str(limit) if limit is not None and not look.store.count(_since(source, limit, look.moment(run.at)), run.at) else ""
     now = Seen(look.count(run.at), names, rare, lacks, tuple(document.id for document in sample), older)
     near = alike(mapped, set[str]().union(*(document.fields for document in sample)))
     return Measured(source.name, mapped, now, str(state.watermark), near)

@@ -190,8 +190,8 @@ class Run:
     def _look(self, source_plan: Plan) -> Look:
         state = self.target.state.sources.get(source_plan.source.name) or SourceState()
         if source_plan.source.partition is not None:
-            released, of_target = releases.shared(self.ctx, source_plan.source, self.target.state.dealt, self.at)
-            return Look(source_plan, released, Reading(state), in_window=state.window, shared=of_target)
+            shared = releases.shared(self.ctx, source_plan.source, self.target.state.dealt, self.at)
+            return Look(source_plan, shared.store, Reading(state), in_window=state.window, shared=shared)
         store = self.ctx.source_store(source_plan.source)
         if self.mode in ("changes", "reconcile"):
             return look_at(source_plan, store, state, self.at)

@@ -46,7 +46,7 @@ def divergence(ctx: Context) -> list[Standing]:
         projector = Projector(ctx.pipeline, source_plan.source.name, ctx.store.full_name("").rstrip("/"))
         groups: dict[Value, list[Snapshot]] = defaultdict(list)
         source = source_plan.source
-        store = releases.shared(ctx, source, {})[0] if source.partition else ctx.source_store(source)
+        store = releases.shared(ctx, source, {}).store if source.partition else ctx.source_store(source)
         for record in store.scan(Query(source.collection, select=source_plan.select)):
             if (group := source_plan.group(record)) is not None:
                 groups[group].append(record)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zoneinfo
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import groupby
@@ -22,8 +22,9 @@ from penstock.core.manifest import Entry, Manifest
 from penstock.core.mapping import allowed_fields
 from penstock.core.records import NAME, Query, Snapshot, Where
 from penstock.core.values import FieldPath, Timestamp, Value, get_in
-from penstock.core.watermark import AHEAD_SECONDS, Watermark, is_stamp, moment_of, overlap_start
+from penstock.core.watermark import AHEAD_SECONDS, Watermark, moment_of, overlap_start, stamp_of
 from penstock.ports import Readable
+from penstock.use_cases.release_store import ReleaseStore
 
 CHUNK = 300  # documents fetched by id in one call
 KNOWN = 50  # ids kept of a complete read, to ask the next time whether they are still there
@@ -52,8 +53,7 @@ class Plan:
     def stamp(self, record: Snapshot) -> Value:
         """When the record says that it was changed. What is no moment may be anything, and is left out."""
         cursor = self.source.cursor
-        stamp = get_in(record.fields, cursor.field) if cursor else None
-        return stamp if cursor and is_stamp(cursor, stamp) else None
+        return stamp_of(cursor, record.fields) if cursor else None
 
     def moment(self, stamp: Value, at: Timestamp) -> Timestamp | None:
         """What a stamp means; None also where it is so far ahead of `at` that it puts nothing in order."""
@@ -93,6 +93,7 @@ def plans(pipeline: Pipeline) -> list[tuple[Plan, list[Entity]]]:
 class Shared:
     """What a target gets of a source that is read once for all targets: a release of each partition that it lists."""
 
+    store: ReleaseStore
     releases: Mapping[str, str]  # their names by partition
     at: Timestamp  # when the eldest of them was read
     dealt: bool  # the target has dealt with just these
@@ -166,10 +167,13 @@ class Look:
 
     def certify(self, of: Of, at: Timestamp, counted: int, doubtful: int = 0) -> bool:
         """Whether all came that was counted. If not, so many groups are withheld."""
-        at = self.shared.at if self.shared else at
-        found = Certificate(self.plan.source.name, at, of, counted, self.streamed, self.why)
+        found = Certificate(self.plan.source.name, self.moment(at), of, counted, self.streamed, self.why)
         self.reading.certificate = found if found.complete else replace(found, withheld=doubtful)
         return found.complete
+
+    def moment(self, at: Timestamp) -> Timestamp:
+        """What was read is what stood there at this moment, in a run at `at`."""
+        return self.shared.at if self.shared else at
 
     @property
     def thinned(self) -> bool:
@@ -235,9 +239,14 @@ def everything(look: Look, at: Timestamp, known: Manifest) -> Iterator[list[Snap
     if not look.certify("everything", at, expected, len(doubtful)):
         return
     yield from filter(None, doubtful)
+    _take_state(look, highest, reading.entries, at)
+
+
+def _take_state(look: Look, highest: Watermark | None, ids: Collection[str], at: Timestamp) -> None:
+    """What the next run needs to know, once all that the source holds (`ids`) came."""
     watermark = highest.value if highest else None
-    seen = look.seen and replace(look.seen, ids=spread(reading.entries, KNOWN))
-    reading.state = SourceState(watermark, _count_window(look, watermark, at), at, seen)
+    seen = look.seen and replace(look.seen, ids=spread(ids, KNOWN))
+    look.reading.state = SourceState(watermark, _count_window(look, watermark, at), at, seen)
 
 
 def _all_groups(plan: Plan, by: FieldPath) -> Query:
@@ -311,6 +320,9 @@ def changes(
 
 def scanned(look: Look, at: Timestamp, known: Manifest, again: set[Value]) -> Iterator[list[Snapshot]]:
     """For a source without a change field: everything is read, and the groups with any difference are given."""
+    if look.shared is not None and look.plan.group_by is None:
+        yield from _renewed(look, look.shared.store, at, known, again)
+        return
     before, plan = known.of(look.plan.source.name), look.plan
     sizes = Counter(entry.group for entry in before.values())
     touched = set(again)
@@ -324,6 +336,29 @@ def scanned(look: Look, at: Timestamp, known: Manifest, again: set[Value]) -> It
         look.reading.gone = before.keys() - look.reading.entries.keys()
     touched |= {before[id].group for id in look.reading.gone}
     look.reading.touched = frozenset(map(str, touched - {None}))
+
+
+def _renewed(look: Look, store: ReleaseStore, at: Timestamp, known: Manifest, again: set[Value]) -> Iterator[list[Snapshot]]:
+    """The same of releases whose records stand each for itself: what is to be remembered of them came with them, and is held
+    against the manifest as it is. So a target for which three of thousands are new looks at three."""
+    before, plan, reading, entries = known.of(look.plan.source.name), look.plan, look.reading, store.entries
+    new = {id for id, (group, _, print, _) in entries.items() if (old := before.get(id)) is None or old[::2] != (group, print)}
+    wanted = sorted(new | (again & entries.keys()))
+    for record in store.get([f"{plan.source.collection}/{id}" for id in wanted]):
+        reading.entries[record.id] = plan.entry(record, before.get(record.id), at)
+        yield [record]
+    look.streamed, cursor, highest = len(entries), plan.source.cursor, plan.watermark(None, at)
+    if look.certify("everything", at, look.expect(at)):
+        if cursor is not None and highest is not None:
+            stamps = store.stamps(cursor)
+            reading.undated = stamps[None]
+            for stamp in stamps:
+                highest.see(stamp)
+        _take_state(look, highest, entries, at)
+    if reading.certificate and reading.certificate.proves_absence:
+        reading.gone = before.keys() - entries.keys()
+    left = {before[id].group for id in (*new, *reading.gone) if id in before}
+    reading.touched = frozenset(map(str, (new | again | left) - {None}))
 
 
 def _whole_groups(

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from itertools import islice
 
+from penstock.core.declaration import ChangeCursor
+from penstock.core.manifest import Entry
 from penstock.core.matching import matcher
 from penstock.core.ordering import key
 from penstock.core.records import NAME, Query, Snapshot
 from penstock.core.release import Document, Release
-from penstock.core.values import Data, FieldPath, Timestamp, get_in
+from penstock.core.values import Data, FieldPath, Timestamp, Value, get_in
+from penstock.core.watermark import stamp_of
 
 
 class _Released(Snapshot):
@@ -26,6 +32,34 @@ class _Released(Snapshot):
         return self._fingerprint
 
 
+@dataclass(frozen=True)
+class _Loaded:
+    """Releases, the eldest first, and what each holds: a release has one content."""
+
+    collection: str
+    releases: tuple[Release, ...]
+    documents: tuple[Mapping[str, Document], ...] = field(compare=False)
+
+
+class _Contents:
+    """What several releases hold together, and what was told of it already."""
+
+    def __init__(self, of: _Loaded) -> None:
+        found: dict[str, Snapshot] = {}
+        self.entries: dict[str, Entry] = {}
+        for release, documents in zip(of.releases, of.documents, strict=True):
+            for id, document in documents.items():
+                path = f"{of.collection}/{id}"
+                found[path] = _Released(path, document, release.at)
+            self.entries |= {id: document.entry for id, document in documents.items()}
+        self.documents = dict(sorted(found.items()))
+        self.counts: dict[Query, int] = {}
+        self.stamps: dict[ChangeCursor, Counter[Value]] = {}
+
+
+_contents = lru_cache(maxsize=4)(_Contents)  # many targets take the same releases one after the other
+
+
 class ReleaseStore:
     """The documents of several releases as one collection, read when they are first asked for. Whatever moment is asked for, they
     are what they are; and of a document all is given that was read, whatever is selected. A document that moved from one
@@ -35,13 +69,25 @@ class ReleaseStore:
         self._collection, self._releases, self._load = collection, releases, load
 
     @cached_property
-    def _documents(self) -> dict[str, Snapshot]:
-        found: dict[str, Snapshot] = {}
-        for release in sorted(self._releases, key=lambda release: release.at):
-            for id, document in self._load(release).items():
-                path = f"{self._collection}/{id}"
-                found[path] = _Released(path, document, release.at)
-        return dict(sorted(found.items()))
+    def _contents(self) -> _Contents:
+        releases = tuple(sorted(self._releases, key=lambda release: release.at))
+        return _contents(_Loaded(self._collection, releases, tuple(map(self._load, releases))))
+
+    @property
+    def _documents(self) -> Mapping[str, Snapshot]:
+        return self._contents.documents
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """By document id, what is remembered of each record."""
+        return self._contents.entries
+
+    def stamps(self, cursor: ChangeCursor) -> Counter[Value]:
+        """How many records carry each stamp; None: no moment."""
+        of = self._contents.stamps
+        if cursor not in of:
+            of[cursor] = Counter(stamp_of(cursor, document.fields) for document in self._documents.values())
+        return of[cursor]
 
     def get(  # the port's arguments
         self,
@@ -52,15 +98,18 @@ class ReleaseStore:
         return [self._documents.get(path) or Snapshot(path, None, None) for path in paths]
 
     def scan(self, query: Query, read_time: Timestamp | None = None) -> Iterator[Snapshot]:  # noqa: ARG002
-        found = list(self._found(query))
+        found = self._found(query)
         if query.order_by != NAME:
-            found.sort(key=lambda snapshot: (key(get_in(snapshot.fields, query.order_by)), snapshot.path))
-        for snapshot in found[: query.limit]:
+            found = iter(sorted(found, key=lambda snapshot: (key(get_in(snapshot.fields, query.order_by)), snapshot.path)))
+        for snapshot in islice(found, query.limit):
             names: Data = dict.fromkeys(snapshot.fields)
             yield Snapshot(snapshot.path, names, snapshot.update_time) if query.names_only else snapshot
 
     def count(self, query: Query, read_time: Timestamp | None = None) -> int:  # noqa: ARG002
-        return sum(1 for _ in self._found(query))
+        known = self._contents.counts
+        if query not in known:
+            known[query] = sum(1 for _ in self._found(query))
+        return known[query]
 
     def _found(self, query: Query) -> Iterator[Snapshot]:
         there, absent = self._documents if query.collection == self._collection else {}, object()

@@ -68,7 +68,7 @@ def standing(ports: Ports, pipeline: Pipeline) -> list[ReleaseState]:
     return [from_data(found.fields, ReleaseState) for found in hub_store(ports, pipeline).scan(query)]
 
 
-def shared(ctx: Context, source: Source, dealt: Mapping[str, str], at: Timestamp | None = None) -> tuple[ReleaseStore, Shared]:
+def shared(ctx: Context, source: Source, dealt: Mapping[str, str], at: Timestamp | None = None) -> Shared:
     """What a target's run at this moment gets of a source: the releases that were current then (without one: that are now), so
     that a run which goes on after it was killed gets the same. Nothing is read of them yet. `Refused` where a partition never had
     a sound one, `Unavailable` where it was not read whole yet."""
@@ -90,8 +90,8 @@ def shared(ctx: Context, source: Source, dealt: Mapping[str, str], at: Timestamp
         return releases.decode(ctx.ports.blobs.read(layout.release_blob(by_release[release], release.name)), release)
 
     told = tuple(text for state in states.values() if state and (text := held_back(state)))
-    of_target = Shared(names, min(r.at for r in current.values()), dict(dealt) == names, told)
-    return ReleaseStore(source.collection, list(current.values()), load), of_target
+    store = ReleaseStore(source.collection, list(current.values()), load)
+    return Shared(store, names, min(r.at for r in current.values()), dict(dealt) == names, told)
 
 
 def _nothing_of(ctx: Context, partition: str, state: ReleaseState | None) -> PenstockError:
