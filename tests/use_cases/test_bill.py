@@ -228,6 +228,32 @@ def test_planning_a_rollback_beside_a_thousand_poles_costs_what_was_foreseen(
     assert back.costs["capture"] == back.foreseen["capture"] == metered
 
 
+def test_taking_back_what_was_taken_back_costs_what_was_foreseen() -> None:
+    """What stands below it stands again, and what stands below that is rolled back again."""
+    world = World(pages=PlainPages())
+    net.feed(world, net.network([1, 2]))
+    batch = world.run().batch
+    world.approve("approve")
+    for _ in range(3):
+        back, metered = planned(world, batch)
+        assert back.costs["capture"] == back.foreseen["capture"] == metered
+        world.pump()
+        done = world.approve("approve")
+        assert (done.status, done.foreseen) == ("APPLIED", done.costs)
+        batch = back.id
+
+
+def test_taking_back_a_part_leaves_the_batch_as_it_is_and_costs_what_was_foreseen() -> None:
+    world = World(pages=PlainPages())
+    net.feed(world, net.network(range(1, 6), drops=0))
+    batch = world.run().batch
+    world.approve("approve")
+    planned(world, batch, f"poles/{net.name(1)}")
+    world.pump()
+    done = world.approve("approve")
+    assert (world.batch(batch).status, done.foreseen) == ("APPLIED", done.costs)
+
+
 def test_a_rollback_that_takes_the_place_of_another_batch_was_billed_for_that_too() -> None:
     world = World(pages=PlainPages())
     net.feed(world, net.network([1]))

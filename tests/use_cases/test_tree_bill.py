@@ -85,3 +85,19 @@ def test_units_that_go() -> None:
     assert world.batch(batch).counts == {"units UPDATE": 40}
     foreseen, metered = promoted(world, batch)
     assert foreseen == metered
+
+
+def test_units_that_come_back_and_go_again_with_what_is_taken_back() -> None:
+    wards = [unit(f"v{n}", "d2", path=f"np.p1.d2.v{n}") for n in range(40)]
+    world = grown(units=wards, pages=PlainPages())
+    fed(world)
+    world.run("full")
+    off = [(f"geography/v{n}", {"active": False}) for n in range(40)]
+    world.production.commit([Update(path, data, (("active",),)) for path, data in off])
+    batch = world.run("full").batch
+    foreseen, metered = promoted(world, batch)
+    assert foreseen == metered
+    rollback = way_back(world, batch)
+    foreseen, metered = promoted(world, rollback.id)
+    assert foreseen == metered
+    assert not units(world)["v7"]["active"]

@@ -251,7 +251,7 @@ def test_what_else_stands_against_it_is_told(monkeypatch: pytest.MonkeyPatch) ->
         decide_unasked(world.ctx, batch.id)
 
 
-def test_what_was_approved_unasked_is_taken_back_by_people() -> None:
+def test_what_was_approved_unasked_is_taken_back_by_people_for_what_was_foreseen() -> None:
     world = mirrored("renamed")
     batch = renamed(world)
     swept(world)
@@ -259,21 +259,11 @@ def test_what_was_approved_unasked_is_taken_back_by_people() -> None:
     world.pay(owed)
     world.pump()
     assert world.batch(rollback.id).harmless == ()
-    world.approve("approve")
+    done = world.approve("approve")
+    assert all(done.foreseen[phase] == done.costs[phase] for phase in ("review", "decide"))
     assert world.documents(UNITS)["XA-1"]["names"] == {"en": "Unit XA-1"}
     assert load_target(world.ctx).state.open == ""
     assert_sound(world)
-
-
-def test_what_taking_it_back_costs_is_foreseen_with_mails_and_links() -> None:
-    world = mirrored("renamed")
-    batch = renamed(world)
-    swept(world)
-    _, owed = plan_rollback(world.ctx, batch.id, "operator@example.org")
-    world.pay(owed)
-    world.pump()
-    done = world.approve("approve")
-    assert all(done.foreseen[phase] == done.costs[phase] for phase in ("review", "decide"))
 
 
 def test_it_is_proved_offline_to_be_approved_by_the_policy() -> None:

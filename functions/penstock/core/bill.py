@@ -108,6 +108,7 @@ class Circumstances:
     inline: int
     kind: Kind = "sync"
     ordered: bool = False  # packs are promoted one after the other, as those of a tree
+    undone: int = 0  # batches that are taken back, or stand again, once a rollback came to rest
 
     @property
     def rollback(self) -> bool:
@@ -136,7 +137,7 @@ def foresee(packs: Sequence[Staged], of: Circumstances) -> dict[str, Cost]:
         "review": review,
         "decide": decide,
         "promote": _promote(packs, of, inline=changes <= of.inline),
-        "report": report + reported(many, 2 if of.rollback else 1),
+        "report": report + reported(many, 1 + of.undone),
     }
 
 
@@ -152,7 +153,7 @@ def _promote(packs: Sequence[Staged], of: Circumstances, *, inline: bool) -> Cos
         own += pack.beside + Cost(reads=int(of.ordered and number > 0))
         cost += own + (Cost(reads=1) if inline else Cost(reads=2) + after_pack(number, many))
     cost += Cost(reads=1) if inline else Cost()  # counted once by itself
-    return cost + Cost(reads=2 + query_of(many) + of.rollback, writes=6 + 2 * of.rollback)
+    return cost + Cost(reads=2 + query_of(many) + of.undone, writes=6 + 2 * of.undone)
 
 
 Known: TypeAlias = Callable[[Count | Find], int | None]  # how many documents production has of what is asked; None: not known

@@ -61,13 +61,12 @@ def _gone(tree: Tree, changes: Sequence[Change]) -> int:
 def _leaving(pipeline: Pipeline, prefix: str, changes: Sequence[Change]) -> int:
     """Of units that go it is counted again what they would leave, and by the rule for impact, where there is one, what they touch
     at all."""
-    going = [replace(c, facts={k: v for k, v in c.facts.items() if k != "undoes"}) for c in _of(changes, "deactivate")]
-    if not going:
-        return 0
+    going = _of(changes, "deactivate")
 
-    def asked(name: str) -> int:
+    def asked(name: str, of: Sequence[Change]) -> int:
         rules = tuple(rule for rule in pipeline.rules if rule[0] == name)
-        return reads_of_check(replace(pipeline, rules=rules), prefix, going, {}) if rules else 0
+        return reads_of_check(replace(pipeline, rules=rules), prefix, of, {}) if rules else 0
 
-    touched = asked(impact.NAME)
-    return asked(dependents.NAME) + touched + (len(going) if touched else 0)
+    touched = asked(impact.NAME, going)  # of what is taken back the rule said nothing
+    judged = [replace(c, facts={k: v for k, v in c.facts.items() if k != "undoes"}) for c in going]
+    return asked(dependents.NAME, judged) + touched + (len(going) if touched else 0)

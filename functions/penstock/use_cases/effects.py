@@ -99,7 +99,7 @@ def report(ctx: Context, _: str, data: Data) -> None:
         if back.mismatched:
             named = ", ".join(back.mismatched[:5])
             fields["error"] = f"{len(back.mismatched)} records read back differ from what was approved: {named}."
-    told = metering.spent + Cost(reads=query_of(batch.packs), writes=1) + reported(batch.packs, 1 + (batch.kind == "rollback"))
+    told = metering.spent + Cost(reads=query_of(batch.packs), writes=1) + reported(batch.packs, data.get("moved", 1))
     told += Cost(writes=1, messages=1) if batch.drifted else Cost()
     fields["costs"] = {**batch.costs, "report": told}
     batch = replace(batch, **fields)

@@ -150,22 +150,23 @@ def _closed(ctx: Context, pack: Pack) -> Ledger:
     raise Unavailable("could not be closed", subject=pack.snapshot.path, remedy="Nothing was read. Run it again.")
 
 
-def _owed(ctx: Context, held: Held) -> list[Set]:
+def _owed(ctx: Context, held: Held, moved: int = 1) -> list[Set]:
+    """`moved`: how many batches come to rest in this commit."""
     batch = held.batch.id
     archive = outbox.owe(ctx, batch, "archive", since=held.head.sequence)
-    return [outbox.owe(ctx, batch, "report", "post"), outbox.owe(ctx, batch, "done"), archive]
+    return [outbox.owe(ctx, batch, "report", "post", moved=moved), outbox.owe(ctx, batch, "done"), archive]
 
 
 def _rest(
     ctx: Context, held: Held, to: Status, fields: Data, drifted: tuple[str, ...], detail: Data, spent: _Spent
 ) -> tuple[Set, ...]:
     batch, target = held.batch, load_target(ctx)
-    owed = _owed(ctx, held)
+    undone = _undone(ctx, batch) if to is Status.APPLIED and not fields["rejected"] else []
+    owed = _owed(ctx, held, 1 + len(undone))
     target_fields: Data = {"applying": ""}
     if drifted and batch.kind != "rollback":
         target_fields["recheck"] = (*target.state.recheck, Recheck(batch.id, drifted))
         owed.append(outbox.owe(ctx, batch.id, "recheck"))
-    undone = _undone(ctx, batch) if to is Status.APPLIED and not fields["rejected"] else []
     told = {k: v for k, v in fields.items() if isinstance(v, int)} | detail
     promoting = spent.with_writes(2 * (1 + len(undone)) + len(owed) + 1)
     steps = [Move(held, to, "engine", {**fields, "costs": {**batch.costs, "promote": promoting}}, told), *undone]

@@ -23,8 +23,11 @@ def staged(ctx: Context, draft: Draft, held: Mapping[str, int], known: Known | N
     return Staged(draft.counts, reads, beside(ctx.pipeline, ctx.target.prefix, draft.changes), harmless)
 
 
-def after_capture(ctx: Context, kind: Kind, packs: Sequence[Staged], held: Mapping[str, int]) -> dict[str, Cost]:
-    """The phases behind the capture. Costs a billed count: reports list all batches that are kept."""
+def after_capture(
+    ctx: Context, kind: Kind, packs: Sequence[Staged], held: Mapping[str, int], undone: int = 0
+) -> dict[str, Cost]:
+    """The phases behind the capture. Costs a billed count: reports list all batches that are kept. `undone` as for
+    `bill.Circumstances`."""
     after, before = layout.batch(f"{ctx.id}."), layout.batch(f"{ctx.id}.~")
     batches = ctx.store.count(Query(layout.BATCHES, (Where(NAME, ">", after), Where(NAME, "<", before))))
     of = Circumstances(
@@ -35,6 +38,7 @@ def after_capture(ctx: Context, kind: Kind, packs: Sequence[Staged], held: Mappi
         readback_share=ctx.pipeline.readback_share,
         inline=INLINE,
         kind=kind,
+        undone=undone,
         ordered=ctx.pipeline.tree is not None,
     )
     return foresee(packs, of)

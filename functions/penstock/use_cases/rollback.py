@@ -28,7 +28,7 @@ from penstock.core.rules.base import proposed
 from penstock.core.tree import place_of, step_of
 from penstock.core.values import FieldPath, dotted, get_in
 from penstock.use_cases import outbox, staging
-from penstock.use_cases.context import Context, Held, Move, advance, find_replaceable, load_batch, load_target
+from penstock.use_cases.context import Context, Held, Move, advance, find_batch, find_replaceable, load_batch, load_target
 from penstock.use_cases.following import attached, count_below
 from penstock.use_cases.foreseeing import after_capture, staged
 from penstock.use_cases.metering import Metering
@@ -74,6 +74,7 @@ def plan_rollback(ctx: Context, batch: str, by: str, choice: Choice = WHOLE) -> 
         approvals=ctx.pipeline.gate.approvals,
         rolls_back=batch,
     )
+    along = _moved_along(ctx, undone.batch)
     capturing = metering.spent + _outlook(ctx, undone.batch, choice)
     reversals = list(_reversals(ctx, undone.batch, choice))
     capturing += _outlook_of_places(ctx, [r.change for r in reversals if r.change is not None])
@@ -94,7 +95,8 @@ def plan_rollback(ctx: Context, batch: str, by: str, choice: Choice = WHOLE) -> 
         "batch_findings": (later_edits.kept_whole(batch, untouched),) if untouched else (),
     }
     in_production = {ctx.collection(e): ctx.store.count(Query(ctx.collection(e))) for e in ctx.pipeline.entities}
-    foreseen = after_capture(ctx, "rollback", [staged(ctx, draft, in_production) for draft in drafts], in_production)
+    packs = [staged(ctx, draft, in_production) for draft in drafts]
+    foreseen = after_capture(ctx, "rollback", packs, in_production, 0 if fields["part"] else along)
     before = find_replaceable(ctx, target.state)
     fields |= {
         "costs": {"capture": metering.spent + Cost(writes=2 * (1 + (before is not None)) + 2)},
@@ -110,6 +112,15 @@ def plan_rollback(ctx: Context, batch: str, by: str, choice: Choice = WHOLE) -> 
     owed = outbox.owe(ctx, id, "check", packs=len(drafts))
     held, *_ = advance(ctx, *steps, writes=[owed], target=target, target_fields=target_fields)
     return held.batch, (owed,)
+
+
+def _moved_along(ctx: Context, undone: Batch) -> int:
+    """How many batches change their state once this one is taken back whole: where it was a rollback itself, the one that it took
+    back stands again, and so on down."""
+    many = 1
+    while undone.kind == "rollback" and not undone.part and (below := find_batch(ctx, undone.rolls_back)):
+        many, undone = many + 1, below.batch
+    return many
 
 
 def _outlook(ctx: Context, undone: Batch, choice: Choice) -> Cost:
