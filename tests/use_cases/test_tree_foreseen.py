@@ -181,3 +181,28 @@ def test_a_manifest_that_knows_no_ids_is_what_it_was() -> None:
     assert manifest.decode(manifest.encode(one)) == one
     one.name("units/a", "a")
     assert manifest.encode(one) == manifest.encode(manifest.Manifest({}, of))
+
+
+def renaming_beside(*under: int) -> World:
+    """Three wards get another name, and below some of them hang units of the tenant's own."""
+    units = country(2)
+    wards = wards_of(units)[:3]
+    world = settled(units)
+    for n in under:
+        above = world.documents(UNITS)[wards[n][0]]
+        own = {"parentId": wards[n][0], "path": f"{above['path']}.own{n}", "level": 5, "official": False, "names": {"en": "own"}}
+        world.put(world.production, UNITS, [(f"own{n}", own)])
+    changed(world, wards, names=lambda id, _: {"en": f"{id} anew"})
+    world.run()
+    return world
+
+
+def test_what_hangs_below_leaves_is_counted_ahead_only_where_a_target_has_units_of_its_own() -> None:
+    without, beside = (world.batch(load_target(world.ctx).state.open) for world in (renaming_beside(), renaming_beside(1)))
+    assert beside.costs["capture"].reads == without.costs["capture"].reads + 1
+
+
+def test_of_units_below_several_leaves_each_is_foreseen_at_one() -> None:
+    world = renaming_beside(0, 2)
+    done = world.approve("approve")
+    assert (done.status, done.foreseen["check"]) == ("APPLIED", done.costs["check"])

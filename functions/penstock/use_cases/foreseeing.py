@@ -23,9 +23,7 @@ def staged(ctx: Context, draft: Draft, held: Mapping[str, int], known: Known | N
     return Staged(draft.counts, reads, beside(ctx.pipeline, ctx.target.prefix, draft.changes), harmless)
 
 
-def after_capture(
-    ctx: Context, kind: Kind, packs: Sequence[Staged], held: Mapping[str, int], undone: int = 0
-) -> dict[str, Cost]:
+def after_capture(ctx: Context, kind: Kind, packs: Sequence[Staged], held: Mapping[str, int], undone: int = 0) -> dict[str, Cost]:
     """The phases behind the capture. Costs a billed count: reports list all batches that are kept. `undone` as for
     `bill.Circumstances`."""
     after, before = layout.batch(f"{ctx.id}."), layout.batch(f"{ctx.id}.~")
