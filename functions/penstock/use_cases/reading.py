@@ -47,7 +47,9 @@ class Plan:
 
     def group(self, record: Snapshot) -> Value:
         """What holds this record together with others; None where the field is blank."""
-        raw = self.raw_group(record)
+        return self._trimmed(self.raw_group(record))
+
+    def _trimmed(self, raw: Value) -> Value:
         return raw.strip() or None if isinstance(raw, str) and self.group_by is not None else raw
 
     def stamp(self, record: Snapshot) -> Value:
@@ -68,7 +70,8 @@ class Plan:
             now, then = self.moment(stamp, at), self.moment(before.stamp, at)
             if then is not None and (now is None or now < then):
                 stamp = before.stamp
-        raw, group = self.raw_group(record), self.group(record)
+        raw = self.raw_group(record)
+        group = self._trimmed(raw)
         return Entry(group, stamp, record.fingerprint, raw if isinstance(raw, str) and raw != group else "")
 
     def watermark(self, start: Value, at: Timestamp) -> Watermark | None:

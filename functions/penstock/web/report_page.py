@@ -168,6 +168,8 @@ def _finding_values(finding: Finding, row: Row) -> Any:
 
 
 def _place(action: Action, before: Data, after: Data) -> svg.Place | None:
+    if not (_location(before) or _location(after)):
+        return None
     was, now = _point(before), _point({**before, **after, "location": _location(before) | _location(after)})
     if action is Action.DELETE:
         return svg.Place(*was, "DELETE") if was else None

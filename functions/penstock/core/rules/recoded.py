@@ -22,9 +22,11 @@ class Settings:
 
 
 def check(_view: View, settings: Settings, change: Change) -> Iterable[Finding]:
+    if change.action is not Action.UPDATE:
+        return
     code = as_path(settings.code)
     changed = next((d for d in change.diff if d.path == code and d.before is not None), None)
-    if change.action is not Action.UPDATE or changed is None:
+    if changed is None:
         return
     thing = named(title(change), proposed(change, as_path(settings.name)))
     text = f"{thing} has the code {show(changed.before)} in production and {show(changed.after)} in the source."
