@@ -195,6 +195,7 @@ def test_what_a_gate_does_not_let_pass_any_more_expires_and_people_are_asked_by_
     runs_as(world, world.ctx.pipeline.on(replace(world.ctx.target, auto_approve=())))
     swept(world)
     assert (world.batch(batch.id).status, world.mails) == (Status.EXPIRED, [])
+    assert outcome(world.batch(batch.id)).startswith("Nobody was asked, and it was not approved: the next run proposes it again.")
     assert world.documents(UNITS)["XA-1"]["names"] == {"en": "Unit XA-1"}
     again = world.batch(world.run().batch)
     assert (again.status, again.total, again.harmless) == (Status.UNDER_REVIEW, 1, ())

@@ -30,6 +30,10 @@ class Entry(NamedTuple):
     fingerprint: str
     spelled: str = ""
 
+    def is_of(self, other: Entry) -> bool:
+        """Whether it is the same content in the same group."""
+        return self.fingerprint == other.fingerprint and self.group == other.group
+
 
 @dataclass(slots=True)
 class Manifest:

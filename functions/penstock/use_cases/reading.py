@@ -345,7 +345,7 @@ def _renewed(look: Look, store: ReleaseStore, at: Timestamp, known: Manifest, ag
     """The same of releases whose records stand each for itself: what is to be remembered of them came with them, and is held
     against the manifest as it is. So a target for which three of thousands are new looks at three."""
     before, plan, reading, entries = known.of(look.plan.source.name), look.plan, look.reading, store.entries
-    new = {id for id, (group, _, print, _) in entries.items() if (old := before.get(id)) is None or old[::2] != (group, print)}
+    new = {id for id, entry in entries.items() if (old := before.get(id)) is None or not old.is_of(entry)}
     wanted = sorted(new | (again & entries.keys()))
     for record in store.get([f"{plan.source.collection}/{id}" for id in wanted]):
         reading.entries[record.id] = plan.entry(record, before.get(record.id), at)

@@ -108,6 +108,8 @@ def outcome(batch: Batch) -> str:
             return ", ".join(parts) + (f"; it took {duration(took)}." if took is not None else ".")
         case Status.REJECTED:
             return "Rejected. Production was not changed."
+        case Status.EXPIRED if batch.harmless:
+            return "Nobody was asked, and it was not approved: the next run proposes it again. Production was not changed."
         case Status.EXPIRED:
             return "Nobody decided in time. Production was not changed."
         case Status.SUPERSEDED:
