@@ -194,8 +194,10 @@ def prove(count: int | None = None) -> Proof:
         return Proof({"mutants": len(wanted)}, [f"fails without any mutant: {test}" for test in runner.broken] or [f"{ended!r}"])
     left = runner.survivors
     new = [m.name for m in left if m.name not in known]
+    old = [m.name for m in wanted if m.name in known and m not in left]
     score = 100 - 100 * len(left) / max(1, len(wanted))
     violations = [f"survives and is not explained: {name}" for name in new]
+    violations += [f"is explained and does not survive: {name}" for name in old]
     violations += [f"score {score:.1f} %, below {LEAST} %"] if score < LEAST else []
     for module in MODULES:
         all_of, left_of = (sum(m.module == module for m in some) for some in (wanted, left))
