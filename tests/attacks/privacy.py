@@ -37,7 +37,7 @@ def whole_records(patch: pytest.MonkeyPatch) -> None:
     def leaky(self: Any, field: Any) -> Any:
         return repr if field.source == ("Site",) else reader(self, field)
 
-    patch.setattr("penstock.use_cases.reading.allowed_fields", lambda *a: (*named(*a), ("Owner Name",)))
+    patch.setattr("penstock.use_cases.looking.allowed_fields", lambda *a: (*named(*a), ("Owner Name",)))
     patch.setattr(mapping.Columns, "_reader", leaky)
 
 

@@ -26,7 +26,8 @@ from penstock.pipelines.schema import FOLDER
 from penstock.ports import Stores
 from penstock.use_cases import reconcile
 from penstock.use_cases.context import Context
-from penstock.use_cases.reading import Look, Plan, Reading, changes, everything, look_at, plans
+from penstock.use_cases.looking import Look, Plan, Reading, look_at, plans
+from penstock.use_cases.reading import changes, everything
 from support import network as net
 from support.faults import PlainPages
 from support.indexed import IndexedStores

@@ -8,7 +8,7 @@ import pytest
 from penstock.core.certificate import Certificate
 from penstock.core.records import Query, Where
 from penstock.core.watermark import Watermark
-from penstock.use_cases import comparing, reading
+from penstock.use_cases import comparing, looking
 
 from proofs.reads import faults, histories
 
@@ -36,9 +36,9 @@ def test_the_same_below_the_adapter(firestore_emulator: str) -> None:
 
 
 def window(low: Any, high: Any) -> Any:
-    def of(plan: reading.Plan, watermark: Any) -> Query:
+    def of(plan: looking.Plan, watermark: Any) -> Query:
         cursor = plan.source.cursor
-        start = reading.overlap_start(cursor, watermark, reading._zone(plan.source.time_zone))
+        start = looking.overlap_start(cursor, watermark, looking._zone(plan.source.time_zone))
         between = Where(cursor.field, low[0], low[1](start, watermark)), Where(cursor.field, high, watermark)
         return Query(plan.source.collection, between, cursor.field, plan.select)
 
@@ -46,10 +46,10 @@ def window(low: Any, high: Any) -> Any:
 
 
 PLANTED = {
-    "the overlap window is skipped": (reading, "_window", window((">=", lambda start, watermark: watermark), "<=")),
-    "the watermark's own stamp is passed over": (reading, "_window", window((">=", lambda start, watermark: start), "<")),
+    "the overlap window is skipped": (looking.Plan, "window", window((">=", lambda start, watermark: watermark), "<=")),
+    "the watermark's own stamp is passed over": (looking.Plan, "window", window((">=", lambda start, watermark: start), "<")),
     "a clock that runs ahead moves the watermark": (
-        reading,
+        looking,
         "Watermark",
         lambda cursor, start, at, zone: Watermark(cursor, start, at.plus(86_400), zone),
     ),
@@ -71,9 +71,9 @@ def test_a_certificate_that_is_always_complete_loses_changes_and_tells_nobody(mo
 
 
 def test_news_that_is_not_counted_is_lost_when_the_stream_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = reading.Look.certify
+    real = looking.Look.certify
     monkeypatch.setattr(
-        reading.Look, "certify", lambda look, of, at, counted, doubtful=0: real(look, of, at, look.streamed, doubtful)
+        looking.Look, "certify", lambda look, of, at, counted, doubtful=0: real(look, of, at, look.streamed, doubtful)
     )
     _, broken = faults("port", "", 12)
     assert any(", not r" in what for what in broken)

@@ -20,12 +20,12 @@ from penstock.use_cases import (
     finish,
     following,
     leaving,
+    looking,
     opening,
     outbox,
     promote,
     proposing,
     putting_back,
-    reading,
     releases,
     returning,
     rollback,
@@ -193,7 +193,7 @@ BUGS: Mapping[str, Bug] = {
         "commit pipes",
     ),
     "the watermark passes what is not staged": Bug("watermark", "first sync", ((staging, "stage", _first_pack_only),)),
-    "the overlap is not looked at": Bug("watermark", "late commit", ((reading, "overlap_start", lambda _, mark, __: mark),)),
+    "the overlap is not looked at": Bug("watermark", "late commit", ((looking, "overlap_start", lambda _, mark, __: mark),)),
     "what was not read is taken for gone": Bug(
         "absence", "gone records", ((certificate.Certificate, "proves_absence", True),), "cut", "registry"
     ),
@@ -214,7 +214,7 @@ BUGS: Mapping[str, Bug] = {
         "one decision", "new records, unasked, and others then", ((opening, "classes_of", lambda *_: ("new_pipes",)),)
     ),
     "an unmapped field is asked for": Bug(
-        "allowed fields", "incremental", ((reading, "allowed_fields", lambda *_: {("owner",)}),)
+        "allowed fields", "incremental", ((looking, "allowed_fields", lambda *_: {("owner",)}),)
     ),
     "a step leaves no entry": Bug("audit", "approve, promote, finish", ((context, "_compose", _no_entry),)),
     "messages go out before the commit": Bug("effects", "first sync", ((proposing, "advance", _told_before),)),

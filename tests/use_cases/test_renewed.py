@@ -13,7 +13,8 @@ from penstock.core.manifest import Entry, Manifest
 from penstock.core.records import Snapshot
 from penstock.core.release import Document, Release, digest, encode
 from penstock.core.values import Timestamp
-from penstock.use_cases.reading import Look, Plan, Reading, Shared, plans, scanned
+from penstock.use_cases.looking import Look, Plan, Reading, Shared, plans
+from penstock.use_cases.reading import scanned
 from penstock.use_cases.release_store import ReleaseStore
 from support.landlord import Landlord
 

@@ -39,8 +39,8 @@ from penstock.core.records import Query, Where
 from penstock.core.values import Data, Timestamp, Value, dumps
 from penstock.use_cases import outbox
 from penstock.use_cases.context import Context, Held, HeldTarget, LostRace, Move, advance, find_replaceable
+from penstock.use_cases.looking import Look
 from penstock.use_cases.proposing import Found, Outcome, write_target
-from penstock.use_cases.reading import Look
 
 SAMPLE = 10  # documents whose field names are looked at
 

@@ -33,11 +33,12 @@ from penstock.use_cases.comparing import Comparing, group_of
 from penstock.use_cases.context import Context, Held, HeldTarget, Move, advance, find_batch, load_target
 from penstock.use_cases.finish import give_up
 from penstock.use_cases.foreseeing import staged
+from penstock.use_cases.looking import Look, Plan, Reading, look_at, plans
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.outlook import Reads, rest_of_capture, rest_of_comparing
 from penstock.use_cases.production import Asked, Production, cheaper
 from penstock.use_cases.proposing import Count, Found, Outcome, TooDear, held_of, manifest_of, propose
-from penstock.use_cases.reading import Look, Plan, Reading, changes, everything, look_at, plans, scanned
+from penstock.use_cases.reading import changes, everything, scanned
 from penstock.use_cases.reconcile import recount
 
 Chunks: TypeAlias = Iterable[list[list[Projected]]]

@@ -15,10 +15,10 @@ from penstock.core.tree import place_of
 from penstock.core.values import Timestamp, Value, dotted, get_in
 from penstock.use_cases.context import Context, HeldTarget
 from penstock.use_cases.departures import departed
+from penstock.use_cases.looking import Look
 from penstock.use_cases.planting import Planned, in_order, plant
 from penstock.use_cases.production import Match, Production
 from penstock.use_cases.proposing import Found, manifest_of
-from penstock.use_cases.reading import Look
 from penstock.use_cases.staging import DeclinedMap
 
 

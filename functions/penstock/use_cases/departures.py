@@ -9,10 +9,10 @@ from penstock.core.changes import Action, Change
 from penstock.core.declaration import Entity
 from penstock.core.deletes import plan_gone
 from penstock.core.manifest import GONE, LOST, Manifest
+from penstock.use_cases.looking import Reading
 from penstock.use_cases.outlook import rest_for_gone
 from penstock.use_cases.production import Production, chunks
 from penstock.use_cases.proposing import Count, Found
-from penstock.use_cases.reading import Reading
 from penstock.use_cases.staging import DeclinedMap
 
 CHUNK = 400  # keys that are looked up in production together

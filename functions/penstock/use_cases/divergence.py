@@ -18,7 +18,7 @@ from penstock.core.tree import joined
 from penstock.core.values import Value, get_in
 from penstock.use_cases import releases, staging
 from penstock.use_cases.context import Context, load_target
-from penstock.use_cases.reading import plans
+from penstock.use_cases.looking import plans
 
 
 @dataclass

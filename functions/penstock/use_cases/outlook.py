@@ -17,9 +17,9 @@ from penstock.core.projection import Projected
 from penstock.core.reconcile import search
 from penstock.core.values import Timestamp, Value
 from penstock.use_cases.context import Context
+from penstock.use_cases.looking import Look
 from penstock.use_cases.production import IN, is_held_whole, other_spellings
 from penstock.use_cases.proposing import Found, held_of
-from penstock.use_cases.reading import Look
 from penstock.use_cases.reconcile import ranges
 
 Reads = Sequence[tuple[Look, list[Entity]]]

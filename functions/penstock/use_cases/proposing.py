@@ -36,9 +36,9 @@ from penstock.use_cases.context import (
     load_target,
 )
 from penstock.use_cases.foreseeing import after_capture
+from penstock.use_cases.looking import Look
 from penstock.use_cases.metering import Metering
 from penstock.use_cases.production import chunks
-from penstock.use_cases.reading import Look
 
 FORGOTTEN = 2_000  # keys in one document of what is declined no more
 

@@ -17,7 +17,7 @@ from penstock.core.reconcile import Found, Range, search
 from penstock.core.records import NAME, Query, Snapshot, Where
 from penstock.core.values import FieldPath, Timestamp
 from penstock.ports import Ports
-from penstock.use_cases.reading import Look, Plan
+from penstock.use_cases.looking import Look, Plan
 
 _BY_NUMBER = re.compile(r"__id-?\d+__")  # Firestore sorts such ids by their number, before all others
 

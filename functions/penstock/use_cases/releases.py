@@ -24,7 +24,8 @@ from penstock.core.tree_checks import Fault, empty, judge, strange_parents, summ
 from penstock.core.values import Data, Timestamp, dotted, get_in
 from penstock.ports import Ports
 from penstock.use_cases.context import TRIES, Context, hub_store, open_store
-from penstock.use_cases.reading import Look, Plan, Reading, Shared, changes, everything, look_at, plans
+from penstock.use_cases.looking import Look, Plan, Reading, Shared, look_at, plans
+from penstock.use_cases.reading import changes, everything
 from penstock.use_cases.reconcile import recount
 from penstock.use_cases.release_store import ReleaseStore
 
