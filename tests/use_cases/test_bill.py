@@ -252,6 +252,10 @@ def test_taking_back_a_part_leaves_the_batch_as_it_is_and_costs_what_was_foresee
     world.pump()
     done = world.approve("approve")
     assert (world.batch(batch).status, done.foreseen) == ("APPLIED", done.costs)
+    planned(world, done.id)
+    world.pump()
+    done = world.approve("approve")
+    assert (done.status, done.foreseen) == ("APPLIED", done.costs)
 
 
 def test_a_rollback_that_takes_the_place_of_another_batch_was_billed_for_that_too() -> None:

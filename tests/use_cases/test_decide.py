@@ -743,6 +743,8 @@ def test_an_expired_batch_is_proposed_again_by_the_next_run() -> None:
 
     world.sweep()
     assert world.batch(first).status is Status.EXPIRED
+    (entry,) = (e for e in world.documents("penstock_audit").values() if e["what"] == "UNDER_REVIEW → EXPIRED")
+    assert entry["who"] == "engine"
     second = world.run().batch
     assert content(world, second) == content(world, first)
     assert post(world, Said("approve")).applied == 6

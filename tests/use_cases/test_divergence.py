@@ -44,7 +44,7 @@ def test_before_the_first_run_everything_is_pending() -> None:
     world = World(pages=PlainPages())
     net.feed(world, net.network(range(1, 4)))
     found = stands(world)
-    assert (found.state, found.counts["pending"]) == ("pending", 6)
+    assert (found.state, found.counts) == ("pending", {"equal": 0, "pending": 6, "declined": 0, "unexplained": 0})
     assert found.source_hash != found.production_hash
 
 
@@ -53,6 +53,7 @@ def test_what_is_proposed_is_pending_until_it_is_declined_and_silent_then() -> N
     net.feed(world, [net.record("2-0", 2, drop=20, day="2026-06-05", PONs="9")])
     assert reasons(world) == [(f"drops/{net.drop_name(20)}", "pending"), (f"poles/{net.name(2)}", "pending")]
     world.run()
+    assert stands(world).counts == {"equal": 4, "pending": 2, "declined": 0, "unexplained": 0}
     assert {d.why for d in stands(world).differences} == {f"proposed by {world.batch(link(world)).id}"}
     world.decide(Said("reject"))
     assert reasons(world) == [(f"drops/{net.drop_name(20)}", "declined"), (f"poles/{net.name(2)}", "declined")]

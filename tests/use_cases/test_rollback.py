@@ -479,6 +479,17 @@ def test_the_batch_that_a_rollback_pushed_aside_is_proposed_again_after_it() -> 
     assert [c.key for c in changes(world, world.run().batch)] == [f"poles/{net.name(7)}"]
 
 
+def test_what_a_rollback_pushed_aside_is_proposed_again_where_nobody_decides_on_that() -> None:
+    world, _ = applied()
+    net.feed(world, [net.record("7-0", 7, day="2026-06-05")])
+    world.run()
+    back = plan(world, synced(world))
+    world.clock.forward(7 * 86_400 + 60)
+    world.sweep()
+    assert world.batch(back.id).status is Status.EXPIRED
+    assert [c.key for c in changes(world, world.run().batch)] == [f"poles/{net.name(7)}"]
+
+
 def test_a_rollback_that_nobody_decides_expires_and_runs_go_on() -> None:
     world, _ = applied()
     back = plan(world, synced(world))

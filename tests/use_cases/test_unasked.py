@@ -267,6 +267,19 @@ def test_what_was_approved_unasked_is_taken_back_by_people_for_what_was_foreseen
     assert_sound(world)
 
 
+def test_what_fell_out_of_it_and_expires_is_proposed_again_of_an_idle_source() -> None:
+    world = mirrored("renamed")
+    renamed(world)
+    world.production.commit([Update(f"{UNITS}/XA-1", {"names": {"en": "By hand"}}, (("names",),))])
+    swept(world)
+    followup = load_target(world.ctx).state.open
+    world.clock.forward(8 * DAY)
+    world.sweep()
+    assert world.batch(followup).status is Status.EXPIRED
+    again = world.batch(world.run().batch)
+    assert (again.status, again.total) == (Status.UNDER_REVIEW, 1)
+
+
 def test_it_is_proved_offline_to_be_approved_by_the_policy() -> None:
     world = mirrored("renamed")
     batch = renamed(world)

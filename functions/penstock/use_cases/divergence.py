@@ -33,7 +33,7 @@ class _Known:
 
 @dataclass
 class _Side:
-    said: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))  # partition → key → print
+    said: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))  # partition → key, with its entity → print
     held: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     differences: dict[str, list[Difference]] = field(default_factory=lambda: defaultdict(list))
 
@@ -80,11 +80,11 @@ def _compare(ctx: Context, entity: Entity, projected: Mapping[str, Projected], k
         if document.id == key or str(key) not in held:  # of several that a run would take
             held[str(key)] = document
     for key, p in projected.items():
-        partition = _partition(ctx, entity, p.values)
-        side.said[partition][key] = print_of(entity, p.values)
+        partition, name = _partition(ctx, entity, p.values), f"{entity.name}/{key}"
+        side.said[partition][name] = print_of(entity, p.values)
         found = held.get(key) or by_path.get(key) or Snapshot(f"{ctx.collection(entity)}/{key}", None, None)
         if found.exists:
-            side.held[partition][key] = print_of_document(entity, found.fields)
+            side.held[partition][name] = print_of_document(entity, found.fields)
         if (difference := _difference(entity, p, found, known)) or (difference := _misplaced(entity, key, found, by_path)):
             side.differences[partition].append(difference)
     for key, found in held.items():
@@ -92,7 +92,7 @@ def _compare(ctx: Context, entity: Entity, projected: Mapping[str, Projected], k
             partition = _partition(ctx, entity, {f.target: get_in(found.fields, f.target) for f in entity.fields})
             gone = _left(entity, key, found, known)
             if gone is not None:
-                side.held[partition][key] = print_of_document(entity, found.fields)
+                side.held[partition][gone.key] = print_of_document(entity, found.fields)
                 side.differences[partition].append(gone)
 
 
