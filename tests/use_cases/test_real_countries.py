@@ -64,7 +64,8 @@ def test_a_malformed_release_is_quarantined_whole_and_the_next_sound_one_is_mirr
 
 
 def test_nepal_is_mirrored_into_two_tenants_and_a_reform_moves_what_hangs_below() -> None:
-    """7,580 units; one tenant has committees under three wards, with members in them and in a district."""
+    """7,580 units; one tenant has committees under four wards, with members in them and in a district. Three of the wards are
+    in the district that goes to another province."""
     world = Mirror("NP", "one", "two")
     units = dict(nepal.units())
     world.release(units)
@@ -76,6 +77,7 @@ def test_nepal_is_mirrored_into_two_tenants_and_a_reform_moves_what_hangs_below(
     district, local = nepal.district(101), nepal.local_level(10101)
     for n in (1, 2, 3):
         world.settle_in("one", f"committee-{n}", nepal.ward(10101, n))
+    world.settle_in("one", "committee-4", nepal.ward(20101, 1))
     world.join("one", f"{nepal.province(1)}.{district}", 5, "official")
     before = {name: world.demand_sound(name) for name in ("one", "two")}
     later = nepal.AS_OF.plus(86_400)
@@ -94,6 +96,8 @@ def test_nepal_is_mirrored_into_two_tenants_and_a_reform_moves_what_hangs_below(
         assert oracle.missing(now.units, {**units, **reform}) == []
         moved = [id for id, u in now.units.items() if u["path"] != before[name].units[id]["path"]]
         assert len(moved) == 1 + below + (3 if name == "one" else 0)
+        stays = {id for id, own in before[name].own.items() if now.own[id] == own}
+        assert stays == ({"committee-4", "committee-4-0", "committee-4-1"} if name == "one" else set())
         world.take_back(name, batch)
         back = world.demand_sound(name, now)
         assert {id: _bare(u) for id, u in back.units.items()} == {id: _bare(u) for id, u in before[name].units.items()}

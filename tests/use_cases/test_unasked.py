@@ -140,11 +140,14 @@ def test_in_a_freeze_people_are_asked() -> None:
     assert renamed(world).harmless == ()
 
 
-def test_a_persons_word_that_comes_first_counts_and_the_policys_is_not_taken() -> None:
+@pytest.mark.parametrize("still", [True, False])
+def test_a_persons_word_that_comes_first_counts_and_the_policys_is_not_taken(still: bool) -> None:
     world = mirrored("renamed")
     batch = renamed(world)
     _, owed = decide(world.ctx, batch.id, batch.digest, APPROVER, Said("reject"))
     world.pay(owed)
+    if not still:
+        runs_as(world, world.ctx.pipeline.on(replace(world.ctx.target, auto_approve=())))
     swept(world)
     assert world.batch(batch.id).status is Status.REJECTED
     assert [d.by for d in world.batch(batch.id).decisions] == [APPROVER]
