@@ -10,7 +10,7 @@ from penstock.core.brakes import Seen
 from penstock.core.codec import SourceState
 from penstock.core.declaration import ChangeCursor
 from penstock.core.manifest import Entry, Manifest
-from penstock.core.records import Snapshot
+from penstock.core.records import Query, Snapshot, Where
 from penstock.core.release import Document, Release, digest, encode
 from penstock.core.values import Timestamp
 from penstock.use_cases.looking import Look, Plan, Reading, Shared, plans
@@ -62,3 +62,15 @@ def test_it_is_what_reading_all_of_it_gives(
     assert all(entry[::2] == known[id][::2] for id, entry in whole.entries.items() if id not in of.entries)
     assert (of.gone, of.touched, of.undated, of.blank) == (whole.gone, whole.touched, whole.undated, whole.blank)
     assert (of.certificate, of.state) == (whole.certificate, whole.state)
+
+
+def test_what_was_counted_is_told_again_of_the_same_question_alone() -> None:
+    release, documents = released({f"XA-{n}": {"level": level} for n, level in enumerate((1, 1, True))}, AT)
+    store = ReleaseStore(PLAN.source.collection, [release], lambda _: documents)
+
+    def count(*where: Where) -> int:
+        return store.count(Query(PLAN.source.collection, where))
+
+    for _ in range(2):
+        assert [count(), count(Where(("level",), "==", 1)), count(Where(("level",), "==", True))] == [3, 2, 1]
+        assert count(Where(("level",), "in", [True])) == 1

@@ -53,11 +53,11 @@ class _Contents:
                 found[path] = _Released(path, document, release.at)
             self.entries |= {id: document.entry for id, document in documents.items()}
         self.documents = dict(sorted(found.items()))
-        self.counts: dict[Query, int] = {}
+        self.counts: dict[str, int] = {}  # by query as text: equal values of two types ask for other documents
         self.stamps: dict[ChangeCursor, Counter[Value]] = {}
 
 
-_contents = lru_cache(maxsize=4)(_Contents)  # many targets take the same releases one after the other
+_told = lru_cache(maxsize=4)(_Contents)  # many targets take the same releases one after the other
 
 
 class ReleaseStore:
@@ -71,7 +71,7 @@ class ReleaseStore:
     @cached_property
     def _contents(self) -> _Contents:
         releases = tuple(sorted(self._releases, key=lambda release: release.at))
-        return _contents(_Loaded(self._collection, releases, tuple(map(self._load, releases))))
+        return _told(_Loaded(self._collection, releases, tuple(map(self._load, releases))))
 
     @property
     def _documents(self) -> Mapping[str, Snapshot]:
@@ -106,10 +106,10 @@ class ReleaseStore:
             yield Snapshot(snapshot.path, names, snapshot.update_time) if query.names_only else snapshot
 
     def count(self, query: Query, read_time: Timestamp | None = None) -> int:  # noqa: ARG002
-        known = self._contents.counts
-        if query not in known:
-            known[query] = sum(1 for _ in self._found(query))
-        return known[query]
+        known, asked = self._contents.counts, repr(query)
+        if asked not in known:
+            known[asked] = sum(1 for _ in self._found(query))
+        return known[asked]
 
     def _found(self, query: Query) -> Iterator[Snapshot]:
         there, absent = self._documents if query.collection == self._collection else {}, object()
