@@ -65,16 +65,17 @@ class Run:
         found, gathered, asked = [], [], 0
         children = collections.Counter(d.get("poleNumber") for path, d in self.production.items() if path.startswith("drops/"))
         for pack in packs:
-            answers = {}
-            while questions := rules.lookups(PIPELINE, "", pack, answers):
+            judging = rules.Judging(PIPELINE, "", pack)
+            answers = judging.found
+            while questions := judging.asks():
                 asked += len(questions)
                 for q in questions:
                     if isinstance(q, rules.Get):
                         answers[q] = stands(q.path, self.production.get(q.path))
                     else:
                         answers[q] = sum(children[v] for v in (q.value if isinstance(q.value, tuple) else (q.value,)))
-            found += rules.check(PIPELINE, "", pack, answers)
-            gathered.append(rules.gather(PIPELINE, "", pack, {}))
+            found += judging.check()
+            gathered.append(judging.gather())
         totals = collections.Counter(path.partition("/")[0] for path in self.production)
         judged = rules.judge(PIPELINE, gathered, {"poles": totals["planned-poles"], "drops": totals["drops"]})
         told = [f for f in found if not (f.rule == "different_values" and f.field in judged.folded)]

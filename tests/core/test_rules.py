@@ -1,3 +1,4 @@
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,7 +7,7 @@ from fibre_records import APPROVED, PIPELINE, document, drop, planned, pole, pro
 from penstock.core import rules
 from penstock.core.changes import Action
 from penstock.core.diff import content_fingerprint
-from penstock.core.rules import RULES, Count, Find, Get, Named, check, gather, judge, lookups
+from penstock.core.rules import RULES, Count, Find, Get, Judging, Named, judge
 from penstock.core.rules.base import View
 from support import geography
 
@@ -15,15 +16,27 @@ INSTALLED = "Home Installation: Installed"
 
 def findings(changes, production=None, counts=None, rule=None, prefix=""):
     """What the pack's rules say; production documents by path, and children in production by parent."""
-    found = {}
-    while asked := lookups(PIPELINE, prefix, changes, found):
+    judging = Judging(PIPELINE, prefix, changes)
+    while asked := judging.asks():
         for question in asked:
             if isinstance(question, Get):
-                found[question] = stands(question.path, (production or {}).get(question.path))
+                judging.found[question] = stands(question.path, (production or {}).get(question.path))
             else:
                 among = question.value if isinstance(question.value, tuple) else (question.value,)
-                found[question] = sum((counts or {}).get(parent, 0) for parent in among)
-    return [f for f in check(PIPELINE, prefix, changes, found) if rule is None or f.rule == rule]
+                judging.found[question] = sum((counts or {}).get(parent, 0) for parent in among)
+    return [f for f in judging.check() if rule is None or f.rule == rule]
+
+
+def asks(changes, prefix="", pipeline=PIPELINE):
+    """What rules ask of production first."""
+    return Judging(pipeline, prefix, changes).asks()
+
+
+def gather(changes):
+    """The sums of one pack, whatever is asked being nothing."""
+    judging = Judging(PIPELINE, "", changes)
+    judging.found |= {a: stands(a.path, None) if isinstance(a, Get) else 0 for a in judging.asks()}
+    return judging.gather()
 
 
 def only(found):
@@ -72,9 +85,9 @@ def test_a_drop_on_a_pole_that_nobody_has_is_a_blocker():
 def test_a_drop_is_at_home_on_a_pole_of_production_of_its_pack_or_seen_at_capture():
     alone = [planned(drop(record()), None)]
     assert findings(alone, {"planned-poles/LAW.P.A007": {"poleNumber": "LAW.P.A007"}}, rule="child_without_parent") == []
-    assert lookups(PIPELINE, "t/", alone)[0] == Get("t/planned-poles/LAW.P.A007")
+    assert asks(alone, "t/")[0] == Get("t/planned-poles/LAW.P.A007")
     for changes in (group(record()), [planned(drop(record()), None, parent_exists=True)]):
-        assert not any(isinstance(asked, Get) for asked in lookups(PIPELINE, "", changes))
+        assert not any(isinstance(asked, Get) for asked in asks(changes))
         assert findings(changes, rule="child_without_parent") == []
 
 
@@ -116,25 +129,27 @@ def test_a_full_pole_without_a_change_of_its_own_is_told_on_its_first_drop():
 def test_a_pole_that_gains_no_drop_is_not_counted():
     held = document(drop(record()))
     changes = [planned(drop(record(Status="Built")), held)]
-    assert not any(isinstance(asked, Count) for asked in lookups(PIPELINE, "", changes))
+    assert not any(isinstance(asked, Count) for asked in asks(changes))
 
 
 def test_thirty_poles_are_counted_with_one_question_and_a_full_one_is_still_found():
     changes = [
         c for n in range(40) for c in group(record(str(n), Pole_Number=f"LAW.P.B{n:03d}", Drop_Number=f"DR{1_800_000 + n}"))
     ]
-    first = [asked for asked in lookups(PIPELINE, "", changes, {}) if isinstance(asked, Count)]
+    judging = Judging(PIPELINE, "", changes)
+    first = [asked for asked in judging.asks() if isinstance(asked, Count)]
     assert [len(asked.value) for asked in first] == [30, 10]
-    assert lookups(PIPELINE, "", changes, dict.fromkeys(first, 0)) == []
+    judging.found |= dict.fromkeys(first, 0)
+    assert judging.asks() == []
     found = only(findings(changes, counts={"LAW.P.B035": 12}, rule="too_many_children"))
     assert (found.severity, found.key) == ("blocker", "poles/LAW.P.B035")
-    assert len(lookups(PIPELINE, "", changes)) == 40  # all at once: one by one
 
 
 def test_judging_without_the_answers_is_refused():
-    changes = group(record())
-    with pytest.raises(ValueError, match="have no answer"):
-        check(PIPELINE, "", changes, {})
+    judging = Judging(PIPELINE, "", group(record()))
+    for judge_it in (judging.check, judging.gather):
+        with pytest.raises(ValueError, match="have no answer"):
+            judge_it()
 
 
 class Unseen(dict):
@@ -166,23 +181,35 @@ def test_rules_that_do_not_ask_further_look_at_no_answer_to_ask():
     assert asked == {"child_without_parent", "moved", "removal", "code_taken", "same_name", "lineage"}
 
 
-def test_once_something_is_answered_only_who_asks_further_is_asked():
+def test_once_something_is_answered_only_who_asks_further_is_asked(monkeypatch):
+    calls = Counter()
+    for name, rule in RULES.items():
+        told = replace(rule, lookups=lambda *given, rule=rule: (calls.update([rule.name]), rule.lookups(*given))[1])
+        monkeypatch.setitem(rules.RULES, name, told)
     change = geography.updated(geography.unit("p.a"), "move", parentId="q", path="q.a", code="B")
-    asked = lookups(geography.PIPELINE, "", [change], {})
+    judging = Judging(geography.PIPELINE, "", [change])
+    asked = judging.asks()
     counts = [a for a in asked if not isinstance(a, Find | Named)]
+    rest = [a for a in asked if a not in counts]
     assert counts
-    assert counts != asked
-    assert lookups(geography.PIPELINE, "", [change], dict.fromkeys(counts, 0)) == []
+    assert rest
+    judging.found |= dict.fromkeys(counts, 0)
+    assert judging.asks() == rest
     with pytest.raises(ValueError, match="have no answer"):
-        check(geography.PIPELINE, "", [change], dict.fromkeys(counts, 0))
-    assert check(geography.PIPELINE, "", [change], {a: () if isinstance(a, Find | Named) else 0 for a in asked})
+        judging.check()
+    judging.found |= dict.fromkeys(rest, ())
+    assert judging.asks() == []
+    assert judging.check()
+    assert {name for name, many in calls.items() if many > 1} == {"dependents", "impact"}
 
 
-def test_answers_to_all_that_is_asked_at_once_are_enough_to_judge():
-    changes = drops_on_one_pole(13)
-    at_once = lookups(PIPELINE, "", changes)
-    assert at_once != lookups(PIPELINE, "", changes, {})
-    assert "too_many_children" in {f.rule for f in check(PIPELINE, "", changes, dict.fromkeys(at_once, 0))}
+def test_a_parent_that_may_be_full_is_asked_about_by_itself_before_anything_is_judged():
+    judging = Judging(PIPELINE, "", drops_on_one_pole(13))
+    judging.found |= {a: 1 if isinstance(a, Count) else stands(a.path, None) for a in judging.asks()}
+    with pytest.raises(ValueError, match="have no answer"):
+        judging.check()
+    judging.found |= dict.fromkeys(judging.asks(), 1)
+    assert "too_many_children" in {f.rule for f in judging.check()}
 
 
 def test_a_drop_that_changes_its_pole_is_told():
@@ -195,7 +222,7 @@ def test_a_drop_that_changes_its_pole_is_told():
 def test_one_drop_on_two_poles_blocks_both_claims_across_packs():
     one = group(record("1"))
     other = group(record("2", Pole_Number="LAW.P.A009"), claim=2)
-    judged = judge(PIPELINE, [gather(PIPELINE, "", one, {}), gather(PIPELINE, "", other, {})], {"poles": 10, "drops": 10})
+    judged = judge(PIPELINE, [gather(one), gather(other)], {"poles": 10, "drops": 10})
     assert [(f.key, f.group, f.severity) for f in judged.findings] == [
         ("drops/DR1700001", "LAW.P.A007", "blocker"),
         ("drops/DR1700001#2", "LAW.P.A009", "blocker"),
@@ -206,12 +233,12 @@ def test_one_drop_on_two_poles_blocks_both_claims_across_packs():
 def test_a_claim_on_a_record_that_another_pole_keeps_is_a_rival_too():
     held = document(drop(record())) | {"poleNumber": "LAW.P.A001"}
     claim = planned(drop(record()), held, rival_of="LAW.P.A001", claim=2)
-    assert [f.key for f in judge(PIPELINE, [gather(PIPELINE, "", [claim], {})], {}).findings] == ["drops/DR1700001#2"]
+    assert [f.key for f in judge(PIPELINE, [gather([claim])], {}).findings] == ["drops/DR1700001#2"]
 
 
 def test_two_groups_that_spell_one_pole_alike_are_rivals():
     one, other = planned(pole(record()), None), planned(pole(record("2", Pole_Number="LAW.P.A007 ")), None, claim=2)
-    assert len(judge(PIPELINE, [gather(PIPELINE, "", [one, other], {})], {}).findings) == 2
+    assert len(judge(PIPELINE, [gather([one, other])], {}).findings) == 2
 
 
 def test_records_that_disagree_or_lie_far_apart_are_told():
@@ -228,12 +255,12 @@ def test_records_that_disagree_or_lie_far_apart_are_told():
 def test_a_pole_is_told_as_moved_from_fifteen_metres_on(latitude, told):
     change = planned(pole(record(Latitude=latitude)), document(pole(record())))
     assert bool(findings([change], rule="moved")) is told
-    assert lookups(PIPELINE, "", [change]) == []  # not far enough to look at the neighbours
+    assert asks([change]) == []  # not far enough to look at the neighbours
 
 
 def test_a_pole_far_from_both_neighbours_is_a_blocker_and_one_in_line_with_them_is_not():
     change = planned(pole(record(Latitude="-26.3884")), document(pole(record())))
-    assert lookups(PIPELINE, "", [change]) == [Get("planned-poles/LAW.P.A006"), Get("planned-poles/LAW.P.A008")]
+    assert asks([change]) == [Get("planned-poles/LAW.P.A006"), Get("planned-poles/LAW.P.A008")]
     where = {"location": {"latitude": -26.3785, "longitude": 28.8083}}
     neighbours = {"planned-poles/LAW.P.A006": where, "planned-poles/LAW.P.A008": where}
     astray = only(findings([change], neighbours, rule="moved"))
@@ -262,7 +289,7 @@ def test_a_neighbour_that_goes_with_this_pack_is_none():
 def test_a_neighbour_in_the_pack_counts_where_it_will_stand():
     change = planned(pole(record(Latitude="-26.3884")), document(pole(record())))
     beside = [planned(pole(record("2", Pole_Number=f"LAW.P.A00{n}", Latitude="-26.3885")), None) for n in (6, 8)]
-    assert not any(isinstance(a, Get) for a in lookups(PIPELINE, "", [change, *beside]))
+    assert not any(isinstance(a, Get) for a in asks([change, *beside]))
     assert only(findings([change, *beside], rule="moved")).severity == "warning"
 
 
@@ -317,7 +344,7 @@ def renumbered(many):
 
 def test_a_mass_change_is_one_finding_with_a_table_and_folds_its_field():
     changes = renumbered(300)
-    judged = judge(PIPELINE, [gather(PIPELINE, "", changes[:100], {}), gather(PIPELINE, "", changes[100:], {})], {"poles": 5000})
+    judged = judge(PIPELINE, [gather(changes[:100]), gather(changes[100:])], {"poles": 5000})
     found = only(judged.findings)
     assert (found.rule, found.severity, found.key, found.field) == ("mass_change", "blocker", "", "ponNumber")
     assert judged.folded == ("ponNumber",)
@@ -329,8 +356,8 @@ def test_a_mass_change_is_one_finding_with_a_table_and_folds_its_field():
 
 def test_few_changes_or_a_small_share_are_no_mass_change():
     changes = renumbered(300)
-    assert judge(PIPELINE, [gather(PIPELINE, "", changes, {})], {"poles": 6001}).findings == ()
-    assert judge(PIPELINE, [gather(PIPELINE, "", changes[:249], {})], {"poles": 300}).findings == ()
+    assert judge(PIPELINE, [gather(changes)], {"poles": 6001}).findings == ()
+    assert judge(PIPELINE, [gather(changes[:249])], {"poles": 300}).findings == ()
 
 
 def test_every_rule_of_the_registry_is_filed_under_its_own_name():

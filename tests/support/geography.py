@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -98,16 +98,19 @@ def judged(pipeline: Pipeline, documents: Documents, *packs: Iterable[Change]) -
     """What rules say of packs and of the batch that they make."""
     said, gathered = [], []
     for pack in map(list, packs):
-        found: dict[Lookup, Answer] = {}
-        while asked := rules.lookups(pipeline, "", pack, found):
-            found |= {lookup: answer(lookup, documents) for lookup in asked}
-        said += rules.check(pipeline, "", pack, found)
-        gathered.append(rules.gather(pipeline, "", pack, found))
+        judging = answered(pipeline, documents, pack)
+        said += judging.check()
+        gathered.append(judging.gather())
     return [*said, *rules.judge(pipeline, gathered, {}).findings]
 
 
+def answered(pipeline: Pipeline, documents: Documents, pack: Sequence[Change]) -> rules.Judging:
+    """The rules, with what they asked of these documents."""
+    judging = rules.Judging(pipeline, "", pack)
+    while asked := judging.asks():
+        judging.found |= {lookup: answer(lookup, documents) for lookup in asked}
+    return judging
+
+
 def asked_of(pipeline: Pipeline, documents: Documents, *changes: Change) -> list[Lookup]:
-    found: dict[Lookup, Answer] = {}
-    while asked := rules.lookups(pipeline, "", changes, found):
-        found |= {lookup: answer(lookup, documents) for lookup in asked}
-    return list(found)
+    return list(answered(pipeline, documents, changes).found)

@@ -19,7 +19,7 @@ from penstock.core.cost import Cost
 from penstock.core.declaration import Pipeline
 from penstock.core.plan import Kind
 from penstock.core.records import Snapshot
-from penstock.core.rules import Answer, Below, Count, Find, Get, Lookup, Named, lookups
+from penstock.core.rules import Below, Count, Find, Get, Judging, Named
 from penstock.core.values import FieldPath, Value
 
 ENTRIES_PER_READ = 1_000
@@ -165,10 +165,11 @@ def reads_of_check(
     """The reads with which the rules will judge a pack: what they ask first, and what they ask then where the answers are those
     that are known, or else those that the size of each collection (`held`) makes likely. What several units that are asked about
     together have is taken to be one's each, as far as it goes."""
-    found: dict[Lookup, Answer] = {}
+    judging = Judging(pipeline, prefix, changes)
+    found = judging.found
     shares: dict[tuple[str, FieldPath, Value], list[int]] = {}  # of units that were asked about together: what is left of it
     reads = 0
-    while asked := lookups(pipeline, prefix, changes, found):
+    while asked := judging.asks():
         for a in asked:
             if isinstance(a, Get):
                 found[a], cost = Snapshot(a.path, None, None), 1

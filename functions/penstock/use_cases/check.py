@@ -11,7 +11,7 @@ from penstock.core.codec import to_data
 from penstock.core.cost import Cost
 from penstock.core.errors import Conflict, OutcomeUnknown
 from penstock.core.records import Query, Set, Snapshot, Update, Where, unchanged_since
-from penstock.core.rules import Answer, Below, Count, Find, Get, Lookup, Named, check, gather, lookups
+from penstock.core.rules import Answer, Below, Count, Find, Get, Judging, Lookup, Named
 from penstock.use_cases import staging
 from penstock.use_cases.context import Context, Move, advance, load_batch
 from penstock.use_cases.metering import Metering
@@ -34,12 +34,11 @@ def check_pack(ctx: Context, batch: str, number: int) -> tuple[Set, ...]:
 
 def _judge(ctx: Context, pack: Pack, metering: Metering) -> None:
     changes = pack.changes
-    found: dict[Lookup, Answer] = {}
-    while asked := lookups(ctx.pipeline, ctx.target.prefix, changes, found):  # a rule may ask further, once it knows more
-        found |= _look_up(ctx, pack.fields["batch"], asked)
-    findings = check(ctx.pipeline, ctx.target.prefix, changes, found) + later_edits.findings(changes)
-    gathered = gather(ctx.pipeline, ctx.target.prefix, changes, found)
-    fields = staging.findings_fields(findings, gathered) | {"state": "CHECKED", "error": ""}
+    judging = Judging(ctx.pipeline, ctx.target.prefix, changes)
+    while asked := judging.asks():
+        judging.found |= _look_up(ctx, pack.fields["batch"], asked)
+    findings = judging.check() + later_edits.findings(changes)
+    fields = staging.findings_fields(findings, judging.gather()) | {"state": "CHECKED", "error": ""}
     fields["costs"] = {"check": to_data(metering.spent + Cost(writes=1))}
     assert pack.snapshot.update_time is not None
     mask = tuple((name,) for name in fields)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from penstock.core.changes import Action, Change, Finding
@@ -47,7 +47,7 @@ from penstock.core.rules.base import (
 )
 
 __all__ = [
-    "RULES", "Answer", "Below", "Count", "Find", "Get", "Judgement", "Lookup", "Named", "check", "gather", "judge", "lookups",
+    "RULES", "Answer", "Below", "Count", "Find", "Get", "Judgement", "Judging", "Lookup", "Named", "judge",
 ]  # fmt: skip
 
 _MODULES = (
@@ -59,75 +59,66 @@ _MODULES = (
 RULES: Mapping[str, Rule] = {module.RULE.name: module.RULE for module in _MODULES}
 
 
-def _judging(changes: Sequence[Change]) -> Callable[[Rule], Sequence[Change]]:
-    """Those of the changes that a rule is about. What is taken back was judged when it came."""
-    removals = [c for c in changes if c.action is Action.DELETE and "undoes" not in c.facts]
-    others = [c for c in changes if c.action is not Action.DELETE and "undoes" not in c.facts]
+class Judging:
+    """The rules that a pipeline names, judging one pack. What they must see of production is asked for in rounds, for a rule may
+    ask further once it knows more: put the answers to what `asks` gives into `found` until it gives nothing, then `check` and
+    `gather`. These raise ValueError where an answer is missing, since a rule that cannot see would stay silent."""
 
-    def judged_by(rule: Rule) -> Sequence[Change]:
+    def __init__(self, pipeline: Pipeline, prefix: str, changes: Sequence[Change]) -> None:
+        self.found: dict[Lookup, Answer] = {}
+        self._view = View(pipeline, prefix, self.found, {c.path: c for c in changes})
+        self._rules = [(name, RULES[name], settings) for name, settings in pipeline.rules]
+        self._asked: dict[Lookup, None] | None = None
+        self._every = changes
+        # What is taken back was judged when it came.
+        self._removals = [c for c in changes if c.action is Action.DELETE and "undoes" not in c.facts]
+        self._others = [c for c in changes if c.action is not Action.DELETE and "undoes" not in c.facts]
+
+    def _about(self, rule: Rule) -> Sequence[Change]:
+        """The changes that a rule is about."""
         if isinstance(rule, BatchRule) and rule.every:
-            return changes
-        return removals if isinstance(rule, ChangeRule) and rule.deletes else others
+            return self._every
+        return self._removals if isinstance(rule, ChangeRule) and rule.deletes else self._others
 
-    return judged_by
+    def asks(self) -> list[Lookup]:
+        """What has no answer yet, each once: the first time of all rules, and then of those that ask further."""
+        first, self._asked = self._asked is None, self._asked or {}
+        for _, rule, settings in self._rules:
+            if first or rule.further:
+                self._asked |= dict.fromkeys(rule.lookups(self._view, settings, self._about(rule)))
+        return [asked for asked in self._asked if asked not in self.found]
+
+    def _see(self) -> View:
+        if missing := self.asks():
+            raise ValueError(f"{len(missing)} lookups have no answer, the first is {missing[0]}")
+        return self._view
+
+    def check(self) -> list[Finding]:
+        """What the rules for changes and for groups say."""
+        view, said = self._see(), list[Finding]()
+        for _, rule, settings in self._rules:
+            if isinstance(rule, ChangeRule):
+                said += [finding for change in self._about(rule) for finding in rule.check(view, settings, change)]
+            elif isinstance(rule, GroupRule):
+                said += [finding for group in _groups(self._about(rule)) for finding in rule.check(view, settings, group)]
+        return said
+
+    def gather(self) -> dict[str, Any]:
+        """What the batch-wide rules must know of the pack, as JSON by rule."""
+        view = self._see()
+        of = ((name, rule, settings) for name, rule, settings in self._rules if isinstance(rule, BatchRule))
+        return {name: rule.gather(view, settings, self._about(rule)) for name, rule, settings in of}
 
 
-def _groups(changes: Sequence[Change]) -> Iterator[list[Change]]:
+def _groups(changes: Sequence[Change]) -> Iterable[list[Change]]:
     by_group: dict[str, list[Change]] = {}
     for change in changes:
         by_group.setdefault(change.group, []).append(change)
-    yield from by_group.values()
-
-
-def lookups(
-    pipeline: Pipeline, target_prefix: str, changes: Sequence[Change], found: Mapping[Lookup, Answer] | None = None
-) -> list[Lookup]:
-    """What the pipeline's rules must see of production to judge this pack; each once.
-
-    Without `found`, all at once. With `found`, begin with {}, add the answers and ask again until nothing more is asked: that
-    takes two rounds and far fewer billed reads. Once something was answered, only the rules that ask further are asked."""
-    asking = [name for name, _ in pipeline.rules if not found or RULES[name].further]
-    return _asked(View(pipeline, target_prefix, found, {c.path: c for c in changes}), changes, asking)
-
-
-def _asked(view: View, changes: Sequence[Change], names: Container[str]) -> list[Lookup]:
-    """What these rules ask that has no answer; each once."""
-    wanted: dict[Lookup, None] = {}
-    judged_by = _judging(changes)
-    for name, settings in view.pipeline.rules:
-        if name in names:
-            wanted |= dict.fromkeys(RULES[name].lookups(view, settings, judged_by(RULES[name])))
-    return [asked for asked in wanted if asked not in (view.found or {})]
-
-
-def check(pipeline: Pipeline, prefix: str, changes: Sequence[Change], found: Mapping[Lookup, Answer]) -> list[Finding]:
-    """What the rules for changes and for groups say of one pack. `found` answers all that `lookups` asked; ValueError if not,
-    since a rule that cannot see would stay silent."""
-    view = View(pipeline, prefix, found, {c.path: c for c in changes})
-    if (still := _asked(view, changes, RULES)) and any(q not in found for q in lookups(pipeline, prefix, changes)):
-        raise ValueError(f"{len(still)} lookups have no answer, the first is {still[0]}")
-    said: list[Finding] = []
-    judged_by = _judging(changes)
-    for name, settings in pipeline.rules:
-        rule = RULES[name]
-        if isinstance(rule, ChangeRule):
-            said += [finding for change in judged_by(rule) for finding in rule.check(view, settings, change)]
-        elif isinstance(rule, GroupRule):
-            said += [finding for group in _groups(judged_by(rule)) for finding in rule.check(view, settings, group)]
-    return said
-
-
-def gather(pipeline: Pipeline, prefix: str, changes: Sequence[Change], found: Mapping[Lookup, Answer]) -> dict[str, Any]:
-    """What the batch-wide rules must know of one pack, as JSON by rule. `found` as for `check`."""
-    view = View(pipeline, prefix, found, {c.path: c for c in changes})
-    named = ((name, settings, RULES[name]) for name, settings in pipeline.rules)
-    of = ((name, settings, rule) for name, settings, rule in named if isinstance(rule, BatchRule))
-    judged_by = _judging(changes)
-    return {name: rule.gather(view, settings, judged_by(rule)) for name, settings, rule in of}
+    return by_group.values()
 
 
 def judge(pipeline: Pipeline, gathered: Sequence[Mapping[str, Any]], totals: Mapping[str, int]) -> Judgement:
-    """What the batch-wide rules say, from what `gather` gave for every pack. `totals`: by entity, how many records
+    """What the batch-wide rules say, from what `Judging.gather` gave for every pack. `totals`: by entity, how many records
     production holds."""
     findings: list[Finding] = []
     folded: list[str] = []

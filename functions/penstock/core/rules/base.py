@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from penstock.core.changes import Action, Change, Finding
 from penstock.core.declaration import Entity, Pipeline
@@ -81,6 +81,7 @@ def _where(field: FieldPath, value: Value) -> Where:
     return Where(field, "in", list(value)) if isinstance(value, tuple) else Where(field, "==", value)
 
 
+Kept = TypeVar("Kept")
 Lookup: TypeAlias = Get | Named | Count | Below | Find
 Answer: TypeAlias = Snapshot | int | tuple[Snapshot, ...]  # to a Get, to what counts, to the others
 
@@ -91,8 +92,16 @@ class View:
 
     pipeline: Pipeline
     prefix: str  # of the target's collections
-    found: Mapping[Lookup, Answer] | None = field(default_factory=dict)  # None: nothing will be asked twice
+    found: Mapping[Lookup, Answer] = field(default_factory=dict)
     by_path: Mapping[str, Change] = field(default_factory=dict)  # the pack's changes
+    _kept: dict[str, Any] = field(default_factory=dict)
+
+    def once(self, name: str, work_out: Callable[[], Kept]) -> Kept:
+        """What a rule works out of its changes to ask, kept until it judges them."""
+        if name not in self._kept:
+            self._kept[name] = work_out()
+        found: Kept = self._kept[name]
+        return found
 
     def path(self, entity: Entity, key: str) -> str:
         return f"{self.prefix}{entity.collection}/{key}"
@@ -105,17 +114,17 @@ class View:
         change = self.by_path.get(path)
         if change is not None:
             return None if change.action is Action.DELETE else {**(change.before or {}), **(change.after or {})}
-        found = (self.found or {}).get(Get(path))
+        found = self.found.get(Get(path))
         return found.data if isinstance(found, Snapshot) and found.exists else None
 
     def number(self, asked: Count | Below) -> int | None:
         """How many there are; None as long as that was not asked."""
-        found = (self.found or {}).get(asked)
+        found = self.found.get(asked)
         return found if isinstance(found, int) else None
 
     def documents(self, asked: Find | Named) -> tuple[Snapshot, ...] | None:
         """The documents as they stand in production; None as long as they were not asked for."""
-        found = (self.found or {}).get(asked)
+        found = self.found.get(asked)
         return found if isinstance(found, tuple) else None
 
 

@@ -40,8 +40,12 @@ def _new_code(settings: Settings, change: Change) -> Value:
     return new if new is not None and new != get_in(change.before or {}, code) else None
 
 
-def _finds(view: View, settings: Settings, changes: Sequence[Change]) -> Iterator[tuple[Find, list[Change]]]:
+def _asked(view: View, settings: Settings, changes: Sequence[Change]) -> Sequence[tuple[Find, list[Change]]]:
     """What is asked, and for which changes."""
+    return view.once(NAME, lambda: list(_finds(view, settings, changes)))
+
+
+def _finds(view: View, settings: Settings, changes: Sequence[Change]) -> Iterator[tuple[Find, list[Change]]]:
     code = as_path(settings.code)
     gains: dict[tuple[str, tuple[tuple[FieldPath, Value], ...]], list[tuple[Change, Value]]] = {}
     for change in changes:
@@ -58,7 +62,7 @@ def _finds(view: View, settings: Settings, changes: Sequence[Change]) -> Iterato
 
 
 def lookups(view: View, settings: Settings, changes: Sequence[Change]) -> Iterable[Lookup]:
-    return (find for find, _ in _finds(view, settings, changes))
+    return (find for find, _ in _asked(view, settings, changes))
 
 
 def gather(view: View, settings: Settings, changes: Sequence[Change]) -> Any:
@@ -72,7 +76,7 @@ def gather(view: View, settings: Settings, changes: Sequence[Change]) -> Any:
         if old is not None and code in change.mask:
             gives[change.path] = [_words(change, name), show(old), show(proposed(change, code))]
     takes = []
-    for find, some in _finds(view, settings, changes):
+    for find, some in _asked(view, settings, changes):
         found = view.documents(find) or ()
         for change in some:
             entity, new = view.pipeline.entity(change.entity), _new_code(settings, change)

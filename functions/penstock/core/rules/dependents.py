@@ -45,13 +45,13 @@ def lookups(view: View, _settings: Settings, changes: Sequence[Change]) -> Itera
     moving = list(_moving(view, changes))
     yield from asking(view, ((unit, [*at(view, unit).values(), children(unit)]) for _, unit in moving))
     for change, unit in moving:
-        if view.found is not None and not view.number(children(unit)):
+        if not view.number(children(unit)):
             continue
         yield from dependents_below(view, unit).values()
         yield units_below(unit)
         yield (official := units_below(unit, official=True))
         inactive = _inactive(view, change, unit)
-        if inactive is not None and (view.found is None or view.number(official)):
+        if inactive is not None and view.number(official):
             yield inactive
 
 

@@ -56,7 +56,7 @@ def lookups(view: View, settings: Settings, changes: Sequence[Change]) -> Iterab
     of = ([*_at(view, settings, unit).values(), *([children(unit)] if full else [])] for unit in units)
     yield from asking(view, zip(units, of, strict=True))
     for unit in units if full else ():
-        if view.found is None or view.number(children(unit)):
+        if view.number(children(unit)):
             yield from _below(view, unit).values()
 
 

@@ -22,8 +22,12 @@ class Settings:
     """No settings."""
 
 
-def _above(view: View, changes: Sequence[Change]) -> Iterator[Named]:
+def _asked(view: View, changes: Sequence[Change]) -> Sequence[Named]:
     """New units are not asked for: they come with their names."""
+    return view.once(NAME, lambda: list(_above(view, changes)))
+
+
+def _above(view: View, changes: Sequence[Change]) -> Iterator[Named]:
     above: dict[str, dict[str, None]] = {}
     for change in changes:
         entity = view.pipeline.entity(change.entity)
@@ -38,13 +42,13 @@ def _above(view: View, changes: Sequence[Change]) -> Iterator[Named]:
 
 
 def lookups(view: View, _settings: Settings, changes: Sequence[Change]) -> Iterable[Lookup]:
-    return _above(view, changes)
+    return _asked(view, changes)
 
 
 def gather(view: View, _settings: Settings, changes: Sequence[Change]) -> Any:
     """By document id, what people call the units above those of the pack in production."""
     names: dict[str, str] = {}
-    for named in _above(view, changes):
+    for named in _asked(view, changes):
         for found in view.documents(named) or ():
             names[found.id] = called(get_in(found.fields, named.select[0]))
     return names

@@ -64,8 +64,23 @@ def _coming(view: View, settings: Settings, changes: Sequence[Change]) -> Iterat
             yield _Coming(change, place, new)
 
 
+class _Asked(NamedTuple):
+    """What comes, and what is asked of production for which of it."""
+
+    coming: list[_Coming]
+    finds: list[tuple[Find, list[Change]]]
+
+
+def _asked(view: View, settings: Settings, changes: Sequence[Change]) -> _Asked:
+    def work_out() -> _Asked:
+        coming = list(_coming(view, settings, changes))
+        return _Asked(coming, list(_finds(view, settings, coming)))
+
+    return view.once(NAME, work_out)
+
+
 def _finds(view: View, settings: Settings, coming: Iterable[_Coming]) -> Iterator[tuple[Find, list[Change]]]:
-    """What is asked, and for which changes. Below a unit that this pack creates production has nothing."""
+    """Below a unit that this pack creates production has nothing."""
     below: dict[str, dict[str, list[Change]]] = {}
     roots: dict[tuple[str, tuple[tuple[FieldPath, Value], ...]], list[Change]] = {}
     for change, place, _ in coming:
@@ -99,7 +114,7 @@ def _level(entity: Entity, settings: Settings, change: Change) -> tuple[tuple[Fi
 
 
 def lookups(view: View, settings: Settings, changes: Sequence[Change]) -> Iterable[Lookup]:
-    return (find for find, _ in _finds(view, settings, _coming(view, settings, changes)))
+    return (find for find, _ in _asked(view, settings, changes).finds)
 
 
 def gather(view: View, settings: Settings, changes: Sequence[Change]) -> Any:
@@ -107,8 +122,8 @@ def gather(view: View, settings: Settings, changes: Sequence[Change]) -> Any:
     path, words, marks, type, twins], and of each unit of the same name in production [path, words, type, whether it is active].
     Those with a mark in common have a name in common and stand side by side. `cut`: there were more than are looked at."""
     name, kind = as_path(settings.name), as_path(settings.type)
-    coming = list(_coming(view, settings, changes))
-    answers = {change.path: view.documents(find) or () for find, some in _finds(view, settings, coming) for change in some}
+    coming, finds = _asked(view, settings, changes)
+    answers = {change.path: view.documents(find) or () for find, some in finds for change in some}
     comes = []
     for change, place, new in coming:
         entity = view.pipeline.entity(change.entity)

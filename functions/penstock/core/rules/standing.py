@@ -68,7 +68,7 @@ def asking(view: View, of: Iterable[tuple[Unit, Sequence[Count]]]) -> Iterator[C
     something; what was not asked one by one then is nothing."""
     together: dict[tuple[str, FieldPath], list[Count]] = {}
     for unit, counts in of:
-        if view.found is None or not unit.is_leaf:
+        if not unit.is_leaf:
             yield from counts
             continue
         for count in counts:

@@ -45,9 +45,6 @@ def _count(view: View, child: Entity, parents: Value) -> Count:
 def lookups(view: View, settings: Settings, changes: Sequence[Change]) -> Iterable[Lookup]:
     child = view.pipeline.entity(settings.entity)
     gains = _gains(child, changes)
-    if view.found is None:
-        yield from (_count(view, child, parent) for parent in gains)
-        return
     # One count over many parents costs what one over a single parent costs. Only where all that they hold together could
     # fill one of them is that one counted by itself.
     for n in range(0, len(gains), MAX_DISJUNCTIONS):
