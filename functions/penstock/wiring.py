@@ -241,7 +241,7 @@ class Threads:
 
     def __call__(self, do: Callable[[A], B], items: Iterable[A]) -> list[B]:
         todo = list(items)
-        if len(todo) < 2:
+        if min(self._many, len(todo)) < 2:
             return [do(item) for item in todo]
         with ThreadPoolExecutor(min(self._many, len(todo))) as pool:
             mine, theirs = tab_of_this_thread(), list[Tab]()

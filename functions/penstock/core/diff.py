@@ -133,11 +133,11 @@ def is_older(
     """Whether the source shows an older state than it did (`seen`: the latest stamp that its records had, and the id of the last
     of those that had it), or than production was brought up to (`version`: the target field that holds the stamp). A stamp far
     ahead of `at`, when it was read, is none."""
-    limit = at.plus(AHEAD_SECONDS)
-    if projected.stamp is not None and seen is not None and (projected.stamp, projected.sources[-1]) < seen and seen[0] <= limit:
+    behind = projected.stamp is not None and seen is not None and (projected.stamp, projected.sources[-1]) < seen
+    if behind and seen is not None and seen[0] <= at.plus(AHEAD_SECONDS):
         return True
     now, held = (projected.values.get(version), get_in(production.fields, version)) if version is not None else (None, None)
-    return isinstance(now, Timestamp) and isinstance(held, Timestamp) and now < held <= limit
+    return isinstance(now, Timestamp) and isinstance(held, Timestamp) and now < held <= at.plus(AHEAD_SECONDS)
 
 
 def lapsed(entity: Entity, projected: Projected, production: Snapshot, declined: Mapping[str, str]) -> list[str]:
@@ -168,6 +168,9 @@ def changed_by_hand(entity: Entity, production: Snapshot) -> bool:
 
 def _compare(entity: Entity, projected: Projected, held: Data) -> list[FieldDiff]:
     values, blank, out = projected.values, projected.blank, []
+    if not held:  # most of a first run is new
+        new = (f for f in entity.fields if f.target in values)
+        return [FieldDiff(f.target, None, values[f.target], f.compare.how == "passive") for f in new]
     for f in entity.fields:
         target, how = f.target, f.compare.how
         old = held.get(target[0]) if len(target) == 1 else get_in(held, target)

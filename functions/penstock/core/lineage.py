@@ -64,7 +64,7 @@ def lineage_of(entity: Entity, change: Change, names: Mapping[str, str]) -> Line
         return None
 
     def above(path: list[str]) -> tuple[Unit, ...]:
-        return tuple(Unit(id, names.get(id) or id) for id in path[:-1])
+        return tuple([Unit(id, names.get(id) or id) for id in path[:-1]])
 
     id = change.path.rpartition("/")[2]
     unit = Unit(id, name_after(entity, change) or name_before(entity, change) or id)

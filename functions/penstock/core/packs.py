@@ -148,10 +148,7 @@ class Draft:
     counts: dict[str, int]  # `drops CREATE` → how many
     text: str
     changes: tuple[Change, ...]
-
-    @property
-    def digest(self) -> str:
-        return digest_of(self.text)
+    digest: str  # of the text
 
 
 def digest_of(text: str | bytes) -> str:
@@ -206,7 +203,7 @@ class Packer:
             name = f"{change.entity} {change.action}"
             counts[name] = counts.get(name, 0) + 1
         keys, text = tuple(c.key for c in self._changes), "\n".join(self._texts)
-        draft = Draft(self.number, keys, counts, text, tuple(self._changes))
+        draft = Draft(self.number, keys, counts, text, tuple(self._changes), digest_of(text))
         self.number += 1
         self._texts, self._changes, self._bytes, self._writes = [], [], 0, 0
         return draft

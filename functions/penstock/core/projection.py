@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -169,9 +169,9 @@ class Projector:
         rows = [self._row(record) for record in records]
         if len(rows) > 1:
             rows.sort(key=lambda row: (row.stamp, row.id))
-        skipped: Counter[tuple[str, str]] = Counter()
-        merged: Counter[str] = Counter()
-        unreadable: Counter[tuple[str, str]] = Counter()
+        skipped: defaultdict[tuple[str, str], int] = defaultdict(int)
+        merged: dict[str, int] = {}
+        unreadable: defaultdict[tuple[str, str], int] = defaultdict(int)
         deleted: set[str] = set()
         found: dict[str, list[Projected]] = {}
         for plan in self._plans:
@@ -187,14 +187,14 @@ class Projector:
                 else:
                     by_key.setdefault(key, []).append(row)
             found[name] = [self._merge(plan, key, of_key, unreadable) for key, of_key in by_key.items()]
-            merged[name] = sum(len(of_key) - 1 for of_key in by_key.values())
+            merged[name] = sum(map(len, by_key.values())) - len(by_key)
         self._count_children(found)
         return Projection(
             tuple(p for plan in self._plans for p in found[plan.entity.name]),
-            dict(skipped),
-            dict(merged),
+            skipped,
+            merged,
             {plan.entity.name: len(rows) for plan in self._plans},
-            dict(unreadable),
+            unreadable,
             frozenset(deleted),
         )
 
@@ -224,7 +224,7 @@ class Projector:
         key = value if type(value) is str else str(value)
         return (key, "") if _may_be_id(key) else ("", f"{label(plan.entity.key)} that cannot be a document id")
 
-    def _merge(self, plan: _Plan, key: str, rows: list[_Row], unreadable: Counter[tuple[str, str]]) -> Projected:
+    def _merge(self, plan: _Plan, key: str, rows: list[_Row], unreadable: defaultdict[tuple[str, str], int]) -> Projected:
         values: dict[FieldPath, Value] = {}
         blank: list[FieldPath] = []
         facts: Facts = {}
@@ -275,7 +275,9 @@ class Projector:
             link = plan.entity.parent
             if link is None or link.entity not in found:
                 continue
-            count = Counter(str(child.values.get(link.field)) for child in found[plan.entity.name])
+            count: defaultdict[str, int] = defaultdict(int)
+            for child in found[plan.entity.name]:
+                count[str(child.values.get(link.field))] += 1
             for parent in found[link.entity]:
                 if count[parent.key]:
                     parent.facts.setdefault("children", {})[plan.entity.name] = count[parent.key]

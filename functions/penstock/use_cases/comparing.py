@@ -34,6 +34,7 @@ class Comparing:
         self._ctx, self._target, self._found = ctx, target, found
         self._claims: dict[str, tuple[str, int]] = {}  # projected key → the group that claimed it first, and how often it was
         self._drifted: dict[str, dict[str, list[Value]]] = {}  # change key → dotted field → [planned against, approved]
+        self._versions = {entity.name: ctx.pipeline.version_of(entity) for entity in ctx.pipeline.entities}
         self._of_tree: list[Projected] = []  # news of the tree, which has its order only once all of it is there
 
     def note_drift(self, change: Change, *, fell_out: bool) -> None:
@@ -117,7 +118,7 @@ class Comparing:
 
     def _is_older(self, p: Projected, match: Match) -> bool:
         entity = self._ctx.pipeline.entity(p.entity)
-        return is_older(p, match.snapshot, self._ctx.pipeline.version_of(entity), self._seen(entity, p), self._found.at)
+        return is_older(p, match.snapshot, self._versions[entity.name], self._seen(entity, p), self._found.at)
 
     def _dealt_with(
         self, p: Projected, match: Match, planned: Planned, said: Mapping[str, str], of_claim: str, *, older: bool
@@ -165,7 +166,10 @@ class Comparing:
 
     def _seen(self, entity: Entity, p: Projected) -> tuple[Timestamp, str] | None:
         """The latest moment at which these records were known to be changed, and the last of those that were."""
-        plan = next(look.plan for look in self._found.looks if look.plan.source.name == entity.source)
         before = manifest_of(self._ctx, self._target, self._found).of(entity.source)
-        known = ((plan.moment(entry.stamp, self._found.at), id) for id in p.sources if (entry := before.get(id)) is not None)
+        entries = [(entry, id) for id in p.sources if (entry := before.get(id)) is not None]
+        if not entries:
+            return None
+        plan = next(look.plan for look in self._found.looks if look.plan.source.name == entity.source)
+        known = ((plan.moment(entry.stamp, self._found.at), id) for entry, id in entries)
         return max(((moment, id) for moment, id in known if moment is not None), default=None)

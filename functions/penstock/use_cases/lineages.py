@@ -4,7 +4,6 @@ that the batch itself creates are found in its packs. Nothing is read for it."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from penstock.core.changes import Change
 from penstock.core.declaration import Pipeline
@@ -32,7 +31,7 @@ class _Names:
 
     def put_to(self, row: Row) -> Row:
         lineage = lineage_of(self._pipeline.entity(row.change.entity), row.change, self.known)
-        return replace(row, lineage=lineage)
+        return Row(row.change, row.findings, row.status, row.note, lineage)
 
 
 def told(pipeline: Pipeline, packs: Iterable[Pack], rows: Callable[[Pack], Iterable[Row]]) -> Iterator[Row]:

@@ -80,7 +80,8 @@ class HeldWhole:
             return Match(own, "id")
         if named is not None:
             return Match(named, "key")
-        other = [s for v in (key, *other_spellings(entity, key)) for s in self._alike.get((entity.name, folded(v)), ())]
+        alike = (key, *other_spellings(entity, key)) if self._alike else ()
+        other = [s for v in alike for s in self._alike.get((entity.name, folded(v)), ())]
         return Match(Snapshot(path, None, None), "", other[0].path if other else "")
 
     def number(self, asked: Count | Find) -> int | None:

@@ -46,11 +46,11 @@ def _asked(view: View, settings: Settings, changes: Sequence[Change]) -> Sequenc
 
 
 def _finds(view: View, settings: Settings, changes: Sequence[Change]) -> Iterator[tuple[Find, list[Change]]]:
-    code = as_path(settings.code)
+    code, within = as_path(settings.code), [as_path(name) for name in settings.within]
     gains: dict[tuple[str, tuple[tuple[FieldPath, Value], ...]], list[tuple[Change, Value]]] = {}
     for change in changes:
         if (new := _new_code(settings, change)) is not None:
-            scope = values_of(change, map(as_path, settings.within))
+            scope = values_of(change, within)
             gains.setdefault((change.entity, scope), []).append((change, new))
     for (name, scope), of in gains.items():
         entity = view.pipeline.entity(name)
