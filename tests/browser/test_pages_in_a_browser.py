@@ -38,7 +38,7 @@ def review_page(**fields: Any) -> str:
 def hostile() -> str:
     rows = []
     for payload in PAYLOADS:
-        change = replace(reviews.updated(1, **{payload[:200]: payload}), key=f"poles/{payload}", path=f"planned-poles/{payload}")
+        change = reviews.updated(1, **{payload[:200]: payload})._replace(key=f"poles/{payload}", path=f"planned-poles/{payload}")
         rows.append(Row(change, (reviews.finding(change, "moved", "blocker", payload, payload),), note=payload))
     mass = replace(reviews.MASS, table=tuple((payload, payload, 3) for payload in PAYLOADS), text=" ".join(PAYLOADS))
     batch = reviews.batch(batch_findings=(mass,), notes=PAYLOADS, reports={"pre-sync.html": "javascript:document.title='won'"})

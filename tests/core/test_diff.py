@@ -1,5 +1,4 @@
 import copy
-from dataclasses import replace
 
 import pytest
 from fibre_records import APPROVED, DROPS, PIPELINE, POLES, SEEN, document, drop, planned, pole, record, stands
@@ -133,7 +132,7 @@ def test_what_the_caller_knows_becomes_facts():
 
 
 def test_a_delete_leaves_nothing():
-    change = replace(planned(pole(record()), None), action=Action.DELETE, before={"a": 1})
+    change = planned(pole(record()), None)._replace(action=Action.DELETE, before={"a": 1})
     assert result_of(change, STAMP) == {}
 
 

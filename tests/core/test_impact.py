@@ -67,7 +67,7 @@ def test_a_new_unit_touches_nobody_and_asks_nothing() -> None:
 def test_a_unit_without_a_path_says_so() -> None:
     lost = {name: value for name, value in DISTRICT.items() if name != "path"}
     change = updated(DISTRICT, "move", path="p.d")
-    (found,) = judged(FULL, NEPAL, [Change(**{**{s: getattr(change, s) for s in change.__slots__}, "before": lost})])
+    (found,) = judged(FULL, NEPAL, [change._replace(before=lost)])
     assert "whose path is not known" in found.text
     assert rows(found) == {"units": 0, "own units": 0, "children": 1}
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from fibre_records import POLES, planned, pole, record
@@ -39,7 +38,7 @@ def written(change: Change, stamp: Data) -> Data:
     store = MemoryStores(lambda: LATER).open("p", "(default)")
     if change.before is not None:
         at = store.commit([Set(change.path, change.before)])
-        change = replace(change, planned_against=at)
+        change = change._replace(planned_against=at)
     store.commit([write_of(ready(change), stamp)])
     return store.get([change.path])[0].fields
 

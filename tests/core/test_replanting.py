@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from penstock.core.changes import Change, FieldDiff
 from penstock.core.records import Snapshot
 from penstock.core.replanting import above, needed, replanted
@@ -49,7 +47,7 @@ def test_a_path_is_that_of_the_unit_above_as_it_lies_by_now() -> None:
 
 def test_a_path_that_was_planned_gives_way_and_whatever_else_is_known_of_the_change_stays() -> None:
     planned = updated(D, "move", parentId="q", path="q.d")
-    (change,) = replanted(ENTITY, [replace(planned, facts={"undoes": "b"})], {})
+    (change,) = replanted(ENTITY, [planned._replace(facts={"undoes": "b"})], {})
     assert [d.path for d in change.diff] == [("parentId",), ("path",)]
     assert change.facts["undoes"] == "b"
 

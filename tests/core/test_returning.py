@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -191,15 +190,14 @@ WENT = Followed(
 
 def returning(*lines: Any) -> Change:
     change = updated(unit("p.d", active=False), "restore", active=True)
-    return replace(change, facts={**change.facts, "back": list(lines)})
+    return change._replace(facts={**change.facts, "back": list(lines)})
 
 
 def test_what_returns_and_is_changed_by_another_too_is_written_with_that_and_its_own_word_counts() -> None:
     other = updated(AT_E, names={"en": "K"}, parentId="q")
     whole, absorber = absorbed([returning(line_of(WENT), *LINES), other])
     assert whole == returning(*LINES)
-    assert absorber == replace(
-        other,
+    assert absorber == other._replace(
         after={"names": {"en": "K"}, "parentId": "q", "path": "p.d.k"},
         diff=(*other.diff, FieldDiff(("path",), "p.e.k", "p.d.k"), FieldDiff(("wish",), "ours", None)),
     )

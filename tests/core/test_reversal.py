@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from fibre_records import DROPS, POLES, planned, pole, record
@@ -198,7 +197,7 @@ def test_the_rollback_of_a_rollback_lifts_and_its_rollback_declines_again() -> N
 
 
 def test_a_child_is_taken_back_like_its_parent() -> None:
-    new = replace(planned(pole(record()), None), entity="drops")
+    new = planned(pole(record()), None)._replace(entity="drops")
     found = reverse("b1", new, OF_BATCH, DROPS, Snapshot(PATH, promoted(new, DROPS, OF_BATCH), LATER), Choice())
     assert found.change is not None
     assert found.change.entity == "drops"

@@ -93,7 +93,7 @@ def test_a_drop_is_at_home_on_a_pole_of_production_of_its_pack_or_seen_at_captur
 
 def test_a_drop_whose_pole_goes_with_this_pack_has_no_parent():
     going, coming = group(record())
-    going = replace(going, action=Action.DELETE, before=going.after, after=None)
+    going = going._replace(action=Action.DELETE, before=going.after, after=None)
     assert only(findings([going, coming], rule="child_without_parent")).key == coming.key
 
 
@@ -164,7 +164,7 @@ class Unseen(dict):
 def test_rules_that_do_not_ask_further_look_at_no_answer_to_ask():
     far = planned(pole(record(Latitude="-26.3884")), document(pole(record())))
     fibre = [far, planned(drop(record(Pole_Number="LAW.P.A099")), None)]
-    going = replace(planned(pole(record("2", Pole_Number="LAW.P.A006")), None), action=Action.DELETE, after=None)
+    going = planned(pole(record("2", Pole_Number="LAW.P.A006")), None)._replace(action=Action.DELETE, after=None)
     unit = geography.unit
     units = [
         geography.created(unit("p.d")),
@@ -281,7 +281,7 @@ def test_a_far_move_towards_the_neighbours_is_a_warning():
 def test_a_neighbour_that_goes_with_this_pack_is_none():
     change = planned(pole(record(Latitude="-26.3884")), document(pole(record())))
     stays = planned(pole(record("2", Pole_Number="LAW.P.A006")), None)
-    going = replace(stays, action=Action.DELETE, before=stays.after, after=None)
+    going = stays._replace(action=Action.DELETE, before=stays.after, after=None)
     assert only(findings([change, stays], rule="moved")).severity == "blocker"
     assert only(findings([change, going], rule="moved")).severity == "warning"
 

@@ -90,7 +90,7 @@ def _backed_up_late(ctx: Any, batch: Any, pack: Any, *rest: Any) -> Any:
 def _as_if_untouched(batch: Any, change: Any, stamp: Any, entity: Any, now: Any, choice: Any) -> Any:
     found = _reverse(batch, change, stamp, entity, now, replace(choice, overwrite=True))
     facts = {name: said for name, said in found.change.facts.items() if name != "later"}
-    return replace(found, change=replace(found.change, facts=facts), later="")
+    return replace(found, change=found.change._replace(facts=facts), later="")
 
 
 def _first_pack_only(ctx: Any, batch: Any, draft: Any, voices: Any) -> None:

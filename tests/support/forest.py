@@ -182,7 +182,7 @@ class Plan:
             after, tuple(diff), f"print-{id}",
         )  # fmt: skip
         step: Step = step_of(self.entity, change)
-        change = Change(*(getattr(change, name) for name in Change.__slots__[:-1]), {"place": place._replace(step=step)})
+        change = change._replace(facts={"place": place._replace(step=step)})
         self.changes.append(change)
         return self
 

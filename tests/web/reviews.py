@@ -187,7 +187,7 @@ def rows(count: int, status: ChangeStatus = ChangeStatus.PENDING) -> Iterator[Ro
             yield replace(moved(number), status=status)
         else:
             change = updated(number, importStatus="Installation: Complete", ponNumber=str(140 + number % 12))
-            yield Row(replace(change, facts={"statuses": ["Pole Permission: Approved", "Installation: Complete"]}), status=status)
+            yield Row(change._replace(facts={"statuses": ["Pole Permission: Approved", "Installation: Complete"]}), status=status)
 
 
 def blockers() -> tuple[Row, ...]:

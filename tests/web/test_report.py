@@ -9,6 +9,8 @@ from html.parser import HTMLParser
 
 import pytest
 import reviews
+from hypothesis import given
+from hypothesis import strategies as st
 from penstock.core.batch import Status
 from penstock.core.changes import ChangeStatus
 from penstock.core.errors import InvalidInput
@@ -98,6 +100,15 @@ def test_no_spreadsheet_takes_a_cell_for_a_formula(payload: str) -> None:
         assert not piece.strip().startswith(FORMULA_STARTS)
 
 
+@given(st.text(st.sampled_from(",;|\t\r\n\"' \u00a0\u2003=+-@＝＋－＠019.eE]ax\x00"), max_size=12))
+def test_no_piece_of_any_text_begins_a_formula_and_what_is_none_stays_as_it_is(text: str) -> None:
+    told = f",{cell(text)}"
+    for found in re.finditer(r"""[,;|\t\r\n"]\s*(?=[=+\-@＝＋－＠])""", told):
+        assert re.match(r"-\d+(\.\d+)?([eE][+-]?\d+)?]*\s*([,;\t\r\n]|$)", told[found.end() :])
+    if not re.search("[=+\\-@＝＋－＠\x00]", text) and not text.startswith(("\t", "\r", "\n")):
+        assert cell(text) == text
+
+
 @pytest.mark.parametrize("number", ["-26.3841", "-1", "-1.5e-7", "12", "a -1 b", "[-1,-2]", "x; -3; y"])
 def test_a_negative_number_stays_a_number(number: str) -> None:
     assert cell(number) == number
@@ -109,7 +120,7 @@ def test_formulas_are_neutral_wherever_they_stand(place: str) -> None:
     change = reviews.updated(
         1, {evil if place == "field" else "x": "a"}, **{evil if place == "field" else "x": evil if place == "value" else "b"}
     )
-    change = replace(change, key=evil if place == "key" else change.key, path=evil if place == "path" else change.path)
+    change = change._replace(key=evil if place == "key" else change.key, path=evil if place == "path" else change.path)
     found = (reviews.finding(change, "moved", "warning", f";{evil}" if place == "finding" else "x"),)
     row = Row(change, found, note=evil if place == "note" else "")
     (line,) = table(WebPages().report("pre-sync", "t", reviews.batch(), [row])["csv"])
@@ -234,14 +245,13 @@ class _Parts(HTMLParser):
     "payload", ["<script>x()</script>", "</style><script>x()</script>", '"><img src=x onerror=x()>', "</title><svg onload=x()>"]
 )
 def test_payloads_in_every_text_stay_text(payload: str) -> None:
-    change = replace(
-        reviews.updated(1, **{payload: payload, "projectName": payload, "importStatus": payload}),
+    change = reviews.updated(1, **{payload: payload, "projectName": payload, "importStatus": payload})._replace(
         key=payload,
         path=payload,
         group=payload,
     )
     row = Row(
-        replace(change, facts={"statuses": [payload, payload + "2"]}),
+        change._replace(facts={"statuses": [payload, payload + "2"]}),
         (reviews.finding(change, payload, "blocker", payload, payload),),
         ChangeStatus.DRIFTED,
         payload,

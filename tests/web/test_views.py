@@ -201,7 +201,7 @@ def test_pages_are_turned_by_links_that_keep_the_token() -> None:
     ],
 )
 def test_payloads_in_every_text_stay_text(payload: str) -> None:
-    change = replace(reviews.updated(1, **{payload: payload}), key=payload, path=payload, group=payload)
+    change = reviews.updated(1, **{payload: payload})._replace(key=payload, path=payload, group=payload)
     row = Row(change, (reviews.finding(change, payload, "blocker", payload, payload),), note=payload)
     mass = replace(reviews.MASS, field=payload, text=payload, remedy=payload, table=((payload, payload, 3),))
     brake = replace(reviews.MASS, rule=payload + "2", severity="blocker", field="", table=(), text=payload)

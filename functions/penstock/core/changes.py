@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
@@ -38,15 +38,14 @@ class FieldDiff(NamedTuple):
     passive: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What would be written to one production document.
 
     `key` is `entity/business key` and unique in a batch, but for rivals: two groups of the source that claim one record;
     the later ones carry `#2`, `#3` behind it. `before` is the whole document as planned against, with its `update_time` in
     `planned_against` (both None: absent). `after` holds the whole new document of a CREATE, and of an UPDATE the
     changed fields alone: one that `diff` names and `after` lacks is removed. `facts` is what the projection saw; keys are listed
-    in `projection.Facts`."""
+    in `projection.Facts`. A tuple, for a run makes them by the ten thousand, and each several times."""
 
     key: str
     entity: str
@@ -56,9 +55,9 @@ class Change:
     before: Data | None
     planned_against: Timestamp | None
     after: Data | None
-    diff: tuple[FieldDiff, ...]
+    diff: Sequence[FieldDiff]
     fingerprint: str  # of the allowed, normalised source fields
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = {}
 
     @property
     def mask(self) -> tuple[FieldPath, ...]:

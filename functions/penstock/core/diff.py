@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from penstock.core.changes import Action, Change, FieldDiff
@@ -69,7 +69,7 @@ def plan(
     claims the same record in this run, and `claim` the number of this claim; `parent_exists`: production holds the parent.
     `older`: this is an older state of the record than was seen before, so only what adds to history is proposed. `also`: what
     is to be written beside the mapped fields."""
-    diff = _compare(entity, projected, production.fields) + _again(entity, production) + list(also)
+    diff = [*_compare(entity, projected, production.fields), *_again(entity, production), *also]
     if all(d.passive for d in diff) and production.exists:
         return None
     if older:
@@ -86,7 +86,7 @@ def plan(
         if all(d.passive for d in diff):
             return Declined(entity.name, projected.key, tuple(sorted(map(dotted, refused))))
     facts: dict[str, Any] = dict(projected.facts)
-    edited = changed_by_hand(entity, production)
+    edited = production.exists and changed_by_hand(entity, production)
     extras = {"near": near, "rival_of": rival_of, "parent_exists": parent_exists, "edited_by_hand": edited}
     facts |= {name: value for name, value in extras.items() if value}
     if matched_by != "id":
@@ -114,13 +114,15 @@ def beside(change: Change, also: Sequence[FieldDiff], **facts: Any) -> Change:
     """The change with more to be written, beside what it has; and with these facts, where there is something to say."""
     after = _with_values(change.after or {}, [(d.path, d.after) for d in also if d.after is not None])
     more = {name: value for name, value in facts.items() if value}
-    return replace(change, after=after, diff=(*change.diff, *also), facts={**change.facts, **more})
+    return change._replace(after=after, diff=(*change.diff, *also), facts={**change.facts, **more})
 
 
 def _again(entity: Entity, production: Snapshot) -> list[FieldDiff]:
     """What takes a deactivation back that this pipeline made: the source holds the record again."""
-    off, stamp = entity.deactivate, get_in(production.fields, (STAMP, "sourceFingerprint"))
-    if off is None or stamp != GONE or get_in(production.fields, off.field) != off.value:
+    off = entity.deactivate
+    if off is None or not production.exists or get_in(production.fields, off.field) != off.value:
+        return []
+    if get_in(production.fields, (STAMP, "sourceFingerprint")) != GONE:
         return []
     if any(f.target == off.field for f in entity.fields):
         return []  # the source says itself whether it is active
@@ -133,8 +135,12 @@ def is_older(
     """Whether the source shows an older state than it did (`seen`: the latest stamp that its records had, and the id of the last
     of those that had it), or than production was brought up to (`version`: the target field that holds the stamp). A stamp far
     ahead of `at`, when it was read, is none."""
-    behind = projected.stamp is not None and seen is not None and (projected.stamp, projected.sources[-1]) < seen
-    if behind and seen is not None and seen[0] <= at.plus(AHEAD_SECONDS):
+    if (
+        projected.stamp is not None
+        and seen is not None
+        and (projected.stamp, projected.sources[-1]) < seen
+        and seen[0] <= at.plus(AHEAD_SECONDS)
+    ):
         return True
     now, held = (projected.values.get(version), get_in(production.fields, version)) if version is not None else (None, None)
     return isinstance(now, Timestamp) and isinstance(held, Timestamp) and now < held <= at.plus(AHEAD_SECONDS)

@@ -61,7 +61,8 @@ def listed(words: Iterable[str], most: int = 8) -> str:
 
 def business_key(change: Change) -> str:
     """The key without the entity and without the mark of a rival."""
-    return re.sub(r"#\d+$", "", change.key.partition("/")[2])
+    key = change.key.partition("/")[2]
+    return re.sub(r"#\d+$", "", key) if "#" in key else key
 
 
 def title(change: Change) -> str:

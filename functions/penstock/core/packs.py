@@ -47,6 +47,35 @@ def encode_change(change: Change) -> dict[str, Any]:
     return data
 
 
+class _New(Sequence[FieldDiff]):
+    """The diff of a new record, worked out when it is first looked at: rules seldom do."""
+
+    __slots__ = ("_after", "_diff")
+
+    def __init__(self, after: Data) -> None:
+        self._after = after
+        self._diff: tuple[FieldDiff, ...] | None = None
+
+    def _worked_out(self) -> tuple[FieldDiff, ...]:
+        if self._diff is None:
+            self._diff = tuple(_created(self._after))
+        return self._diff
+
+    def __iter__(self) -> Iterator[FieldDiff]:
+        return iter(self._worked_out())
+
+    def __len__(self) -> int:
+        return len(self._worked_out())
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._worked_out()[at]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._worked_out() == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 def _created(after: Data, at: tuple[str, ...] = ()) -> list[FieldDiff]:
     found: list[FieldDiff] = []
     for name, value in after.items():
@@ -60,8 +89,9 @@ def _created(after: Data, at: tuple[str, ...] = ()) -> list[FieldDiff]:
 def decode_change(data: dict[str, Any]) -> Change:
     action = _ACTIONS[data["action"]]
     after = data.get("after")
+    diff: Sequence[FieldDiff]
     if action is Action.CREATE:
-        diff = tuple(_created(after or {}))
+        diff = _New(after or {})
     else:
         diff = tuple(FieldDiff(tuple(path), before, new, passive) for path, before, new, passive in data["diff"])
     facts = data.get("facts", {})

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from penstock.core.comparison import distance, fold
 from penstock.core.converters import ABSENT, Context, Problem
@@ -72,8 +72,7 @@ class Projected:
     stamp: Timestamp | None = None  # when the newest of them was changed, as it says itself
 
 
-@dataclass(frozen=True, slots=True)
-class Projection:
+class Projection(NamedTuple):
     """What became of one group. For each entity: read = projected + merged + skipped."""
 
     projected: tuple[Projected, ...]

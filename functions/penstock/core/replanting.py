@@ -4,7 +4,6 @@ elsewhere by now."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from penstock.core.changes import Action, Change, FieldDiff
 from penstock.core.declaration import Entity
@@ -68,8 +67,8 @@ class _Replanter:
             others = tuple(d for d in change.diff if d.path != field)
             after = with_value(change.after, field, path)
             moved = FieldDiff(field, get_in(before, field), path)
-            change = replace(change, after=after, diff=(*others, moved))
+            change = change._replace(after=after, diff=(*others, moved))
             level = get_in({**before, **after}, self.tree.level)
             place = place._replace(parent=above(self.entity, change).rpartition("/")[2], path=path)
             place = place._replace(level=level if isinstance(level, int) else path.count(DOT) + 1)
-        return replace(change, facts={**change.facts, "place": place})
+        return change._replace(facts={**change.facts, "place": place})

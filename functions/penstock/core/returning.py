@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from penstock.core.changes import Action, Change, FieldDiff
 from penstock.core.declaration import Dependents, Entity
@@ -86,13 +86,13 @@ def _with(change: Change, line: Followed) -> Change:
         value = get_in(line.before, name, TAKEN_OUT)
         after = with_value(after, name, value)
         diff.append(FieldDiff(name, get_in(change.before, name), None if value is TAKEN_OUT else value))
-    return replace(change, after=after, diff=tuple(diff))
+    return change._replace(after=after, diff=tuple(diff))
 
 
 def _without(change: Change, documents: Container[str]) -> Change:
     lines = [line for line in change.facts["back"] if line["path"] not in documents]
     facts = {name: value for name, value in change.facts.items() if name != "back"}
-    return replace(change, facts=facts | ({"back": lines} if lines else {}))
+    return change._replace(facts=facts | ({"back": lines} if lines else {}))
 
 
 def put_back(

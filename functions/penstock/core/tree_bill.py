@@ -68,5 +68,5 @@ def _leaving(pipeline: Pipeline, prefix: str, changes: Sequence[Change]) -> int:
         return reads_of_check(replace(pipeline, rules=rules), prefix, of, {}) if rules else 0
 
     touched = asked(impact.NAME, going)  # of what is taken back the rule said nothing
-    judged = [replace(c, facts={k: v for k, v in c.facts.items() if k != "undoes"}) for c in going]
+    judged = [c._replace(facts={k: v for k, v in c.facts.items() if k != "undoes"}) for c in going]
     return asked(dependents.NAME, judged) + touched + (len(going) if touched else 0)

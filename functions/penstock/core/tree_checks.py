@@ -63,12 +63,17 @@ def units(entity: Entity, source: Source, records: Iterable[Snapshot]) -> list[U
     columns = Columns(Context(source))
     wanted = {entity.key, parent.field, tree.level, *filter(None, [tree.code, off.field if off else None])}
     fields = {field.target: (columns.add(field), dotted(field.source)) for field in entity.fields if field.target in wanted}
+    readers = [(path, columns.readers[column]) for path, (column, _) in fields.items()]
 
     def unit(record: Snapshot) -> Unit:
-        read = {path: columns.readers[column](record.fields) for path, (column, _) in fields.items()}
-        bad = {path for path, value in read.items() if isinstance(value, Problem)}
-        bad |= {path for path in (entity.key, tree.level) if read[path] is ABSENT}
-        said: dict[FieldPath | None, Any] = {path: v for path, v in read.items() if path not in bad and v is not ABSENT}
+        data, bad = record.fields, set[FieldPath]()
+        said: dict[FieldPath | None, Any] = {}
+        for path, read in readers:
+            value = read(data)
+            if isinstance(value, Problem) or (value is ABSENT and path in (entity.key, tree.level)):
+                bad.add(path)
+            elif value is not ABSENT:
+                said[path] = value
         return Unit(
             record.id,
             str(said.get(entity.key, "")),

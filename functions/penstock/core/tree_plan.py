@@ -5,7 +5,6 @@ A record whose place cannot be told is held back, and never becomes a root inste
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from penstock.core.changes import Change, FieldDiff, Finding
@@ -61,8 +60,7 @@ class Stand(NamedTuple):
     level: int
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(NamedTuple):
     """A record of the tree as a run takes it up. `outcome`: the change of its mapped fields; None: there is none. `compared`: its
     place is held against what is above it also where nothing of it changes."""
 
@@ -116,8 +114,9 @@ class Planting:
         self._deepest = max(levels.official for levels in (entity.tree.levels, *entity.tree.levels_of.values()))
         self._news = {n.key: n for n in news}
         self._above, self._declined, self._gone, self._too_large = above, declined, gone, too_large
-        paths = {n.key: path_of(entity, n.document) for n in news}
-        self._by_path = {paths[n.key]: n.key for n in news if leads_to(paths[n.key], n.document.id)}
+        self._paths = {n.key: path_of(entity, n.document) for n in news}  # as production has them
+        self._by_path = {path: key for key, path in self._paths.items() if path and leads_to(path, self._news[key].document.id)}
+        self._levels: dict[str, int] = {}
         self.held: dict[str, Kept] = {}
         self._named = {n.key: named_above(entity, n) for n in news}
         self._settled: set[str] = set()
@@ -157,7 +156,7 @@ class Planting:
         if key not in self.held and (why := self._why(news)) is not None:
             self.held.setdefault(key, why)
         if key in self.held or self._named[news.key] is None:
-            self._settle_above(path_of(self._entity, news.document))
+            self._settle_above(self._paths[key])
         self._on_the_way.pop()
         self._settled.add(key)
 
@@ -199,9 +198,12 @@ class Planting:
 
     def _level(self, news: News) -> int:
         """As it will be; 0 where it has none."""
-        tree, document = self._tree, news.document
-        said = get_in(news.outcome.after or {}, tree.level) if news.outcome else None
-        return _whole_number(said if said is not None else get_in(document.fields, tree.level))
+        level = self._levels.get(news.key)
+        if level is None:
+            said = get_in(news.outcome.after or {}, self._tree.level) if news.outcome else None
+            level = _whole_number(said if said is not None else get_in(news.document.fields, self._tree.level))
+            self._levels[news.key] = level
+        return level
 
     def _stands(self, key: str) -> Stand | Kept:
         """What a record hangs under, or why it cannot."""
@@ -249,7 +251,7 @@ class Planting:
         key = self._lowest_above(path)
         if key is None:
             return path
-        return self._path_after(key) + path[len(path_of(self._entity, self._news[key].document)) :]
+        return self._path_after(key) + path[len(self._paths[key]) :]
 
     def _path_after(self, key: str) -> str:
         """Where a record stands once everything has moved."""
@@ -267,7 +269,7 @@ class Planting:
         """Where a record stands before anything has moved: what is new comes to where its parent is then."""
         if key not in self._first:
             news = self._news.get(key)
-            path = path_of(self._entity, self._document(key))
+            path = self._paths[key] if news is not None else path_of(self._entity, self._above[key])
             if news is not None and not path:
                 named = self._named[key]
                 path = joined(self._path_before(named) if named else "", news.document.id)
@@ -280,7 +282,7 @@ class Planting:
         named = self._named[news.key]
         if named is None:
             return []
-        data, path = news.document.fields, path_of(self._entity, news.document)
+        data, path = news.document.fields, self._paths[key]
         id_above = self._document(named).id if named else None
         wanted = self._path_after(key) if path else self._path_before(key)
         own = [] if news.document.exists else [FieldDiff(tree.own[0], None, tree.own[1])]
@@ -303,12 +305,12 @@ class Planting:
         news = self._news[key]
         if change.diff and (named := self._named[news.key]) is not None:
             step, level = step_of(self._entity, change), self._level(news)
-            path = path_of(self._entity, news.document)
+            path = self._paths[key]
             wanted = self._path_after(key) if step == "move" else path or self._path_before(key)
             place = Place(step, level, self._document(named).id if named else "", wanted)
         else:
             place = place_now(self._entity, change)
-        return replace(change, facts={**change.facts, "place": place})
+        return change._replace(facts={**change.facts, "place": place})
 
 
 def _is_placed_anew(entity: Entity, news: News) -> bool:

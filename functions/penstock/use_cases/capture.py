@@ -243,19 +243,22 @@ class Run:
         return self._projected(look) if self.mode == "full" else list(self._projected(look))
 
     def _projected(self, look: Look) -> Iterator[list[list[Projected]]]:
-        """Groups, projected, some hundred records at a time, without those that were dealt with."""
+        """Groups, projected, some hundred records at a time, without those that were dealt with: a full run, and one that plans
+        a group again, takes all of it for news."""
         projector = Projector(self.ctx.pipeline, look.plan.source.name, self.ctx.store.full_name("").rstrip("/"))
         again = self.again.get(look.plan.source.name, set())
         fed = self.found.fed.setdefault(look.plan.source.name, {})
         chunk: list[list[Projected]] = []
         size = 0
+        entities = {entity.name: entity for entity in self.ctx.pipeline.entities}
         for records in self._groups(look):
             projection = projector.project(records)
             self._count(projection)
             self.found.deleted |= projection.deleted
             for p in projection.projected:
-                fed.setdefault(f"{p.entity}/{p.key}", []).append(group_of(self.ctx.pipeline.entity(p.entity), p))
-            news = [p for p in projection.projected if self._is_news(p, look.plan.group(records[0]) in again)]
+                fed.setdefault(f"{p.entity}/{p.key}", []).append(group_of(entities[p.entity], p))
+            wanted = self.mode == "full" or (bool(again) and look.plan.group(records[0]) in again)
+            news = [p for p in projection.projected if wanted or self._is_news(p)]
             if news:
                 chunk.append(news)
                 size += len(news)
@@ -274,10 +277,10 @@ class Run:
         for (entity, name), many in projection.unreadable.items():
             self.found.counts[entity].unreadable[name] += many
 
-    def _is_news(self, projected: Projected, again: bool) -> bool:
-        """Whether this content was not dealt with before. A full run, and what is planned again, takes everything for news."""
+    def _is_news(self, projected: Projected) -> bool:
+        """Whether this content was not dealt with before."""
         key = f"{projected.entity}/{projected.key}"
-        if self.mode == "full" or again or manifest_of(self.ctx, self.target, self.found).print_of(key) != projected.fingerprint:
+        if manifest_of(self.ctx, self.target, self.found).print_of(key) != projected.fingerprint:
             return True
         self.found.counts[projected.entity].unchanged += 1
         return False

@@ -48,7 +48,7 @@ class Comparing:
     def _drift(self, change: Change) -> Change:
         fields = {tuple(name.split(".")): said for name, said in self._drifted[change.key].items()}
         drift = {dotted(path): [*said, get_in(change.before or {}, path)] for path, said in fields.items()}
-        return replace(change, facts={**change.facts, "drift": drift})
+        return change._replace(facts={**change.facts, "drift": drift})
 
     def take(
         self, chunk: Sequence[Sequence[Projected]], entities: Sequence[Entity], production: Production, declined: DeclinedMap

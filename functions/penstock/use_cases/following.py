@@ -292,4 +292,4 @@ def _with_path(change: Change, field: FieldPath, path: str) -> Change:
     after = dict(change.after or {})
     set_in(after, field, path)
     others = tuple(d for d in change.diff if d.path != field)
-    return replace(change, after=after, diff=(*others, FieldDiff(field, get_in(change.before or {}, field), path)))
+    return change._replace(after=after, diff=(*others, FieldDiff(field, get_in(change.before or {}, field), path)))

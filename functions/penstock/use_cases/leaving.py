@@ -86,7 +86,7 @@ def _standing(ctx: Context, entity: Entity, pack: Pack, going: Sequence[Ready]) 
     planned = [c for c in pack.some(ready) if c.before is not None] if ready and off else []
     anew = [c.path for c in planned if ready[c.key].planned_against != c.planned_against]
     live = {s.path: s for s in ctx.store.get(anew)} if anew else {}
-    return [(ready[c.key], replace(c, before=live[c.path].data) if c.path in live else c) for c in planned]
+    return [(ready[c.key], c._replace(before=live[c.path].data) if c.path in live else c) for c in planned]
 
 
 def _units(batch: Batch, entity: Entity, standing: Sequence[tuple[Ready, Change]]) -> list[_Unit]:
@@ -160,7 +160,7 @@ def _as_promoted(entity: Entity, now: Snapshot, change: Change | None, placing: 
     assert entity.tree is not None
     data: Data = now.fields
     if change is not None and (now.exists or change.action is Action.CREATE):
-        data = result_of(replace(change, before=now.data), None)
+        data = result_of(change._replace(before=now.data), None)
     if not data:
         return {}, ""
     path = placing.paths.get(change.key) if change is not None else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 from penstock.core.changes import Change, FieldDiff
@@ -129,12 +128,12 @@ def _count_below(ctx: Context, run: Found, entity: Entity, paths: Mapping[str, s
 def _with_below(outcome: Planned, counted: Mapping[str, int] | None) -> Planned:
     if not isinstance(outcome, Change) or counted is None or not _moves(outcome):
         return outcome
-    return replace(outcome, facts={**outcome.facts, "below": dict(counted)})
+    return outcome._replace(facts={**outcome.facts, "below": dict(counted)})
 
 
 def in_order(entity: Entity, changes: Sequence[Change]) -> list[Change]:
     """The changes of a tree in the order in which they are promoted. What is gone from the source leaves from where it is."""
-    placed = [c if place_of(c) else replace(c, facts={**c.facts, "place": place_now(entity, c)}) for c in changes]
+    placed = [c if place_of(c) else c._replace(facts={**c.facts, "place": place_now(entity, c)}) for c in changes]
     return sorted(placed, key=lambda change: (_order(change), change.key))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from penstock.core.changes import Finding
 from penstock.core.declaration import Entity, Tree
@@ -82,7 +81,7 @@ def grown(ctx: Context, pack: Pack, going: Sequence[Ready]) -> dict[str, str]:
     path = entity.tree.path
     live = ctx.store.get([c.path for c in planned], select=(path,))
     changes = [
-        replace(change, before=with_value(change.before or {}, path, get_in(now.fields, path)))
+        change._replace(before=with_value(change.before or {}, path, get_in(now.fields, path)))
         for change, now in zip(planned, live, strict=True)
     ]
     found: dict[Lookup, Answer] = {}

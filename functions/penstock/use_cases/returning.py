@@ -55,7 +55,7 @@ def with_what_was_left(ctx: Context, undone: Batch, pack: Pack, ledger: Ledger, 
         stays = {line.document: put.kept[line.document] for line in mine if line.document in put.kept}
         back = [line_of(line) for line in mine if line.document not in stays]
         facts = {name: value for name, value in (("choice", choice), ("back", back), ("stays", stays)) if value}
-        yield replace(r, change=replace(r.change, facts={**r.change.facts, **facts}))
+        yield replace(r, change=r.change._replace(facts={**r.change.facts, **facts}))
 
 
 def _left_by(ctx: Context, undone: Batch, pack: Pack, ledger: Ledger, keys: set[str]) -> list[Followed]:

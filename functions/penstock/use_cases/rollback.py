@@ -230,7 +230,7 @@ def _bereft(ctx: Context, changes: Sequence[Change]) -> list[Change]:
                 for key in some:
                     if (more := _naming(ctx, child, [key]) - going[key]) > 0:
                         left.setdefault(removed[key], {})[child.name] = more
-    return [replace(c, facts={**c.facts, "left": left[c.key]}) if c.key in left else c for c in changes]
+    return [c._replace(facts={**c.facts, "left": left[c.key]}) if c.key in left else c for c in changes]
 
 
 def _left_below(ctx: Context, changes: Sequence[Change]) -> dict[str, dict[str, int]]:
@@ -267,7 +267,7 @@ def _with_below(ctx: Context, entity: Entity, change: Change) -> Change:
     if place.step != "move":
         return change
     path = str(get_in(change.before or {}, entity.tree.path))
-    return replace(change, facts={**change.facts, "below": count_below(ctx, entity, path)})
+    return change._replace(facts={**change.facts, "below": count_below(ctx, entity, path)})
 
 
 def _named(change: Change, field: FieldPath) -> str | None:

@@ -85,7 +85,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         change.action.value,
         row.status.value,
         cell(change.path),
-        cell("; ".join([f"{dotted(d.path)}: {plain(d.before)} → {plain(d.after)}" for d in change.diff])),
+        cell("; ".join([f"{dotted(path)}: {plain(before)} → {plain(after)}" for path, before, after, _ in change.diff])),
         cell("; ".join([f"{f.severity} {f.rule}: {f.text}" for f in row.findings])) if row.findings else "",
         cell(row.note) if row.note else "",
         *_place_cells(row),
@@ -98,7 +98,8 @@ def _place_cells(row: Row) -> tuple[str, str, str]:
     if of is None:
         return "", "", ""
     path = hierarchy.way((*of.above, of.unit))
-    return str(of.level), cell(path), "; ".join(f"{name}: {number}" for name, number in impact_of(row).items())
+    touched = "; ".join(f"{name}: {number}" for name, number in impact_of(row).items()) if row.findings else ""
+    return str(of.level), cell(path), touched
 
 
 def impact_of(row: Row) -> dict[str, int]:
@@ -115,7 +116,10 @@ def _entry(row: Row) -> dict[str, Any]:
         "action": change.action.value,
         "status": row.status.value,
         "document": change.path,
-        "diff": [{"after": d.after, "before": d.before, "field": dotted(d.path), "passive": d.passive} for d in change.diff],
+        "diff": [
+            {"field": dotted(path), "before": before, "after": after, "passive": passive}
+            for path, before, after, passive in change.diff
+        ],
         "findings": [_finding(f) for f in row.findings],
         "note": row.note,
         **({"place": _place(row, of)} if (of := row.lineage) else {}),

@@ -69,6 +69,7 @@ class Judging:
         self._view = View(pipeline, prefix, self.found, {c.path: c for c in changes})
         self._rules = [(name, RULES[name], settings) for name, settings in pipeline.rules]
         self._asked: dict[Lookup, None] | None = None
+        self._seen = False  # all that was asked has its answer
         self._every = changes
         # What is taken back was judged when it came.
         self._removals = [c for c in changes if c.action is Action.DELETE and "undoes" not in c.facts]
@@ -86,10 +87,12 @@ class Judging:
         for _, rule, settings in self._rules:
             if first or rule.further:
                 self._asked |= dict.fromkeys(rule.lookups(self._view, settings, self._about(rule)))
-        return [asked for asked in self._asked if asked not in self.found]
+        missing = [asked for asked in self._asked if asked not in self.found]
+        self._seen = not missing
+        return missing
 
     def _see(self) -> View:
-        if missing := self.asks():
+        if not self._seen and (missing := self.asks()):
             raise ValueError(f"{len(missing)} lookups have no answer, the first is {missing[0]}")
         return self._view
 
