@@ -219,27 +219,32 @@ def value(given: Value) -> bytes:
     """The bytes of a Value, for a query; a list may hold lists there. `InvalidInput` if Firestore could not hold it."""
     if isinstance(given, list | tuple):
         return _array_of([value(inner) for inner in given])
-    limits.document_size("a/value", {"of": given})
+    if given.__class__ is not str or len(given) > _SHORT or not given.isprintable():  # what is short and seen fits
+        limits.document_size("a/value", {"of": given})
     encoded: bytes = _ENCODE[given.__class__](given, 0)
     return encoded
 
 
 def fields_of(path: str, data: Mapping[str, Value]) -> bytes:
     """The fields of a Document. `InvalidInput` if Firestore could not hold it."""
-    try:
-        fields = _fields(_OF_DOCUMENTS, data, -1)
-        if len(fields) > _LARGE:
-            raise _Suspect
-    except (_Suspect, UnicodeEncodeError, limits.Broken):
-        limits.document_size(path, data)  # raises, unless the document is just large
-        fields = _fields(_OF_DOCUMENTS, data, -1)
-    return fields
+    return _encoded(_OF_DOCUMENTS, data, -1, path, data)
 
 
 def entries_of(path: str, data: Mapping[str, Value]) -> bytes:
     """The entries of a map that stands in a Document's field. `InvalidInput` if Firestore could not hold them."""
-    fields_of(path, {"entries": data})
-    return _fields(_OF_MAPS, data, 0)
+    return _encoded(_OF_MAPS, data, 0, path, {"entries": data})
+
+
+def _encoded(known: _Fields, data: Mapping[str, Value], depth: int, path: str, document: Mapping[str, Value]) -> bytes:
+    """The fields at a depth, once it is sure that Firestore could hold the document that they stand in."""
+    try:
+        fields = _fields(known, data, depth)
+        if len(fields) > _LARGE:
+            raise _Suspect
+    except (_Suspect, UnicodeEncodeError, limits.Broken):
+        limits.document_size(path, document)  # raises, unless the document is just large
+        fields = _fields(known, data, depth)
+    return fields
 
 
 _shared: dict[tuple[str, int, int], tuple[Value, bytes]] = {}

@@ -14,7 +14,7 @@ from penstock.core.matching import matcher
 from penstock.core.ordering import key
 from penstock.core.records import NAME, Query, Snapshot
 from penstock.core.release import Document, Release
-from penstock.core.values import Data, FieldPath, Timestamp, Value, get_in
+from penstock.core.values import FieldPath, Timestamp, Value, get_in
 from penstock.core.watermark import stamp_of
 
 
@@ -101,9 +101,8 @@ class ReleaseStore:
         found = self._found(query)
         if query.order_by != NAME:
             found = iter(sorted(found, key=lambda snapshot: (key(get_in(snapshot.fields, query.order_by)), snapshot.path)))
-        for snapshot in islice(found, query.limit):
-            names: Data = dict.fromkeys(snapshot.fields)
-            yield Snapshot(snapshot.path, names, snapshot.update_time) if query.names_only else snapshot
+        some = islice(found, query.limit)
+        return (Snapshot(s.path, dict.fromkeys(s.fields), s.update_time) for s in some) if query.names_only else some
 
     def count(self, query: Query, read_time: Timestamp | None = None) -> int:  # noqa: ARG002
         known, asked = self._contents.counts, repr(query)
