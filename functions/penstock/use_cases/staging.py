@@ -31,7 +31,6 @@ from penstock.core.packs import (
     digest_of_pack,
     encode_findings,
     encode_ready,
-    expand,
 )
 from penstock.core.plan import Batch, Verdict
 from penstock.core.promotion import ready_of
@@ -106,12 +105,12 @@ class Pack:
 
     def _intact(self, name: str, digest: str, what: str) -> str:
         try:
-            text = expand(self.fields[name])
+            content = gzip.decompress(self.fields[name])
+            if digest_of(content) == self.fields.get(digest):
+                return content.decode()
         except (zlib.error, gzip.BadGzipFile, EOFError, UnicodeDecodeError) as error:
             raise self._tampered(what) from error
-        if digest_of(text) != self.fields.get(digest):
-            raise self._tampered(what)
-        return text
+        raise self._tampered(what)
 
     def _tampered(self, what: str) -> Tampered:
         return Tampered(

@@ -78,7 +78,7 @@ def gather(view: View, settings: Settings, changes: Sequence[Change]) -> Any:
     takes = []
     for find, some in _asked(view, settings, changes):
         found = view.documents(find) or ()
-        for change in some:
+        for change in some if found else ():
             entity, new = view.pipeline.entity(change.entity), _new_code(settings, change)
             others = [s for s in found if s.path != change.path and get_in(s.fields, code) == new]
             if others or len(found) == _MOST:
