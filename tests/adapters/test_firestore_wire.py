@@ -122,13 +122,23 @@ def test_ever_new_field_names_do_not_fill_the_memory() -> None:
     assert len(wire._OF_MAPS) <= 2_000
 
 
-@given(st.dictionaries(names, values | st.just([[1]]) | st.just(2**63) | st.just({"__x__": 1}) | st.just(Vector(())), max_size=4))
-def test_the_encoder_refuses_exactly_what_the_limits_refuse(data: dict[str, Any]) -> None:
-    def refused(check: Any) -> str:
-        try:
-            check()
-        except InvalidInput as error:
-            return str(error)
-        return ""
+def refused(check: Any) -> str:
+    try:
+        check()
+    except InvalidInput as error:
+        return str(error)
+    return ""
 
+
+STRANGE = st.sampled_from([2**63, {"__x__": 1}, Vector(()), "\ud800", {"a": "\udfff"}, "x" * 1_048_490, Timestamp(2**40)])
+
+
+@given(st.dictionaries(names, values | STRANGE | st.just([[1]]), max_size=4))
+def test_the_encoder_refuses_exactly_what_the_limits_refuse(data: dict[str, Any]) -> None:
     assert refused(lambda: wire.write(Set("c/a", data), b"x")) == refused(lambda: document_size("c/a", data))
+    assert refused(lambda: wire.entries_of("c/a", data)) == refused(lambda: document_size("c/a", {"entries": data}))
+
+
+@given(values.filter(lambda v: not isinstance(v, list)) | STRANGE)
+def test_of_a_query_no_value_is_encoded_that_the_limits_refuse(value: Any) -> None:
+    assert refused(lambda: wire.value(value)) == refused(lambda: document_size("a/value", {"of": value}))

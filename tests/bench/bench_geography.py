@@ -1,6 +1,6 @@
 """Tenants that mirror the 7,580 units of Nepal: the first mirror, its promotion, and the move of a province with 1,415 units
-below it, each against the same calls to the database, ready-made, by themselves; and ten tenants against one. What a run over a
-thousand tenants at rest is billed is held by a test."""
+below it, each against the same calls to the database, ready-made, and the same objects, by themselves; and ten tenants against
+one. What a run over a thousand tenants at rest is billed is held by a test."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def first_mirror(address: str, folder: Path) -> Took:
 
 def first_mirror_raw(address: str, folder: Path) -> Took:
     """What was sent for one landlord and tenant is sent for others, who stand as those did. The median of several times: the
-    emulator, which is all that works here, takes between one and two times its quickest."""
+    emulator, which is nearly all that works here, takes up to three times its quickest."""
     place = Place(address, folder, nepal.units())
     recorded = recorded_of(place)
     took: list[Took] = []
@@ -221,6 +221,7 @@ def first_mirror_raw(address: str, folder: Path) -> Took:
 
 
 def again(calls: Ready, blobs: Kept, objects: Sequence[tuple[str, bytes, str]]) -> None:
+    """The same calls, and the same objects."""
     calls.one_by_one()
     for name, content, content_type in objects:
         blobs.write(name, content, content_type, replace=True)

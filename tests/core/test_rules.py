@@ -27,9 +27,9 @@ def findings(changes, production=None, counts=None, rule=None, prefix=""):
     return [f for f in judging.check() if rule is None or f.rule == rule]
 
 
-def asks(changes, prefix="", pipeline=PIPELINE):
+def asks(changes, prefix=""):
     """What rules ask of production first."""
-    return Judging(pipeline, prefix, changes).asks()
+    return Judging(PIPELINE, prefix, changes).asks()
 
 
 def gather(changes):

@@ -219,9 +219,13 @@ def value(given: Value) -> bytes:
     """The bytes of a Value, for a query; a list may hold lists there. `InvalidInput` if Firestore could not hold it."""
     if isinstance(given, list | tuple):
         return _array_of([value(inner) for inner in given])
-    if given.__class__ is not str or len(given) > _SHORT or not given.isprintable():  # what is short and seen fits
-        limits.document_size("a/value", {"of": given})
-    encoded: bytes = _ENCODE[given.__class__](given, 0)
+    try:
+        encoded: bytes = _ENCODE[given.__class__](given, 0)
+        if len(encoded) > _LARGE:
+            raise _Suspect
+    except (_Suspect, UnicodeEncodeError, limits.Broken):
+        limits.document_size("a/value", {"of": given})  # raises, unless the value is just large
+        encoded = _ENCODE[given.__class__](given, 0)
     return encoded
 
 

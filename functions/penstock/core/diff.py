@@ -86,7 +86,7 @@ def plan(
         if all(d.passive for d in diff):
             return Declined(entity.name, projected.key, tuple(sorted(map(dotted, refused))))
     facts: dict[str, Any] = dict(projected.facts)
-    edited = production.exists and changed_by_hand(entity, production)
+    edited = changed_by_hand(entity, production)
     extras = {"near": near, "rival_of": rival_of, "parent_exists": parent_exists, "edited_by_hand": edited}
     facts |= {name: value for name, value in extras.items() if value}
     if matched_by != "id":
@@ -119,10 +119,8 @@ def beside(change: Change, also: Sequence[FieldDiff], **facts: Any) -> Change:
 
 def _again(entity: Entity, production: Snapshot) -> list[FieldDiff]:
     """What takes a deactivation back that this pipeline made: the source holds the record again."""
-    off = entity.deactivate
-    if off is None or not production.exists or get_in(production.fields, off.field) != off.value:
-        return []
-    if get_in(production.fields, (STAMP, "sourceFingerprint")) != GONE:
+    off, stamp = entity.deactivate, get_in(production.fields, (STAMP, "sourceFingerprint"))
+    if off is None or stamp != GONE or get_in(production.fields, off.field) != off.value:
         return []
     if any(f.target == off.field for f in entity.fields):
         return []  # the source says itself whether it is active
@@ -174,9 +172,6 @@ def changed_by_hand(entity: Entity, production: Snapshot) -> bool:
 
 def _compare(entity: Entity, projected: Projected, held: Data) -> list[FieldDiff]:
     values, blank, out = projected.values, projected.blank, []
-    if not held:  # most of a first run is new
-        new = (f for f in entity.fields if f.target in values)
-        return [FieldDiff(f.target, None, values[f.target], f.compare.how == "passive") for f in new]
     for f in entity.fields:
         target, how = f.target, f.compare.how
         old = held.get(target[0]) if len(target) == 1 else get_in(held, target)

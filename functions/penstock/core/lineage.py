@@ -64,11 +64,10 @@ def lineage_of(entity: Entity, change: Change, names: Mapping[str, str]) -> Line
         return None
 
     def above(path: list[str]) -> tuple[Unit, ...]:
-        return tuple([Unit(id, names.get(id) or id) for id in path[:-1]])
+        return tuple(Unit(id, names.get(id) or id) for id in path[:-1])
 
     id = change.path.rpartition("/")[2]
-    name = (names.get(id) if change.before is None else "") or name_after(entity, change) or name_before(entity, change)
-    unit = Unit(id, name or id)
+    unit = Unit(id, name_after(entity, change) or name_before(entity, change) or id)
     if len(paths) < 2:
         return Lineage(place.step, place.level, unit, above(paths[0]))
     was = Unit(id, name_before(entity, change) or id)

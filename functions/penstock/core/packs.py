@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from penstock.core.changes import Action, Change, FieldDiff, Finding
@@ -50,30 +51,24 @@ def encode_change(change: Change) -> dict[str, Any]:
 class _New(Sequence[FieldDiff]):
     """The diff of a new record, worked out when it is first looked at: rules seldom do."""
 
-    __slots__ = ("_after", "_diff")
-
     def __init__(self, after: Data) -> None:
         self._after = after
-        self._diff: tuple[FieldDiff, ...] | None = None
 
-    def _worked_out(self) -> tuple[FieldDiff, ...]:
-        if self._diff is None:
-            self._diff = tuple(_created(self._after))
-        return self._diff
+    @cached_property
+    def _diff(self) -> tuple[FieldDiff, ...]:
+        return tuple(_created(self._after))
 
     def __iter__(self) -> Iterator[FieldDiff]:
-        return iter(self._worked_out())
+        return iter(self._diff)
 
     def __len__(self) -> int:
-        return len(self._worked_out())
+        return len(self._diff)
 
     def __getitem__(self, at: Any) -> Any:
-        return self._worked_out()[at]
+        return self._diff[at]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and self._worked_out() == tuple(other)
-
-    __hash__ = None  # type: ignore[assignment]
+        return isinstance(other, Sequence) and self._diff == tuple(other)
 
 
 def _created(after: Data, at: tuple[str, ...] = ()) -> list[FieldDiff]:

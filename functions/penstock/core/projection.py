@@ -190,10 +190,10 @@ class Projector:
         self._count_children(found)
         return Projection(
             tuple(p for plan in self._plans for p in found[plan.entity.name]),
-            skipped,
+            dict(skipped),
             merged,
             {plan.entity.name: len(rows) for plan in self._plans},
-            unreadable,
+            dict(unreadable),
             frozenset(deleted),
         )
 

@@ -116,7 +116,6 @@ class Planting:
         self._above, self._declined, self._gone, self._too_large = above, declined, gone, too_large
         self._paths = {n.key: path_of(entity, n.document) for n in news}  # as production has them
         self._by_path = {path: key for key, path in self._paths.items() if path and leads_to(path, self._news[key].document.id)}
-        self._levels: dict[str, int] = {}
         self.held: dict[str, Kept] = {}
         self._named = {n.key: named_above(entity, n) for n in news}
         self._settled: set[str] = set()
@@ -198,12 +197,9 @@ class Planting:
 
     def _level(self, news: News) -> int:
         """As it will be; 0 where it has none."""
-        level = self._levels.get(news.key)
-        if level is None:
-            said = get_in(news.outcome.after or {}, self._tree.level) if news.outcome else None
-            level = _whole_number(said if said is not None else get_in(news.document.fields, self._tree.level))
-            self._levels[news.key] = level
-        return level
+        tree, document = self._tree, news.document
+        said = get_in(news.outcome.after or {}, tree.level) if news.outcome else None
+        return _whole_number(said if said is not None else get_in(document.fields, tree.level))
 
     def _stands(self, key: str) -> Stand | Kept:
         """What a record hangs under, or why it cannot."""

@@ -257,7 +257,7 @@ class Run:
             self.found.deleted |= projection.deleted
             for p in projection.projected:
                 fed.setdefault(f"{p.entity}/{p.key}", []).append(group_of(entities[p.entity], p))
-            wanted = self.mode == "full" or (bool(again) and look.plan.group(records[0]) in again)
+            wanted = self.mode == "full" or look.plan.group(records[0]) in again
             news = [p for p in projection.projected if wanted or self._is_news(p)]
             if news:
                 chunk.append(news)

@@ -4,6 +4,7 @@ that the batch itself creates are found in its packs. Nothing is read for it."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from penstock.core.changes import Change
 from penstock.core.declaration import Pipeline
@@ -31,7 +32,7 @@ class _Names:
 
     def put_to(self, row: Row) -> Row:
         lineage = lineage_of(self._pipeline.entity(row.change.entity), row.change, self.known)
-        return Row(row.change, row.findings, row.status, row.note, lineage)
+        return replace(row, lineage=lineage)
 
 
 def told(pipeline: Pipeline, packs: Iterable[Pack], rows: Callable[[Pack], Iterable[Row]]) -> Iterator[Row]:

@@ -128,8 +128,7 @@ def _rows(ctx: Context, packs: list[Pack], batch: Batch) -> Iterator[Row]:
     def of(pack: Pack) -> Iterator[Row]:
         found = staging.findings_by_key(pack, batch.batch_findings)
         for change in pack.changes:
-            said = found.get(change.key, ())
-            yield Row(change, tuple(f for f in said if not is_folded(f, batch.folded)) if said else ())
+            yield Row(change, tuple(f for f in found.get(change.key, ()) if not is_folded(f, batch.folded)))
 
     return lineages.told(ctx.pipeline, packs, of)
 

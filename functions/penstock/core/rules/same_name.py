@@ -129,9 +129,8 @@ def gather(view: View, settings: Settings, changes: Sequence[Change]) -> Any:
         entity = view.pipeline.entity(change.entity)
         assert entity.tree is not None
         parent = entity.tree.parent
-        found = answers.get(change.path, ())
-        beside = (s for s in found if s.path != change.path and (get_in(s.fields, parent) or "") == place.parent)
-        twins = [s for s in beside if new & _names(get_in(s.fields, name))] if found else []
+        beside = (s for s in answers.get(change.path, ()) if (get_in(s.fields, parent) or "") == place.parent)
+        twins = [s for s in beside if s.path != change.path and new & _names(get_in(s.fields, name))]
         told = [
             [s.path, _words(entity, settings, s), show(get_in(s.fields, kind)), is_active(entity, s.fields)]
             for s in twins[:_NAMED]
